@@ -1,0 +1,110 @@
+"""What a figure is made of: the plain vocabulary in which a node says how it looks, before any layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Family = Literal["embedding", "position", "attention", "norm", "ffn", "linear", "softmax", "mask", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One node on the trunk. `shape` is what leaves it (`B × T × d_model`); `corner` its parameters (`2.36M`, `tied`)."""
+
+    id: str
+    family: Family
+    title: str
+    facts: str = ""
+    corner: str = ""
+    shape: str = ""
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A source beside the trunk that a `+` joins to it, as a position table is."""
+
+    id: str
+    box: Box
+    symbol: str = "+"
+    feed: str = ""  # what it reads, in words: `positions 0 … T−1`
+    shape: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A residual: a lane around `body`, joined to it by a `+`. `facts` stand beside the lane (`× 0.5`)."""
+
+    id: str
+    body: tuple[Element, ...]
+    symbol: str = "+"
+    facts: str = ""
+    shape: str = ""
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Several pipes over the same value (or each from a source of its own), joined by `symbol`: `+`, `×`, or `concat`."""
+
+    id: str
+    pipes: tuple[tuple[Element, ...], ...]
+    symbol: str = "+"
+    shape: str = ""
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A frame around a stretch of the trunk: a block, or its copies (`× 12` over `layer · 7.09M each`)."""
+
+    id: str
+    title: str
+    facts: str
+    body: tuple[Element, ...]
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a pipe begins: an input in bare text (`tokens`, shape `B × T`), or, with `of`, another element's value."""
+
+    id: str
+    title: str
+    shape: str = ""
+    facts: str = ""
+    of: str = ""
+
+
+Element = Box | Beside | Branch | Fork | Group | Source
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A connection that leaves the trunk: keys and values from another stream, or a tied weight."""
+
+    kind: Literal["memory", "tie"]
+    tail: str
+    head: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One stream: its elements bottom to top, and its named results in bare text at the top."""
+
+    name: str
+    body: tuple[Element, ...]
+    results: tuple[tuple[str, str, str], ...] = ()  # (id of the element that makes it, name, shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A whole figure: title lines, the symbols of the shapes (`T`, `target length`), columns and lanes."""
+
+    title: str
+    subtitle: str
+    symbols: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
+    lanes: tuple[Lane, ...] = ()
