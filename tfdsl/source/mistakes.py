@@ -7,8 +7,7 @@ from typing import Any
 
 import yaml
 
-from tfdsl.diagnostics import Diagnostic, Edit, Note
-from tfdsl.source.text import Lines
+from tfdsl.diagnostics import Diagnostic, Edit, Lines, Note
 
 CLOSING = {"[": "]", "{": "}"}
 GLUED = re.compile(r"\s*(?:- +)*([A-Za-z_][A-Za-z0-9_]*):(?!//)(?=[^\s])")

@@ -9,10 +9,9 @@ from typing import Any
 import yaml
 from yaml.cyaml import CParser  # pyright: ignore[reportAttributeAccessIssue]
 
-from tfdsl.diagnostics import Diagnostic, Edit, Note, Span
+from tfdsl.diagnostics import Diagnostic, Edit, Lines, Note, Span
 from tfdsl.source.mistakes import mistake
 from tfdsl.source.scalars import resolve
-from tfdsl.source.text import Lines
 from tfdsl.source.values import Mapping, Scalar, Sequence, Value
 
 DEEPEST = 64
