@@ -20,6 +20,7 @@ class Frame:
     parent: Frame | None = None
     values: dict[str, Value] = field(default_factory=dict[str, Value])
     owners: dict[str, Step] = field(default_factory=dict[str, Step])
+    failed: set[str] = field(default_factory=set[str])
     reads: dict[str, Value] = field(default_factory=dict[str, Value])
     shares: dict[str, Shared] = field(default_factory=dict[str, Shared])
 
