@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tfdsl.check import Checked
+    from tfdsl.checking import Checked
     from tfdsl.public import SpecError, build, check, compile, cost, draw, load, sample, train
     from tfdsl.spec import Block, Init, Input, Spec
 
@@ -36,7 +36,7 @@ __all__ = [
     "train",
 ]
 
-HOMES = {"Checked": "check", "Block": "spec", "Init": "spec", "Input": "spec", "Spec": "spec"}
+HOMES = {"Checked": "checking", "Block": "spec", "Init": "spec", "Input": "spec", "Spec": "spec"}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfdsl import check as checking
+from tfdsl import checking
 from tfdsl import document
-from tfdsl.check import Checked
+from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.spec import Spec
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tfdsl.check.scope import Scope
+from tfdsl.checking.scope import Scope
 from tfdsl.node import Node, Path, Pipe, Shared, Step, Value, pipes
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tfdsl.check.frames import Frame
+from tfdsl.checking.frames import Frame
 from tfdsl.diagnostics import Note, suggest
 from tfdsl.expressions import Expression
 from tfdsl.node import Flow, Instance, Node, Path, Shared, Step, Value, Weight
@@ -15,7 +15,7 @@ from tfdsl.parts import Parameter
 from tfdsl.shapes import Axis, Poly, Tensor, symbols
 
 if TYPE_CHECKING:
-    from tfdsl.check.walk import Walk
+    from tfdsl.checking.walk import Walk
 
 
 class Absent(Enum):

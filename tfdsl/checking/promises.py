@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tfdsl.check import extents
-from tfdsl.check.walk import Walk
+from tfdsl.checking import extents
+from tfdsl.checking.walk import Walk
 from tfdsl.diagnostics import suggest
 from tfdsl.node import Path, Value
 

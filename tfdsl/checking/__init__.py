@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfdsl import expressions
-from tfdsl.check import extents, promises
-from tfdsl.check.report import Report
-from tfdsl.check.scope import Scope
-from tfdsl.check.walk import Walk
+from tfdsl.checking import extents, promises
+from tfdsl.checking.report import Report
+from tfdsl.checking.scope import Scope
+from tfdsl.checking.walk import Walk
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.document import Document
 from tfdsl.node import Instance, Shared, Value

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tfdsl import shapes
-from tfdsl.check.report import Report
-from tfdsl.check.scope import Scope
+from tfdsl.checking.report import Report
+from tfdsl.checking.scope import Scope
 from tfdsl.expressions import Expression, ExpressionError
 from tfdsl.node import Path, Value
 from tfdsl.shapes import Axis, Keep, Poly, Tensor

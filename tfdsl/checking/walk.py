@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tfdsl.check import extents
-from tfdsl.check.frames import Frame, members, named
-from tfdsl.check.ports import NOTHING, UNKNOWN, Flowing, Place, Unknown
-from tfdsl.check.report import Key, Report, lines
-from tfdsl.check.scope import Bound, Mistake, Scope, frozen, numbers_of, substituted, values_of
+from tfdsl.checking import extents
+from tfdsl.checking.frames import Frame, members, named
+from tfdsl.checking.ports import NOTHING, UNKNOWN, Flowing, Place, Unknown
+from tfdsl.checking.report import Key, Report, lines
+from tfdsl.checking.scope import Bound, Mistake, Scope, frozen, numbers_of, substituted, values_of
 from tfdsl.diagnostics import Note, suggest
 from tfdsl.expressions import ExpressionError
 from tfdsl.node import Flow, Instance, Node, Path, Pipe, Shared, Step, Value
