@@ -11,7 +11,7 @@ from tfdsl.checking import extents, promises
 from tfdsl.checking.report import Report
 from tfdsl.checking.scope import Scope
 from tfdsl.checking.walk import Walk
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.diagnostics import Diagnostic, collect
 from tfdsl.document import Document
 from tfdsl.node import Instance, Shared, Value
 from tfdsl.spec import Init, Spec
@@ -47,7 +47,7 @@ def run(document: Document) -> Checked:
     spec, found = read_spec(document)
     found = [*document.diagnostics, *found]
     if spec is None:
-        return Checked(None, document, tuple(found))
+        return Checked(None, document, collect(found))
     report = Report(document)
     scope = _scope(spec, report)
     inputs = {name: value for name, each in spec.inputs.items() if (value := extents.given(name, each, scope, report))}
@@ -55,12 +55,13 @@ def run(document: Document) -> Checked:
     for name in spec.streams:
         walk.stream(name)
     init = walk.settings(spec.init, ("init",))
+    promises.parameters(walk)
     outputs = promises.outputs(walk)
     if not found:
         promises.unused(walk)
     limits = {name: most for name, (most, _) in walk.limits.items()}
     found += report.diagnostics()
-    return Checked(spec, document, tuple(found), scope.dims, inputs, outputs, walk.streams, walk.shared, limits, init)
+    return Checked(spec, document, collect(found), scope.dims, inputs, outputs, walk.streams, walk.shared, limits, init)
 
 
 def _scope(spec: Spec, report: Report) -> Scope:
