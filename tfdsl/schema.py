@@ -6,6 +6,7 @@ or that), never `anyOf`, because the server then names what is wrong in the bran
 
 from __future__ import annotations
 
+import json
 import types
 import typing
 from collections.abc import Mapping
@@ -14,16 +15,16 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, StringConstraints
 from pydantic.fields import FieldInfo
 
-from tfdsl import node
+from tfdsl import node, settings
 from tfdsl.node import Node
-from tfdsl.parts import MISSING, Choice, Number, Part
+from tfdsl.parts import Choice, Number, Part
+from tfdsl.spec import Spec
 
 Schema = dict[str, Any]
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 EXPRESSION = r"^[A-Za-z0-9_+\-*/%(),. $]+$"
 PARAMETER = {"type": "string", "pattern": r"^\$[a-z][a-z0-9_]*$"}
-NULL: Schema = {"type": "null"}
 
 
 class Writer:
@@ -31,6 +32,35 @@ class Writer:
 
     def __init__(self) -> None:
         self.definitions: dict[str, Schema] = {}
+
+    def document(self) -> Schema:
+        """Describe a whole spec."""
+        kinds = node.kinds()
+        self.definitions["pipe"] = {"type": "array", "items": {"$ref": "#/definitions/node"}}
+        for name in kinds:
+            self.definitions[name] = self.kind(name)
+        described = {name: self.definitions[name]["description"] for name in kinds}
+        behind = {name: {"$ref": f"#/definitions/{name}"} for name in kinds}
+        told = {name: {"description": described[name], **_within(each)} for name, each in behind.items()}
+        words: Schema = {"enum": list(kinds), "markdownEnumDescriptions": list(described.values())}
+        one_kind = {"type": "object", "properties": told, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+        self.definitions["node"] = choose({"type": "string"}, words, one_kind)
+        properties = {name: self.field(field) for name, field in _named(Spec).items()} | self.sections()
+        properties["defaults"] |= {"properties": told, "additionalProperties": False}
+        schema = {"type": "object", "properties": properties, "additionalProperties": False}
+        return {"$schema": DIALECT, "title": "tfdsl, version 1", **schema, "required": ["tfdsl"], "definitions": self.definitions}
+
+    def sections(self) -> dict[str, Schema]:
+        """Describe the keys whose contents other rooms read."""
+        path: Schema = {"type": "string", "pattern": r"\.ya?ml$", "patternErrorMessage": "This is not the path of a `.yaml` file."}
+        blocks = choose({"type": "array"}, {"type": "array", "items": path}, path)
+        borrow = {"type": "object", "properties": {"blocks": blocks}, "additionalProperties": False}
+        return {
+            "extends": {"description": "Another spec to start from, by its path relative to this one.", **path},
+            "imports": {"description": "Blocks to borrow from other specs.", **borrow},
+            "train": {"description": "Settings of the trainer.", **self.part(settings.Train)},
+            "sample": {"description": "Settings of the sampler.", **self.part(settings.Sample)},
+        }
 
     def kind(self, name: str) -> Schema:
         """Describe what may stand behind a kind: its fields, or its headline field's value alone."""
@@ -55,8 +85,6 @@ class Writer:
         for _, each in classes:
             known |= _named(each)
         rest = self.fields(known)
-        if default is not None:
-            rest = self.fields(_named(dict(classes)[default]))
         rest["properties"] = {"type": words, **rest["properties"]}
         schema = rest if default is not None or issubclass(base, Node) else {**rest, "required": ["type"]}
         for word, each in reversed(classes):
@@ -69,11 +97,13 @@ class Writer:
         """Describe a mapping with the fields of one class."""
         schema = self.fields(_named(part))
         wanted = [name for name, field in _named(part).items() if field.is_required()]
+        if part.model_config.get("extra") == "allow":
+            schema["additionalProperties"] = True
         return {**schema, "required": wanted} if wanted else schema
 
     def fields(self, fields: Mapping[str, FieldInfo]) -> Schema:
         """Describe a mapping with these fields and no other."""
-        properties = {name: self.field(field) for name, field in fields.items()}
+        properties = {name: self.field(field) for name, field in fields.items() if not field.exclude}
         return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
     def field(self, field: FieldInfo) -> Schema:
@@ -82,7 +112,7 @@ class Writer:
         about: Schema = {"description": field.description} if field.description else {}
         if isinstance(field.default, bool | int | float | str):
             about["default"] = field.default
-        return {**about, **({"allOf": [schema]} if "$ref" in schema else schema)}
+        return {**about, **_within(schema)}
 
     def type(self, annotation: Any, metadata: tuple[Any, ...] = ()) -> Schema:
         """Describe what a type annotation admits."""
@@ -98,7 +128,7 @@ class Writer:
             return _or_parameter({"enum": list(arguments)})
         if origin is tuple:
             return self.sequence(arguments)
-        if isinstance(annotation, type) and issubclass(origin or annotation, Mapping | dict):
+        if isinstance(origin or annotation, type) and issubclass(origin or annotation, Mapping | dict):
             return {"type": "object", "additionalProperties": self.type(arguments[1])} if arguments else {"type": "object"}
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             return self.model(annotation)
@@ -141,7 +171,7 @@ class Writer:
 
     def model(self, model: type[BaseModel]) -> Schema:
         """Describe a part of a node, once; a choice may be its type's word alone."""
-        name = model.__name__.lower()
+        name = model.__name__
         if name not in self.definitions:
             self.definitions[name] = {"type": "object"}  # while it is described, it may refer to itself
             self.definitions[name] = self.choice(model) if issubclass(model, Choice) and model.types else self.single(model)
@@ -162,9 +192,19 @@ class Writer:
         return choose({"type": "object"}, fields, self.field(_named(model)[headline]))
 
 
+def text() -> str:
+    """Return the schema as JSON text."""
+    return json.dumps(Writer().document(), indent=1, ensure_ascii=False) + "\n"
+
+
 def choose(test: Schema, then: Schema, other: Schema) -> Schema:
     """Return the schema that is `then` where `test` holds, and `other` elsewhere."""
     return {"if": test, "then": then, "else": other}
+
+
+def _within(schema: Schema) -> Schema:
+    """Return a schema that may have neighbours: draft 7 ignores all that stands beside a `$ref`."""
+    return {"allOf": [schema]} if "$ref" in schema else schema
 
 
 def _named(model: type[BaseModel]) -> dict[str, FieldInfo]:
