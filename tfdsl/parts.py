@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints, ValidationError
-from pydantic import GetJsonSchemaHandler, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints, ValidationError
+from pydantic import GetJsonSchemaHandler, ModelWrapValidatorHandler, ValidatorFunctionWrapHandler, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from tfdsl import expressions
@@ -105,7 +105,8 @@ PositiveReal = Annotated[float, Number(above=0)]
 Probability = Annotated[float, Number(minimum=0, maximum=1)]
 Extent = Annotated[Any, Number(integer=True, minimum=1, symbolic=True)]
 Shape = tuple[Extent, ...]
-Name = Annotated[str, StringConstraints(pattern=rf"\A{NAME}\Z")]
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
+Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
 class Part(BaseModel):
@@ -123,18 +124,28 @@ class Part(BaseModel):
             return Parameter(value[1:])
         return handler(value)
 
+    @model_validator(mode="wrap")
     @classmethod
-    def read(cls, data: Any, context: Mapping[str, Any] | None = None) -> Self:
-        """Return the part that `data` describes; an error names the field, and for an unknown one the known ones."""
+    def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Put every error into our words, with a code; one about an unknown field knows the fields that there are."""
         try:
-            return cls.model_validate(data, context=context)
+            return handler(data)
         except ValidationError as error:
-            raise _with_candidates(cls, error) from None
+            raise _explained(cls, error) from None
+
+    @classmethod
+    def read(cls, data: Any) -> Self:
+        """Return the part that `data` describes, or raise a ValidationError whose types are the codes of diagnostics."""
+        return cls.model_validate(data)
 
     def given(self) -> dict[str, Any]:
         """Return the fields that were written, by the names that a spec uses."""
         fields = type(self).model_fields
         return {fields[name].alias or name: getattr(self, name) for name in fields if name in self.model_fields_set}
+
+    def written(self) -> Any:
+        """Return what a spec says of this part: its fields, or a shorter form that means the same."""
+        return self.given()
 
 
 class Choice(Part):
@@ -159,20 +170,23 @@ class Choice(Part):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         if cls.type_name:
             return handler(source)
-        return core_schema.with_info_plain_validator_function(cls._choose)
+        return core_schema.no_info_plain_validator_function(cls._choose)
 
     @classmethod
-    def _choose(cls, value: Any, info: ValidationInfo) -> Any:
+    def _choose(cls, value: Any) -> Any:
         if isinstance(value, cls):
             return value
         fields = {"type": value} if isinstance(value, str) else value
         if not isinstance(fields, dict):
             raise problem("D103", f"{said(value)} is not a word or a mapping with a `type`", expected=one_of(cls.types))
         chosen = choose_type(cls, fields)
-        return chosen.read({key: entry for key, entry in fields.items() if key != "type"}, info.context)
+        return chosen.read({key: entry for key, entry in fields.items() if key != "type"})
 
     def given(self) -> dict[str, Any]:
         return {"type": self.type_name, **super().given()}
+
+    def written(self) -> Any:
+        return self.given() if self.model_fields_set else self.type_name
 
 
 def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None) -> Any:
@@ -198,6 +212,19 @@ def located(error: PydanticCustomError, loc: tuple[str | int, ...], value: Any) 
     return ValidationError.from_exception_data("spec", [InitErrorDetails(type=error, loc=loc, input=value)])
 
 
+def again(error: ValidationError, loc: tuple[str | int, ...]) -> ValidationError:
+    """Raise the errors of `error` again, below `loc`."""
+    lines = [
+        InitErrorDetails(
+            type=PydanticCustomError(line["type"], "{message}", line["ctx"]),  # type: ignore[arg-type]
+            loc=(*loc, *line["loc"]),
+            input=line["input"],
+        )
+        for line in error.errors(include_url=False)
+    ]
+    return ValidationError.from_exception_data(error.title, lines)
+
+
 def said(value: Any) -> str:
     """Quote a value in a message, cut to a length that a line can hold."""
     text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
@@ -220,7 +247,7 @@ def _expression(text: str) -> Expression:
         ) from None
 
 
-def _with_candidates(cls: type[Part], error: ValidationError) -> ValidationError:
+def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
     """Replace pydantic's words for an unknown field by ours, which know the fields that there are."""
     fields = tuple(field.alias or name for name, field in cls.model_fields.items())
     lines: list[InitErrorDetails] = []

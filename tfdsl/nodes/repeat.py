@@ -21,8 +21,6 @@ class Vary(Part):
     otherwise: Any = Field(None, alias="else", description="The value at all other copies.")
     every: Any = Field(None, exclude=True, description="The value, or an expression in `layer` (0, 1, ...).")
 
-    headline = "every"
-
     @model_validator(mode="before")
     @classmethod
     def _expression(cls, data: Any) -> Any:
@@ -34,6 +32,9 @@ class Vary(Part):
         if len(ways) != 1:
             raise problem("D107", "say how it varies in one way", expected="`cycle`, `list`, `at` with `else`, or an expression in `layer`")
         return self
+
+    def written(self) -> Any:
+        return self.every if "every" in self.model_fields_set else self.given()
 
     def value(self, copy: int) -> Any:
         """Return the value in the copy with this index."""
@@ -51,6 +52,7 @@ class Repeat(Node):
 
     headline = "block"
     title = "Repeat"
+    own_scope = frozenset({"body"})
     block: Name | None = Field(None, description="The name of the block; or give the pipe itself in `body`.")
     body: Pipe | None = Field(None, description="The pipe that is repeated, in place of `block`.")
     times: Positive = needed(description="How many copies.")
@@ -85,16 +87,16 @@ class Repeat(Node):
             field = f"vary.{name}"
             if vary.cycle is not None and (not vary.cycle or self.times % len(vary.cycle)) and not vary.partial:
                 io.fail(
-                    "E406",
+                    "E407",
                     f"a cycle of {len(vary.cycle)} does not divide {self.times} copies",
                     f"{field}.cycle",
                     help="make it divide, or say `partial: true` to cut the last cycle short",
                 )
             if vary.list is not None and len(vary.list) != self.times:
-                io.fail("E407", f"the list has {len(vary.list)} values for {self.times} copies", f"{field}.list")
+                io.fail("E408", f"the list has {len(vary.list)} values for {self.times} copies", f"{field}.list")
             late = [copy for copy in vary.at or {} if copy >= self.times]
             if late:
-                io.fail("E408", f"there is no copy {late[0]}: the {self.times} copies count from 0", f"{field}.at.{late[0]}")
+                io.fail("E409", f"there is no copy {late[0]}: the {self.times} copies count from 0", f"{field}.at.{late[0]}")
 
     def work(self, step: Step) -> Work:
         return Work()
