@@ -88,7 +88,10 @@ def test_a_failed_installation_says_where_the_log_is_and_leaves_no_stamp(house: 
     (house / "constraints.txt").write_text("setuptools==0.0.0.dev1\n")
     result = setup(house, PYTHON=sys.executable, PIP_NO_INDEX="1", PIP_FIND_LINKS="", PIP_CONFIG_FILE=os.devnull)
     assert result.returncode == 1
-    assert "setup: pip could not install what is pinned in constraints.txt (the whole log: .venv/setup.log)" in result.stderr
+    assert (
+        "setup: pip could not install what is pinned in constraints.txt (the whole log: .venv/setup.log)"
+        in result.stderr
+    )
     assert not (house / ".venv/.ready").exists()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, BeforeValidator, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
 
 from tfdsl import node
@@ -19,7 +19,7 @@ from tfdsl.parts import MISSING, Choice, Number, Part, one_of
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field in words: its name, what it takes, what it is when left out (empty: it must be given), what it means."""
+    """A field in words: its name, what it takes, its default (empty: it must be given), its meaning."""
 
     name: str
     takes: str
@@ -29,7 +29,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A type of a kind or of a part: the word that names it (empty where there is one alone), its meaning, its fields."""
+    """A type of a kind or of a part: the word that names it (empty where it is alone), its meaning, its fields."""
 
     word: str
     about: str
@@ -37,7 +37,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Part_:
+class Piece:
     """A part that a field takes: the field, and the part's types."""
 
     field: str
@@ -47,7 +47,7 @@ class Part_:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind: what its file says it is for, what it does, the field that may stand alone, its fields, types and parts."""
+    """A kind: what it is for, what it does, the field that may stand alone, its fields, types and parts."""
 
     name: str
     purpose: str
@@ -56,7 +56,7 @@ class Kind:
     default_type: str
     fields: tuple[Field, ...]
     types: tuple[Group, ...]
-    parts: tuple[Part_, ...]
+    parts: tuple[Piece, ...]
 
 
 def kind(name: str) -> Kind:
@@ -67,13 +67,17 @@ def kind(name: str) -> Kind:
     own = {each: field for each, field in base.model_fields.items() if each not in common}
     return Kind(
         name,
-        (sys.modules[base.__module__].__doc__ or "").partition("\n")[0].partition(": ")[2],
+        (sys.modules[base.__module__].__doc__ or "").partition("\n")[0].partition(": ")[2].rstrip("."),
         about(base),
         base.headline or ("type" if base.types else ""),
         base.default_type or "",
         _fields(own),
         tuple(Group(word, about(each), _fields(_beyond(each, common | set(own)))) for word, each in base.types.items()),
-        tuple(_parts({name: field for each in (base, *base.types.values()) for name, field in _beyond(each, common).items()})),
+        tuple(
+            _parts(
+                {name: field for each in (base, *base.types.values()) for name, field in _beyond(each, common).items()}
+            )
+        ),
     )
 
 
@@ -108,7 +112,8 @@ def takes(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
     if origin is Literal:
         return one_of(arguments)
     if origin is tuple:
-        return _list(arguments)
+        alone = any(isinstance(each, BeforeValidator) for each in metadata)
+        return f"{takes(arguments[0])}, or a list of them" if alone else _list(arguments)
     if isinstance(origin or annotation, type) and issubclass(origin or annotation, Mapping | dict):
         return f"a mapping from {takes(arguments[0])} to {takes(arguments[1])}" if arguments else "a mapping"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -122,7 +127,13 @@ def _list(arguments: tuple[Any, ...]) -> str:
     if arguments[0] is Node:
         return "a pipe"
     inner = takes(arguments[0])
-    return "a list of pipes" if inner == "a pipe" else f"a list, each {inner}" if arguments[-1] is Ellipsis else f"a list of {len(arguments)}, each {inner}"
+    return (
+        "a list of pipes"
+        if inner == "a pipe"
+        else f"a list, each {inner}"
+        if arguments[-1] is Ellipsis
+        else f"a list of {len(arguments)}, each {inner}"
+    )
 
 
 def _part(model: type[BaseModel]) -> str:
@@ -130,13 +141,23 @@ def _part(model: type[BaseModel]) -> str:
         return one_of(model.types)
     if model is Node:
         return "a node"
-    return "`{" + ", ".join(_names(model)) + "}`"
+    mapping = "`{" + ", ".join(_names(model)) + "}`"
+    return f"`true`, `false` or {mapping}" if switches(model) else mapping
 
 
-def _parts(fields: Mapping[str, FieldInfo]) -> typing.Iterator[Part_]:
+def switches(model: type[BaseModel]) -> bool:
+    """Return whether `true` or `false` may stand for the whole part."""
+    try:
+        model.model_validate(True)
+    except ValidationError:
+        return False
+    return True
+
+
+def _parts(fields: Mapping[str, FieldInfo]) -> typing.Iterator[Piece]:
     for name, field in fields.items():
         for model in _models(field.annotation):
-            yield Part_(field.alias or name, about(model), part(model))
+            yield Piece(field.alias or name, about(model), part(model))
 
 
 def _models(annotation: Any) -> typing.Iterator[type[BaseModel]]:
@@ -159,7 +180,12 @@ def _names(model: type[BaseModel]) -> list[str]:
 
 def _fields(fields: Mapping[str, FieldInfo]) -> tuple[Field, ...]:
     return tuple(
-        Field(field.alias or name, takes(field.annotation, tuple(field.metadata)), _default(field), field.description or "")
+        Field(
+            field.alias or name,
+            takes(field.annotation, tuple(field.metadata)),
+            _default(field),
+            field.description or "",
+        )
         for name, field in fields.items()
         if not field.exclude
     )
@@ -170,13 +196,13 @@ def _default(field: FieldInfo) -> str:
         return ""
     value = field.default
     if value is None:
-        return "none"
+        return "optional"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Choice):
         return value.type_name
     if isinstance(value, BaseModel):
-        return "its own"
+        return "optional"
     if isinstance(value, float):
         return f"{value:g}"
-    return "empty" if value in ((), {}) else str(value)
+    return "optional" if value in ((), {}) else str(value)

@@ -1,30 +1,38 @@
 """The JSON Schema of the language, made from the kinds' classes: what editors complete, explain and underline.
 
-It is written for yaml-language-server. A choice is `if`/`then`/`else` on what was written (a word or a mapping, this `type`
-or that), never `anyOf`, because the server then names what is wrong in the branch that was meant.
+It is written for yaml-language-server. A choice is `if`/`then`/`else` on what was written (a word or a mapping, this
+`type` or that), never `anyOf`, because the server then names what is wrong in the branch that was meant.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, StringConstraints
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
 from tfdsl import node, settings
 from tfdsl.node import Node
 from tfdsl.parts import Choice, Number, Part
+from tfdsl.reference import switches
 from tfdsl.spec import Spec
 
 Schema = dict[str, Any]
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 EXPRESSION = r"^[A-Za-z0-9_+\-*/%(),. $]+$"
-PARAMETER = {"type": "string", "pattern": r"^\$[a-z][a-z0-9_]*$"}
+BOOLEAN: Schema = {
+    "type": ["boolean", "string"],
+    "pattern": r"^\$[a-z][a-z0-9_]*$",
+    "patternErrorMessage": "This is neither `true` nor `false`, nor a parameter such as `$bias`.",
+}
+PARAMETER: Schema = {"type": "string", "pattern": r"^\$[a-z][a-z0-9_]*$"}
 
 
 class Writer:
@@ -41,18 +49,40 @@ class Writer:
             self.definitions[name] = self.kind(name)
         described = {name: self.definitions[name]["description"] for name in kinds}
         behind = {name: {"$ref": f"#/definitions/{name}"} for name in kinds}
-        told = {name: {"description": described[name], **_within(each)} for name, each in behind.items()}
-        words: Schema = {"enum": list(kinds), "markdownEnumDescriptions": list(described.values())}
-        one_kind = {"type": "object", "properties": told, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
-        self.definitions["node"] = choose({"type": "string"}, words, one_kind)
+        told: Schema = {}
+        for name, each in behind.items():
+            words = self.words(each)
+            told[name] = {"description": described[name], **({"examples": words} if words else {}), **_within(each)}
+        kinds_alone: Schema = {
+            "enum": list(kinds),
+            "markdownEnumDescriptions": [each.partition("\n")[0] for each in described.values()],
+        }
+        one_kind = {
+            "type": "object",
+            "properties": told,
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+        self.definitions["node"] = choose({"type": "string"}, kinds_alone, one_kind)
         properties = {name: self.field(field) for name, field in _named(Spec).items()} | self.sections()
         properties["defaults"] |= {"properties": told, "additionalProperties": False}
         schema = {"type": "object", "properties": properties, "additionalProperties": False}
-        return {"$schema": DIALECT, "title": "tfdsl, version 1", **schema, "required": ["tfdsl"], "definitions": self.definitions}
+        return {
+            "$schema": DIALECT,
+            "title": "tfdsl, version 1",
+            **schema,
+            "required": ["tfdsl"],
+            "definitions": self.definitions,
+        }
 
     def sections(self) -> dict[str, Schema]:
         """Describe the keys whose contents other rooms read."""
-        path: Schema = {"type": "string", "pattern": r"\.ya?ml$", "patternErrorMessage": "This is not the path of a `.yaml` file."}
+        path: Schema = {
+            "type": "string",
+            "pattern": r"\.ya?ml$",
+            "patternErrorMessage": "This is not the path of a `.yaml` file.",
+        }
         blocks = choose({"type": "array"}, {"type": "array", "items": path}, path)
         borrow = {"type": "object", "properties": {"blocks": blocks}, "additionalProperties": False}
         return {
@@ -75,7 +105,8 @@ class Writer:
         if bare is None and headline is not None:
             owner = next(each for each in (base, *base.types.values()) if headline in _named(each))
             bare = self.field(_named(owner)[headline])
-        schema = choose({"type": ["object", "null"]}, fields, bare) if bare is not None else {"type": ["object", "null"], **fields}
+        alone = choose({"type": "null"}, {}, bare) if bare is not None else {"type": "null"}
+        schema = choose({"type": "object"}, fields, alone)
         return {"title": name, "description": _told(base, headline), **schema}
 
     def typed(self, base: Any, classes: tuple[tuple[str, Any], ...], default: str | None) -> Schema:
@@ -95,24 +126,39 @@ class Writer:
 
     def part(self, part: type[BaseModel]) -> Schema:
         """Describe a mapping with the fields of one class."""
-        schema = self.fields(_named(part))
+        schema = self.fields(_named(part), issubclass(part, Part))
         wanted = [name for name, field in _named(part).items() if field.is_required()]
         if part.model_config.get("extra") == "allow":
             schema["additionalProperties"] = True
         return {**schema, "required": wanted} if wanted else schema
 
-    def fields(self, fields: Mapping[str, FieldInfo]) -> Schema:
+    def fields(self, fields: Mapping[str, FieldInfo], parameters: bool = True) -> Schema:
         """Describe a mapping with these fields and no other."""
-        properties = {name: self.field(field) for name, field in fields.items() if not field.exclude}
-        return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+        properties = {name: self.field(field, parameters) for name, field in fields.items() if not field.exclude}
+        return {"type": "object", "properties": properties, "additionalProperties": False}
 
-    def field(self, field: FieldInfo) -> Schema:
-        """Describe a field: its type, what it means, and what it is when it is left out."""
+    def field(self, field: FieldInfo, parameters: bool = False) -> Schema:
+        """Describe a field: its type, meaning and default; with `parameters`, a block's parameter may stand there."""
         schema = self.type(field.annotation, tuple(field.metadata))
         about: Schema = {"description": field.description} if field.description else {}
         if isinstance(field.default, bool | int | float | str):
             about["default"] = field.default
+        words = self.words(schema)
+        if parameters and "string" not in schema.get("type", ()):
+            schema = _or_parameter(schema)
+        if words:
+            about["examples"] = words  # what the server completes where the words stand behind a condition
         return {**about, **_within(schema)}
+
+    def words(self, schema: Schema) -> list[Any]:
+        """Return the words that may be written for a schema."""
+        if "$ref" in schema:
+            return self.words(self.definitions[schema["$ref"].rpartition("/")[2]])
+        for key in ("enum", "examples"):
+            if key in schema:
+                return list(schema[key])
+        inner = [schema[key] for key in ("then", "else") if key in schema] + schema.get("allOf", [])
+        return list(dict.fromkeys(word for each in inner for word in self.words(each)))
 
     def type(self, annotation: Any, metadata: tuple[Any, ...] = ()) -> Schema:
         """Describe what a type annotation admits."""
@@ -125,11 +171,15 @@ class Writer:
         if origin in (typing.Union, types.UnionType):
             return self.union(arguments)
         if origin is Literal:
-            return _or_parameter({"enum": list(arguments)})
+            return {"enum": list(arguments)}
         if origin is tuple:
-            return self.sequence(arguments)
+            many = self.sequence(arguments)
+            alone = any(isinstance(each, BeforeValidator) for each in metadata)
+            return choose({"type": "array"}, many, self.type(arguments[0])) if alone else many
         if isinstance(origin or annotation, type) and issubclass(origin or annotation, Mapping | dict):
-            return {"type": "object", "additionalProperties": self.type(arguments[1])} if arguments else {"type": "object"}
+            return (
+                {"type": "object", "additionalProperties": self.type(arguments[1])} if arguments else {"type": "object"}
+            )
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             return self.model(annotation)
         return _plain(annotation, metadata)
@@ -140,10 +190,15 @@ class Writer:
             return {"$ref": "#/definitions/pipe"}
         if arguments[-1] is Ellipsis:
             return {"type": "array", "items": self.type(arguments[0])}
-        return {"type": "array", "items": [self.type(each) for each in arguments], "minItems": len(arguments), "maxItems": len(arguments)}
+        return {
+            "type": "array",
+            "items": [self.type(each) for each in arguments],
+            "minItems": len(arguments),
+            "maxItems": len(arguments),
+        }
 
     def union(self, arguments: tuple[Any, ...]) -> Schema:
-        """Describe a union: each member is told from the others by what was written (a mapping, a list, a word, ...)."""
+        """Describe a union: each member is told from the others by what was written (a mapping, a list, a word)."""
         members = [each for each in arguments if each is not type(None)]
         described = [self.type(each) for each in members]
         if len(described) == 1:
@@ -174,22 +229,24 @@ class Writer:
         name = model.__name__
         if name not in self.definitions:
             self.definitions[name] = {"type": "object"}  # while it is described, it may refer to itself
-            self.definitions[name] = self.choice(model) if issubclass(model, Choice) and model.types else self.single(model)
+            self.definitions[name] = (
+                self.choice(model) if issubclass(model, Choice) and model.types else self.single(model)
+            )
         return {"$ref": f"#/definitions/{name}"}
 
     def choice(self, base: type[Choice]) -> Schema:
         """Describe a part with types."""
         classes = tuple(base.types.items())
         fields = self.typed(base, classes, base.default_type)
-        return choose({"type": "object"}, fields, _or_parameter(_words(base.types)))
+        return choose({"type": "object"}, fields, _words(base.types))
 
     def single(self, model: type[BaseModel]) -> Schema:
         """Describe a part without types; with a headline, that field's value alone will do."""
         fields = self.part(model)
         headline = model.headline if issubclass(model, Part) else None
-        if headline is None:
-            return fields
-        return choose({"type": "object"}, fields, self.field(_named(model)[headline]))
+        if headline is not None:
+            return choose({"type": "object"}, fields, self.field(_named(model)[headline]))
+        return choose({"type": "object"}, fields, {**BOOLEAN, "examples": [True, False]}) if switches(model) else fields
 
 
 def text() -> str:
@@ -211,7 +268,9 @@ def _named(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """Return the fields of a class by the names that a spec uses, the kind's own before those that every node has."""
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     common = [field.alias or name for name, field in Node.model_fields.items()] if issubclass(model, Node) else []
-    return {name: field for name, field in fields.items() if name not in common} | {name: fields[name] for name in common}
+    return {name: field for name, field in fields.items() if name not in common} | {
+        name: fields[name] for name in common
+    }
 
 
 def _words(classes: Mapping[str, Any]) -> Schema:
@@ -224,7 +283,11 @@ def _or_parameter(schema: Schema) -> Schema:
 
 def _number(number: Number) -> Schema:
     limits = {"minimum": number.minimum, "maximum": number.maximum, "exclusiveMinimum": number.above}
-    told = "a symbolic axis such as `B`, a number, or an expression over dims" if number.symbolic else "an expression over dims"
+    told = (
+        "a symbolic axis such as `B`, a number, or an expression over dims"
+        if number.symbolic
+        else "an expression over dims"
+    )
     return {
         "type": ["integer" if number.integer else "number", "string"],
         **{key: limit for key, limit in limits.items() if limit is not None},
@@ -235,16 +298,19 @@ def _number(number: Number) -> Schema:
 
 def _plain(annotation: Any, metadata: tuple[Any, ...]) -> Schema:
     names: dict[Any, Schema] = {
-        bool: {"type": ["boolean", "string"], "pattern": r"^\$[a-z]", "patternErrorMessage": "This is `true`, `false` or a parameter such as `$bias`."},
+        bool: BOOLEAN,
         int: {"type": "integer"},
         float: {"type": "number"},
         str: {"type": "string"},
     }
     schema = dict(names.get(annotation, {}))
+    limits = {Ge: "minimum", Gt: "exclusiveMinimum", Le: "maximum", Lt: "exclusiveMaximum"}
     for each in metadata:
+        if type(each) in limits:
+            schema[limits[type(each)]] = next(iter(dataclasses.asdict(each).values()))
         if isinstance(each, StringConstraints) and each.pattern is not None:
             pattern = each.pattern if isinstance(each.pattern, str) else each.pattern.pattern
-            schema["pattern"] = "^(" + pattern.removeprefix(r"\A").removesuffix(r"\Z") + r"|\$[a-z][a-z0-9_]*)$"
+            schema["pattern"] = "^(" + pattern.removeprefix("^").removesuffix("$") + r"|\$[a-z][a-z0-9_]*)$"
             schema["patternErrorMessage"] = "A name is lower-case letters, digits and `_`."
     return schema
 
@@ -255,4 +321,4 @@ def _first_line(cls: type[Any]) -> str:
 
 def _told(base: type[Node], headline: str | None) -> str:
     text = _first_line(base)
-    return f"{text}\n\nAlone: `{base.kind}: {headline}`" if headline else text
+    return f"{text}\n\nA value alone is its `{headline}`." if headline else text

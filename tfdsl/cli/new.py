@@ -15,12 +15,14 @@ SCHEMA = "tfdsl.schema.json"
 
 @click.command()
 @click.argument("template", required=False)
-@click.option("-o", "--output", metavar="FILE", help="The spec to write; `-` for standard output. [default: TEMPLATE.yaml]")
+@click.option(
+    "-o", "--output", metavar="FILE", help="The spec to write; `-` for standard output. [default: TEMPLATE.yaml]"
+)
 def command(template: str | None, output: str | None) -> int:
     """Write a spec to start from.
 
-    TEMPLATE says which; without it they are listed. Beside the spec goes the JSON Schema that its first line names, so that
-    an editor with yaml-language-server completes and explains. No file that is there already is touched.
+    TEMPLATE says which; without it they are listed. Beside the spec goes the JSON Schema that its first line names, so
+    that an editor with yaml-language-server completes and explains. No file that is there already is touched.
     """
     if template is None:
         say(_list())
@@ -34,9 +36,9 @@ def command(template: str | None, output: str | None) -> int:
     remark(f"Wrote {path}.")
     schema = path.parent / SCHEMA
     if not schema.exists():
-        from tfdsl.cli.schema import schema_text
+        from tfdsl import schema as language
 
-        write(str(schema), schema_text())
+        write(str(schema), language.text())
         remark(f"Wrote {schema}, which editors read.")
     remark(f"Next: tfdsl check {path}")
     return 0
