@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs bench
+.PHONY: help setup demo test lint docs editor bench
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,10 @@ lint: setup ## Check style, types and the layers of imports
 
 docs: setup ## Write the generated pages anew: kinds, errors, the JSON Schema, the README's diagram
 	@$(PY) docs/build.py
+
+editor: setup ## Drive yaml-language-server with the schema (npm fetches it): completions, hovers, messages
+	@npm install --silent --no-save --prefix .venv/editor yaml-language-server@2.0.0
+	@YAML_LANGUAGE_SERVER=$(CURDIR)/.venv/editor/node_modules/.bin/yaml-language-server $(PY) -m pytest -q tests/editor/drive.py
 
 bench: setup ## Compare speed with transformers, x-transformers and litgpt (in an environment of their own)
 	@$(PY) -m tests.benchmarks

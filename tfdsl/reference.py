@@ -142,7 +142,10 @@ def _part(model: type[BaseModel]) -> str:
     if model is Node:
         return "a node"
     mapping = "`{" + ", ".join(_names(model)) + "}`"
-    return f"`true`, `false` or {mapping}" if switches(model) else mapping
+    if switches(model):
+        return f"`true`, `false` or {mapping}"
+    alone = any(field.exclude for field in model.model_fields.values())
+    return f"{mapping} or a value" if alone else mapping
 
 
 def switches(model: type[BaseModel]) -> bool:

@@ -226,6 +226,8 @@ class Writer:
 
     def model(self, model: type[BaseModel]) -> Schema:
         """Describe a part of a node, once; a choice may be its type's word alone."""
+        if model is Node:
+            return {"$ref": "#/definitions/node"}
         name = model.__name__
         if name not in self.definitions:
             self.definitions[name] = {"type": "object"}  # while it is described, it may refer to itself
@@ -241,11 +243,12 @@ class Writer:
         return choose({"type": "object"}, fields, _words(base.types))
 
     def single(self, model: type[BaseModel]) -> Schema:
-        """Describe a part without types; with a headline, that field's value alone will do."""
+        """Describe a part without types; with a headline, or a field that is never written, that value alone will do."""
         fields = self.part(model)
+        unwritten = next((name for name, field in model.model_fields.items() if field.exclude), None)
         headline = model.headline if issubclass(model, Part) else None
-        if headline is not None:
-            return choose({"type": "object"}, fields, self.field(_named(model)[headline]))
+        if headline is not None or unwritten is not None:
+            return choose({"type": "object"}, fields, self.field(_named(model)[headline or unwritten or ""]))
         return choose({"type": "object"}, fields, {**BOOLEAN, "examples": [True, False]}) if switches(model) else fields
 
 

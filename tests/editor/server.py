@@ -21,7 +21,8 @@ class Server:
         self.process = subprocess.Popen([str(program), "--stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.messages: Queue[Message] = Queue()
         self.count = 0
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
         self.ask("initialize", {"processId": None, "rootUri": folder.as_uri(), "capabilities": CAPABILITIES})
         self.tell("initialized", {})
         yaml = {"validate": True, "completion": True, "hover": True, "schemaStore": {"enable": False}}
@@ -36,7 +37,8 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.process.kill()
-        self.process.wait()
+        self.listener.join()
+        self.process.communicate()
 
     def messages_for(self, text: str) -> list[tuple[int, str]]:
         """Return the server's messages on a text: the line of each, from 1, and its words."""
