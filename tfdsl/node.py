@@ -121,7 +121,8 @@ class Step:
     """One node where it stands: its fields resolved to numbers, what it reads and what it gives.
 
     `flows` are nested pipes in the node's own scope (a residual's branch); `instances` the distinct blocks that it runs, and
-    `order` says, a copy at a time, which of them; `shared` is true where all copies have one set of weights.
+    `order` says, a copy at a time, which of them; `repeats` is true where there may be several copies, `shared` where all of
+    them have one set of weights.
     """
 
     node: Node
@@ -133,6 +134,7 @@ class Step:
     flows: tuple[Flow, ...] = ()
     instances: tuple[Instance, ...] = ()
     order: tuple[int, ...] = ()
+    repeats: bool = False
     shared: bool = False
     shares: tuple[Shared, ...] = ()
     weights: Mapping[str, Weight] = field(default_factory=dict)
@@ -253,6 +255,7 @@ class Node(Part, ABC):
     default_type: ClassVar[str | None] = None
     family: ClassVar[look.Family] = "plain"
     title: ClassVar[str] = ""
+    repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
 
     id: Name | None = Field(None, description="Its name: for reference, for its weights, for the diagram.")
@@ -342,18 +345,12 @@ def read(value: Any) -> Node:
         ((kind, body),) = value.items()
     elif isinstance(value, dict):
         keys = ", ".join(f"`{key}`" for key in value)
-        raise problem(
-            "D110",
-            f"a node has one key, its kind; this has {len(value)}: {keys}",
-            help="write the fields inside braces: `- kind: {field: value}`",
-        )
+        raise problem("D110", f"a node has one key, its kind; this has {len(value)}: {keys}", help="write the fields inside braces: `- kind: {field: value}`")
     else:
         raise problem("D103", f"{said(value)} is not a node", expected="a kind, or a mapping with a kind as its key")
     base = lookup(kind)
     if base is None:
-        raise located(
-            problem("D101", f"unknown kind `{kind}`", word=kind, candidates=kinds(), at="key"), (kind,), value
-        )
+        raise located(problem("D101", f"unknown kind `{kind}`", word=kind, candidates=kinds(), at="key"), (kind,), value)
     try:
         cls, fields = _fields(base, body)
         return cls.read(fields)
@@ -368,11 +365,7 @@ def _fields(base: type[Node], body: Any) -> tuple[type[Node], dict[str, Any]]:
     elif isinstance(body, dict):
         fields = body
     elif headline is None:
-        raise problem(
-            "D103",
-            f"{said(body)} is not a mapping of fields",
-            expected=f"a mapping: `{base.kind}` has no field that can stand alone",
-        )
+        raise problem("D103", f"{said(body)} is not a mapping of fields", expected=f"a mapping: `{base.kind}` has no field that can stand alone")
     else:
         fields = {headline: body}
     if not base.types:
