@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tfdsl import report
-from tfdsl.check import Checked
+from tfdsl.checking import Checked
 from tfdsl.cli import options
 from tfdsl.cli.output import coloured, remark, say, write
 from tfdsl.cli.reading import STDIN, inspect
@@ -36,7 +36,7 @@ def command(specs: tuple[str, ...], as_json: bool, sarif: bool, fix: bool, overr
     elif sarif:
         say(report.to_sarif(found), end="")
     else:
-        texts = {file: text for result in results for file, text in result.texts.items()}
+        texts = {file: text for result in results for file, text in result.document.texts.items()}
         say(report.render(found, texts, coloured()), end="")
         _praise(dict.fromkeys(specs), results, found != [])
     errors = [each.code for each in found if each.severity == "error"]
@@ -62,7 +62,7 @@ def _fixed(spec: str, overrides: tuple[str, ...]) -> Checked:
         raise click.UsageError("--fix writes into files, and standard input is none: name the file")
     result, made = inspect(spec, overrides), 0
     for _ in range(ROUNDS):
-        changed = [file for file in result.texts if _mend(file, result)]
+        changed = [file for file in result.document.texts if _mend(file, result)]
         if not changed:
             break
         made += 1

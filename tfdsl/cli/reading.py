@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tfdsl import report
-from tfdsl.check import Checked, run
+from tfdsl.checking import Checked, run
 from tfdsl.cli.output import Stop, coloured, remark
 from tfdsl.document import Document, gather, gather_text
 from tfdsl.source.text import LARGEST
@@ -26,7 +26,7 @@ def checked(spec: str, overrides: tuple[str, ...] = ()) -> Checked:
     result = inspect(spec, overrides)
     errors = [each for each in result.diagnostics if each.severity == "error"]
     if errors:
-        remark(report.render(result.diagnostics, result.texts, coloured(sys.stderr)).rstrip("\n"))
+        remark(report.render(result.diagnostics, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
         raise Stop(code=2 if any(each.code == "Y001" for each in errors) else 1)
     warnings = sum(each.severity == "warning" for each in result.diagnostics)
     if warnings:
@@ -39,4 +39,4 @@ def _document(spec: str, overrides: tuple[str, ...]) -> Document:
     if spec != "-":
         return gather(Path(spec), overrides)
     raw = click.get_binary_stream("stdin").read(LARGEST + 1)
-    return gather_text(raw, STDIN, Path(), overrides)
+    return gather_text(raw.decode("utf-8", "surrogateescape"), STDIN, Path(), overrides)
