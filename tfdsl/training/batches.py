@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tfdsl.training.tokens import Tokens
+from tfdsl.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)

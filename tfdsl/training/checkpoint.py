@@ -61,10 +61,10 @@ def fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
 def save(root: Path, step: int, weights: dict[str, Tensor], moments: dict[str, Tensor], state: dict[str, Any]) -> Path:
     """Write the checkpoint of `step` below `root`; when this returns, no kill and no power loss can take it away."""
     final = root / f"step-{step:08d}"
-    aside = root / f".{final.name}.part"
+    root.mkdir(parents=True, exist_ok=True)
     if final.exists() and not fault(final):
         return final
-    root.mkdir(parents=True, exist_ok=True)
+    aside = _aside(final)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     save_file(weights, aside / WEIGHTS)
@@ -75,8 +75,6 @@ def save(root: Path, step: int, weights: dict[str, Tensor], moments: dict[str, T
     for name in (*files, MANIFEST):
         _sync(aside / name)
     _sync(aside)
-    if final.exists():
-        shutil.rmtree(final)
     aside.rename(final)
     _sync(root)
     return final
@@ -86,7 +84,7 @@ def prune(root: Path, keep: set[int]) -> None:
     """Delete all checkpoints but those of the steps `keep`, and what an interrupted save left."""
     for folder in root.glob("step-*"):
         if folder.name not in {f"step-{step:08d}" for step in keep}:
-            shutil.rmtree(folder)
+            _aside(folder)
     for folder in root.glob(".step-*.part"):
         shutil.rmtree(folder)
 
@@ -123,6 +121,15 @@ def fault(folder: Path) -> str:
         if _digest(folder / name) != digest:
             return f"`{folder / name}` is damaged: its SHA-256 is not the one in the manifest"
     return ""
+
+
+def _aside(folder: Path) -> Path:
+    """Give a checkpoint that is there the name of one that is not whole, in one step; return that name."""
+    aside = folder.with_name(f".{folder.name}.part")
+    if folder.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+    return aside
 
 
 def _digest(path: Path) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from tfdsl import settings
+from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic, Note
-from tfdsl.training import objective, text, tokens
+from tfdsl.tokens import Tokens
+from tfdsl.training import objective, text
 from tfdsl.training.subject import Subject
-from tfdsl.training.tokens import Tokens
 
 SPEC, SOURCE, SETTINGS, TOKENIZER = "spec.yaml", "model.py", "settings.json", "tokenizer.json"
 TEXT, TRAIN, HELD_OUT = "text.json", "train.npy", "held_out.npy"
