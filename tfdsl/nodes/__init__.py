@@ -1,0 +1,1 @@
+"""The kinds of node, a file each; the file's name is the kind."""

@@ -1,0 +1,38 @@
+"""activation: a non-linear function of each element."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tfdsl.activations import TITLES, Pointwise
+from tfdsl.node import Call, Node, Ports, Step, Work
+from tfdsl.parts import needed
+from tfdsl.shapes import Tensor
+
+
+class Activation(Node):
+    """Applies a function to each element; the gated ones belong to `ffn`."""
+
+    headline = "type"
+    family = "ffn"
+    type: Pointwise = needed(description="The function.")
+
+    def shape(self, io: Ports) -> Tensor:
+        return io.floats()
+
+    def work(self, step: Step) -> Work:
+        return Work(kept=step.x.count)
+
+    def call(self, step: Step) -> Call | None:
+        modules = {
+            "relu": Call("nn.ReLU"),
+            "gelu": Call("nn.GELU"),
+            "gelu_tanh": Call("nn.GELU", (), {"approximate": "tanh"}),
+            "silu": Call("nn.SiLU"),
+            "tanh": Call("nn.Tanh"),
+            "sigmoid": Call("nn.Sigmoid"),
+        }
+        return modules.get(self.type)
+
+    def heading(self, step: Step) -> str:
+        return TITLES[self.type]

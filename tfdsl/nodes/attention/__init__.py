@@ -1,0 +1,217 @@
+"""attention: every position reads from those that it may see (arXiv:1706.03762, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from tfdsl.node import Call, Node, Ports, Shared, Step, Weight, Work
+from tfdsl.nodes.attention.masks import Causal, Full, Mask, Sliding
+from tfdsl.nodes.attention.positions import Nowhere, Relative, Rotary, T5Buckets
+from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, needed
+from tfdsl.shapes import Axis, Tensor
+
+
+class Biases(Part):
+    """Which of the four projections have a vector added."""
+
+    q: bool = False
+    k: bool = False
+    v: bool = False
+    out: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_alike(cls, data: Any) -> Any:
+        return dict.fromkeys(("q", "k", "v", "out"), data) if isinstance(data, bool) else data
+
+    def written(self) -> Any:
+        return self.q if self.q == self.k == self.v == self.out else self.given()
+
+
+class Attention(Node):
+    """Multi-head attention: [B, T, D] -> [B, T, D], its keys and values from the same value or, with `kv`, from another.
+
+    softmax(q kᵀ · scale + position + mask) v for each head. With fewer `kv_heads` than `heads`, several query heads share
+    a key and value head (arXiv:2305.13245).
+    """
+
+    headline = "heads"
+    family = "attention"
+    heads: Positive = needed(description="The number of query heads.")
+    kv_heads: Positive | None = Field(None, description="The number of key and value heads; as many as `heads` if left out.")
+    head_dim: Positive | None = Field(None, description="The features of a head; D / heads if left out.")
+    kv: Name | None = Field(None, description="Keys and values come from this value: cross-attention.")
+    mask: Mask = Field(Full(), description="Which positions a query may see.")
+    position: Relative = Field(Nowhere(), description="How positions enter the scores.")
+    qk_norm: Literal["rms", "layer"] | None = Field(None, description="A norm on each head's queries and keys.")
+    scale: PositiveReal | None = Field(None, description="What scores are multiplied by; 1 / √head_dim if left out.")
+    bias: Biases = Field(Biases(), description="Whether the projections have a vector added: all, or each by name.")
+    dropout: Probability = Field(0.0, description="Dropout on the attention weights.")
+
+    def shape(self, io: Ports) -> Tensor:
+        x = io.sequence()
+        memory = io.value("kv") if self.kv is not None else x
+        self._check_heads(io)
+        self._check_axes(io, x, memory)
+        for shared in self._shares(x, memory, io.width()):
+            io.share(shared, named=isinstance(self.position, T5Buckets) and shared.name == self.position.share)
+        return x
+
+    def _check_heads(self, io: Ports) -> None:
+        width = io.width()
+        if self.head_dim is None and width % self.heads:
+            io.fail(
+                "T211",
+                f"{width} features do not divide among {self.heads} heads: {width % self.heads} are left over",
+                "heads",
+                notes=io.origin(io.x.axes[-1], f"the width is {width} here"),
+                help="change one of the two, or give `head_dim`",
+            )
+        if self.heads % self.groups:
+            io.fail(
+                "T212",
+                f"{self.heads} query heads do not divide among {self.groups} key and value heads",
+                "kv_heads",
+                help=f"`kv_heads` must divide {self.heads}",
+            )
+        if isinstance(self.position, Rotary) and self.dim(width) % 2:
+            io.fail("T208", f"rotary positions turn features in pairs, and a head has {self.dim(width)}", "position")
+
+    def _check_axes(self, io: Ports, x: Tensor, memory: Tensor) -> None:
+        if self.kv is None:
+            return
+        if len(memory.axes) != len(x.axes) or memory.dtype != "float" or not isinstance(memory.axes[-1].size, int):
+            io.fail("T213", f"attention from {x} cannot read keys and values from `{self.kv}`, which is {memory}", "kv")
+        if memory.sizes[:-2] != x.sizes[:-2]:
+            io.fail("T213", f"the batch of {x} is not that of `{self.kv}`, which is {memory}", "kv")
+        same = memory.axes[-2].size == x.axes[-2].size
+        if not isinstance(self.mask, Full) and not same:
+            io.fail(
+                "T214",
+                f"a {self.mask.word} mask compares places, and queries stand on `{x.axes[-2]}`, keys on `{memory.axes[-2]}`",
+                "mask",
+                help="cross-attention sees all of the other stream: `mask: full`",
+            )
+        if not isinstance(self.position, Nowhere) and not same:
+            io.fail(
+                "T214",
+                f"`{self.position.type_name}` positions compare places, and queries stand on `{x.axes[-2]}`, "
+                f"keys on `{memory.axes[-2]}`",
+                "position",
+                help="cross-attention has no relative positions: `position: none`",
+            )
+
+    @property
+    def groups(self) -> int:
+        """Return the number of key and value heads."""
+        return self.kv_heads if self.kv_heads is not None else self.heads
+
+    def dim(self, width: int) -> int:
+        """Return the features of a head, where a position has `width`."""
+        return self.head_dim if self.head_dim is not None else width // self.heads
+
+    def _shares(self, x: Tensor, memory: Tensor, width: int) -> list[Shared]:
+        queries, keys = bare(x.axes[-2]), bare(memory.axes[-2])
+        shared: list[Shared] = []
+        if isinstance(self.position, Rotary):
+            named = {"theta": self.position.theta, "style": self.position.style}
+            call = Call("Rotary", (self.dim(width),), named)
+            shared.append(Shared("rope", call, replace(queries, keep=None), replace(queries, keep=None)))
+        if isinstance(self.position, T5Buckets) and self.position.share is not None:
+            shared.append(self._table(self.position, queries, keys))
+        if isinstance(self.mask, Sliding):
+            named = {"causal": self.mask.causal, "window": self.mask.window}
+            shared.append(Shared("sliding_mask", Call("Mask", (), named), replace(queries, keep=None), keys))
+        elif keys.keep is not None and isinstance(self.mask, Causal):
+            shared.append(Shared("causal_mask", Call("Mask", (), {"causal": True}), replace(queries, keep=None), keys))
+        elif keys.keep is not None:
+            shared.append(Shared("padding_mask", Call("Mask"), Axis(1), keys))
+        return shared
+
+    def _table(self, position: T5Buckets, queries: Axis, keys: Axis) -> Shared:
+        named = {
+            "buckets": position.buckets,
+            "max_distance": position.max_distance,
+            "bidirectional": self.mask.looks_ahead,
+        }
+        weights = {"weight": Weight((position.buckets, self.heads), decays=False)}
+        call = Call("T5Bias", (self.heads,), named)
+        assert position.share is not None
+        return Shared(position.share, call, replace(queries, keep=None), replace(keys, keep=None), weights)
+
+    def weights(self, step: Step) -> Mapping[str, Weight]:
+        width, dim, bias = step.width, self.dim(step.width), self.bias
+        q, k = self.heads * dim, self.groups * dim
+        if self.kv is None:
+            weights = {"qkv.weight": Weight((q + 2 * k, width))}
+            if bias.q or bias.k or bias.v:
+                weights["qkv.bias"] = Weight((q + 2 * k,), "zeros", decays=False)
+        else:
+            memory = step.reads["kv"].tensor.axes[-1].size
+            weights = {"q.weight": Weight((q, width)), "kv.weight": Weight((2 * k, memory))}
+            if bias.q:
+                weights["q.bias"] = Weight((q,), "zeros", decays=False)
+            if bias.k or bias.v:
+                weights["kv.bias"] = Weight((2 * k,), "zeros", decays=False)
+        weights["out.weight"] = Weight((width, q), "output")
+        if bias.out:
+            weights["out.bias"] = Weight((width,), "zeros", decays=False)
+        for name in ("q_norm", "k_norm") if self.qk_norm else ():
+            weights[f"{name}.weight"] = Weight((dim,), "ones", decays=False)
+            if self.qk_norm == "layer":
+                weights[f"{name}.bias"] = Weight((dim,), "zeros", decays=False)
+        if isinstance(self.position, T5Buckets) and self.position.share is None:
+            weights["relative.weight"] = Weight((self.position.buckets, self.heads), decays=False)
+        return weights
+
+    def work(self, step: Step) -> Work:
+        memory = step.reads["kv"].tensor if self.kv is not None else step.x
+        dim = self.dim(step.width)
+        q, k = self.heads * dim, self.groups * dim
+        there, here = memory.positions, step.x.positions
+        projections = 2 * here * step.width * q + 2 * there * memory.width * 2 * k + 2 * here * q * step.width
+        products = 4 * here * memory.axes[-2].size * q
+        kept = step.x.count + here * (2 * q + self.heads) + there * 2 * k
+        if self.dropout:
+            kept += here * self.heads * memory.axes[-2].size
+        decodes = self.kv is not None or not self.mask.looks_ahead
+        return Work(flops=projections + products, kept=kept, cache=there * 2 * k if decodes else 0)
+
+    def call(self, step: Step) -> Call:
+        named = {
+            "heads": self.heads,
+            "kv_heads": self.groups,
+            "head_dim": self.dim(step.width),
+            "bias": self.bias.written(),
+            "dropout": self.dropout,
+            "scale": self.scale,
+            "qk_norm": self.qk_norm,
+        }
+        if self.kv is not None:
+            return Call("CrossAttention", (step.width, step.reads["kv"].tensor.width), named)
+        return Call("Attention", (step.width,), {**named, "causal": not self.mask.looks_ahead})
+
+    def heading(self, step: Step) -> str:
+        if self.kv is not None:
+            return "Cross-attention"
+        return {"causal": "Causal self-attention", "sliding": "Sliding self-attention"}.get(
+            self.mask.type_name, "Self-attention"
+        )
+
+    def facts(self, step: Step) -> str:
+        dim = self.dim(step.width)
+        groups = f" ({self.groups} key-value)" if self.groups != self.heads else ""
+        if self.kv is not None:
+            return f"{self.heads} heads × {dim}{groups} · keys, values: {self.kv}"
+        window = f" {self.mask.reach}" if self.mask.reach else ""
+        position = {"rope": " · rotary", "t5": " · relative"}.get(self.position.type_name, "")
+        return f"{self.heads} heads × {dim}{groups} · {self.mask.word}{window}{position}"
+
+
+def bare(axis: Axis) -> Axis:
+    """Return the axis without what only people need, so that equal ones are equal."""
+    return Axis(axis.size, keep=axis.keep)

@@ -1,0 +1,29 @@
+"""concat: several pipes over the same value, side by side."""
+
+from __future__ import annotations
+
+from tfdsl.joins import Join
+from tfdsl.node import Node, Ports
+from tfdsl.shapes import Axis, Tensor
+
+
+class Concat(Join, Node):
+    """Puts the features that its pipes give side by side: [..., A] and [..., B] -> [..., A + B]."""
+
+    title = "Concatenation"
+    symbol = "concat"
+
+    def shape(self, io: Ports) -> Tensor:
+        first, *others = self.ends(io)
+        width = first.axes[-1].size
+        for index, other in enumerate(others, 1):
+            if other.sizes[:-1] != first.sizes[:-1] or other.dtype != first.dtype:
+                io.fail(
+                    "T204",
+                    f"`{io.name}` joins {first} and {other}, which differ before the last axis",
+                    f"pipes.{index}",
+                    f"this pipe ends at {other}",
+                )
+            first = first.last(other.axes[-1]).joined(other).last(first.axes[-1])
+            width = width + other.axes[-1].size
+        return first.last(Axis(width))

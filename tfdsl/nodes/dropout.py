@@ -1,0 +1,30 @@
+"""dropout: while training, each element is zero with probability p (Srivastava et al., 2014)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tfdsl.node import Call, Node, Ports, Step, Work
+from tfdsl.parts import Probability, needed
+from tfdsl.shapes import Tensor
+
+
+class Dropout(Node):
+    """Zeroes each element with probability p while training, and scales the others by 1 / (1 - p)."""
+
+    headline = "p"
+    family = "mask"
+    title = "Dropout"
+    p: Probability = needed(description="The probability that an element becomes zero.")
+
+    def shape(self, io: Ports) -> Tensor:
+        return io.floats()
+
+    def work(self, step: Step) -> Work:
+        return Work(kept=step.x.count if self.p else 0)
+
+    def call(self, step: Step) -> Call:
+        return Call("nn.Dropout", (self.p,))
+
+    def facts(self, step: Step) -> str:
+        return f"p = {self.p:g}"

@@ -1,0 +1,54 @@
+"""ffn: two matrices and a non-linearity between them, the same for every position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from tfdsl.activations import TITLES, Activation, is_gated
+from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.parts import Positive, Probability, needed
+from tfdsl.shapes import Tensor
+
+
+class FeedForward(Node):
+    """Widens each position to `hidden` units, applies the activation and narrows it again (arXiv:1706.03762, eq. 2).
+
+    A gated activation (arXiv:2002.05202) has two widening matrices, of which one makes the gate.
+    """
+
+    headline = "hidden"
+    family = "ffn"
+    title = "Feed-forward"
+    hidden: Positive = needed(description="The number of units between the two matrices.")
+    activation: Activation = Field("gelu", description="The non-linearity; a gated one adds a matrix.")
+    bias: bool = Field(False, description="Whether each matrix has a vector added.")
+    dropout: Probability = Field(0.0, description="Dropout on the hidden units.")
+
+    def shape(self, io: Ports) -> Tensor:
+        io.width()
+        return io.x
+
+    def weights(self, step: Step) -> Mapping[str, Weight]:
+        width, up = step.width, self.hidden * (2 if is_gated(self.activation) else 1)
+        weights = {"up.weight": Weight((up, width)), "down.weight": Weight((width, self.hidden), "output")}
+        if self.bias:
+            weights |= {"up.bias": Weight((up,), "zeros", decays=False), "down.bias": Weight((width,), "zeros", decays=False)}
+        return weights
+
+    def work(self, step: Step) -> Work:
+        positions = step.x.positions
+        up = self.hidden * (2 if is_gated(self.activation) else 1)
+        hidden = positions * (up + self.hidden + (self.hidden if self.dropout else 0))
+        return Work(flops=2 * positions * step.width * (up + self.hidden), kept=step.x.count + hidden)
+
+    def call(self, step: Step) -> Call:
+        return Call(
+            "FeedForward",
+            (step.width, self.hidden),
+            {"activation": self.activation, "bias": self.bias, "dropout": self.dropout},
+        )
+
+    def facts(self, step: Step) -> str:
+        return f"{step.width} → {self.hidden} → {step.width} · {TITLES[self.activation]}"

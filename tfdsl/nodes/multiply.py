@@ -1,0 +1,20 @@
+"""multiply: several pipes over the same value, multiplied element by element."""
+
+from __future__ import annotations
+
+from tfdsl.joins import Join
+from tfdsl.node import Node, Ports, Step, Work
+from tfdsl.shapes import Tensor
+
+
+class Multiply(Join, Node):
+    """Multiplies what its pipes give, element by element; all must have one shape."""
+
+    title = "Product"
+    symbol = "×"
+
+    def shape(self, io: Ports) -> Tensor:
+        return self.alike(io, "multiplies")
+
+    def work(self, step: Step) -> Work:
+        return Work(kept=step.output.count * len(step.flows))

@@ -1,0 +1,54 @@
+"""patch: an image cut into squares, each of which becomes one position (arXiv:2010.11929)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.parts import Positive, needed
+from tfdsl.shapes import Axis, Tensor
+
+
+class Patch(Node):
+    """Cuts an image into squares and multiplies each by a matrix: [B, C, H, W] -> [B, (H / size) (W / size), width]."""
+
+    headline = "size"
+    family = "embedding"
+    title = "Patch embedding"
+    size: Positive = needed(description="The side of a square, in pixels.")
+    width: Positive = needed(description="The number of features of a position.")
+    bias: bool = Field(True, description="Whether a vector is added.")
+
+    def shape(self, io: Ports) -> Tensor:
+        x = io.floats()
+        if len(x.axes) != 4:
+            io.fail("T202", f"`patch` reads images [B, C, H, W], and this is {x}", "source")
+        batch, channels, *sides = x.axes
+        for side in (channels, *sides):
+            if not isinstance(side.size, int):
+                io.fail("T205", f"`patch` needs sizes that are known, and `{side}` is not", "source")
+        for side in sides:
+            if side.size % self.size:
+                io.fail(
+                    "T210",
+                    f"{side} pixels do not divide into patches of {self.size}: {side.size % self.size} are left over",
+                    "size",
+                    notes=io.origin(side, f"the side is {side} here"),
+                )
+        height, wide = (side.size // self.size for side in sides)
+        return Tensor((batch, Axis(height * wide), io.axis("width")))
+
+    def weights(self, step: Step) -> Mapping[str, Weight]:
+        shift = {"bias": Weight((self.width,), "zeros", decays=False)} if self.bias else {}
+        return {"weight": Weight((self.width, step.x.axes[1].size, self.size, self.size)), **shift}
+
+    def work(self, step: Step) -> Work:
+        return Work(flops=2 * step.output.count * step.x.axes[1].size * self.size**2, kept=step.x.count)
+
+    def call(self, step: Step) -> Call:
+        return Call("Patch", (step.x.axes[1].size, self.width, self.size), {"bias": self.bias})
+
+    def facts(self, step: Step) -> str:
+        return f"{self.size} × {self.size} pixels → {step.output.axes[-1].label}"

@@ -1,0 +1,105 @@
+"""repeat: several copies of a block, one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from tfdsl.node import Node, Pipe, Ports, Step, Work
+from tfdsl.parts import Name, Natural, Part, Positive, needed, problem
+from tfdsl.shapes import Tensor
+
+
+class Vary(Part):
+    """What a parameter is in each copy: a cycle, a list, or a value at some copies and another elsewhere."""
+
+    cycle: tuple[Any, ...] | None = Field(None, description="These values in turn.")
+    partial: bool = Field(False, description="Allow the last cycle to be cut short.")
+    list: tuple[Any, ...] | None = Field(None, description="One value for each copy.")
+    at: dict[Natural, Any] | None = Field(None, description="The value at these copies, counted from 0.")
+    otherwise: Any = Field(None, alias="else", description="The value at all other copies.")
+    every: Any = Field(None, exclude=True, description="The value, or an expression in `layer` (0, 1, ...).")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expression(cls, data: Any) -> Any:
+        return data if isinstance(data, dict | Vary) else {"every": data}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Vary:
+        ways = [name for name in ("cycle", "list", "at", "every") if name in self.model_fields_set]
+        if len(ways) != 1:
+            raise problem("D107", "say how it varies in one way", expected="`cycle`, `list`, `at` with `else`, or an expression in `layer`")
+        return self
+
+    def written(self) -> Any:
+        return self.every if "every" in self.model_fields_set else self.given()
+
+    def value(self, copy: int) -> Any:
+        """Return the value in the copy with this index."""
+        if self.cycle is not None:
+            return self.cycle[copy % len(self.cycle)]
+        if self.list is not None:
+            return self.list[copy]
+        if self.at is not None:
+            return self.at.get(copy, self.otherwise)
+        return self.every
+
+
+class Repeat(Node):
+    """Runs `times` copies of a block, each with its own weights: [...] -> the same shape."""
+
+    headline = "block"
+    title = "Repeat"
+    own_scope = frozenset({"body"})
+    block: Name | None = Field(None, description="The name of the block; or give the pipe itself in `body`.")
+    body: Pipe | None = Field(None, description="The pipe that is repeated, in place of `block`.")
+    times: Positive = needed(description="How many copies.")
+    share: bool = Field(False, description="All copies use one set of weights (arXiv:1909.11942).")
+    vary: dict[Name, Vary] = Field({}, description="What the block's parameters are in each copy.")
+
+    @property
+    def label(self) -> str:
+        return f"{self.block or 'layer'}s".lstrip("$")
+
+    def shape(self, io: Ports) -> Tensor:
+        if (self.block is None) == (self.body is None):
+            io.fail("D108", "`repeat` takes either `block` or `body`", help="name a block, or write the pipe under `body`")
+        self._check_vary(io)
+        value = io.sources[0] if io.sources else None
+        for copy in range(self.times):
+            bound = {name: vary.value(copy) for name, vary in self.vary.items()}
+            start, value = value, io.instance(self.block, bound, value, copy).flow.end
+            if value is None or start is None:
+                return io.known(start)
+            if value.sizes != start.sizes:
+                io.fail(
+                    "T215",
+                    f"copy {copy} of `{self.block or 'body'}` takes {start} and gives {value}",
+                    "block" if self.block else "body",
+                    help="a repeated block must give the shape that it takes",
+                )
+        return io.known(value)
+
+    def _check_vary(self, io: Ports) -> None:
+        for name, vary in self.vary.items():
+            field = f"vary.{name}"
+            if vary.cycle is not None and (not vary.cycle or self.times % len(vary.cycle)) and not vary.partial:
+                io.fail(
+                    "E407",
+                    f"a cycle of {len(vary.cycle)} does not divide {self.times} copies",
+                    f"{field}.cycle",
+                    help="make it divide, or say `partial: true` to cut the last cycle short",
+                )
+            if vary.list is not None and len(vary.list) != self.times:
+                io.fail("E408", f"the list has {len(vary.list)} values for {self.times} copies", f"{field}.list")
+            late = [copy for copy in vary.at or {} if copy >= self.times]
+            if late:
+                io.fail("E409", f"there is no copy {late[0]}: the {self.times} copies count from 0", f"{field}.at.{late[0]}")
+
+    def work(self, step: Step) -> Work:
+        return Work()
+
+    def call(self, step: Step) -> None:
+        return None

@@ -1,0 +1,43 @@
+"""residual: a branch, added to what it began with (He et al., arXiv:1512.03385)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tfdsl.node import Node, Pipe, Ports, Step, Work
+from tfdsl.parts import Probability, Real, needed
+from tfdsl.shapes import Tensor
+
+
+class Residual(Node):
+    """x + scale · dropout(body(x))."""
+
+    headline = "body"
+    title = "Residual"
+    body: Pipe = needed(description="The branch: a pipe that begins with the value before and must end in its shape.")
+    dropout: Probability = Field(0.0, description="Dropout on what the branch gives.")
+    scale: Real | None = Field(None, description="Multiply what the branch gives by this number.")
+
+    def shape(self, io: Ports) -> Tensor:
+        x = io.floats()
+        branch = io.flow("body", x).end
+        if branch is None:
+            return x
+        if branch.sizes != x.sizes or branch.dtype != x.dtype:
+            last = x.axes[-1]
+            mend = len(branch.axes) == len(x.axes) and branch.sizes[:-1] == x.sizes[:-1]
+            io.fail(
+                "T203",
+                f"residual `{io.name}` adds {x} and {branch}",
+                "body",
+                f"this branch ends at {branch}",
+                io.origin(last, f"the value it is added to was made here, {last} wide"),
+                f"end the branch with `linear: {last.name or last}`" if mend else "",
+            )
+        return x.joined(branch)
+
+    def work(self, step: Step) -> Work:
+        return Work(kept=step.x.count if self.dropout else 0)
+
+    def call(self, step: Step) -> None:
+        return None

@@ -1,0 +1,27 @@
+"""scale: the value times a number."""
+
+from __future__ import annotations
+
+from tfdsl.node import Node, Ports, Step, Work
+from tfdsl.parts import Real, needed
+from tfdsl.shapes import Tensor
+
+
+class Scale(Node):
+    """Multiplies every element by one fixed number."""
+
+    headline = "by"
+    title = "Scale"
+    by: Real = needed(description="The number.")
+
+    def shape(self, io: Ports) -> Tensor:
+        return io.floats()
+
+    def work(self, step: Step) -> Work:
+        return Work()
+
+    def call(self, step: Step) -> None:
+        return None
+
+    def facts(self, step: Step) -> str:
+        return f"× {self.by:.6g}"

@@ -1,0 +1,17 @@
+"""sum: several pipes over the same value, added."""
+
+from __future__ import annotations
+
+from tfdsl.joins import Join
+from tfdsl.node import Node, Ports
+from tfdsl.shapes import Tensor
+
+
+class Sum(Join, Node):
+    """Adds what its pipes give; all must have one shape."""
+
+    title = "Sum"
+    symbol = "+"
+
+    def shape(self, io: Ports) -> Tensor:
+        return self.alike(io, "adds")

@@ -1,0 +1,33 @@
+"""unembed: from features to a score for each word of the vocabulary."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tfdsl.node import Node, Ports
+from tfdsl.parts import Name, Positive
+from tfdsl.projection import Projection
+from tfdsl.shapes import Axis, Tensor
+
+
+class Unembed(Projection, Node):
+    """Gives each position a score for each word: [..., D] -> [..., V], often by the embedding's matrix (arXiv:1608.05859)."""
+
+    headline = "width"
+    family = "linear"
+    title = "Output projection"
+    width: Positive | None = Field(None, description="The number of words; that of the tied embedding where left out.")
+    bias: bool = Field(False, description="Whether a vector is added.")
+    tie: Name | None = Field(None, description="Use the matrix of the embedding with this id.")
+
+    def shape(self, io: Ports) -> Tensor:
+        size = io.width()
+        if self.width is not None:
+            words = io.axis("width")
+        elif self.tie is not None:
+            words = Axis(io.owner("tie").weights["weight"].shape[0], name=io.owner("tie").vocab_name)
+        else:
+            io.fail("D105", "`unembed` needs the number of words", help="give `tie: <id of the embedding>` or `width: <words>`")
+        if self.tie is not None:
+            io.tie("tie", (words.size, size))
+        return io.x.last(words)

@@ -1,0 +1,43 @@
+"""use: one copy of a block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict
+
+from tfdsl.node import Node, Ports, Step, Work
+from tfdsl.parts import Name, needed
+from tfdsl.shapes import Tensor
+
+
+class Use(Node):
+    """Runs one copy of a block: [...] -> what the block gives. Every other field sets a parameter of the block."""
+
+    model_config = ConfigDict(extra="allow")
+
+    headline = "block"
+    title = "Block"
+    block: Name = needed(description="The name of the block.")
+
+    @property
+    def label(self) -> str:
+        return str(self.block).lstrip("$")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Return the block's parameters that are set here."""
+        return dict(self.model_extra or {})
+
+    def given(self) -> dict[str, Any]:
+        return {**super().given(), **self.parameters}
+
+    def shape(self, io: Ports) -> Tensor:
+        start = io.sources[0] if io.sources else None
+        return io.known(io.instance(self.block, self.parameters, start).flow.end)
+
+    def work(self, step: Step) -> Work:
+        return Work()
+
+    def call(self, step: Step) -> None:
+        return None

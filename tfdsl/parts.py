@@ -1,0 +1,276 @@
+"""The pieces of a spec: frozen pydantic values whose fields may also be written as expressions or parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints, ValidationError
+from pydantic import GetJsonSchemaHandler, ModelWrapValidatorHandler, ValidatorFunctionWrapHandler, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from tfdsl import expressions
+from tfdsl.expressions import Expression, ExpressionError
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
+
+NAME = r"[a-z][a-z0-9_]*"
+
+
+class Missing:
+    """The value of a field that must be given, here or in `defaults`, and was not."""
+
+    def __repr__(self) -> str:
+        return "<not given>"
+
+
+MISSING = Missing()
+
+
+def needed(**about: Any) -> Any:
+    """Declare a field that a node cannot do without; the node itself or `defaults` gives it."""
+    return Field(default=MISSING, **about)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A field that takes the whole value of a block's parameter: `$window`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"${self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """What a number must be. Read from a number, or from the text of an expression, which stays one until `resolve`."""
+
+    integer: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    symbolic: bool = False
+
+    def read(self, value: Any) -> Any:
+        """Return `value` as a number in range, or as an `Expression`."""
+        if isinstance(value, Expression):
+            return value
+        if isinstance(value, str):
+            return _expression(value)
+        if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
+            raise problem("D103", f"{said(value)} is not {self.wanted()}", expected=self.wanted())
+        return self._checked(value)
+
+    def wanted(self) -> str:
+        """Say in words what is wanted: `a whole number from 1 up`."""
+        what = "a whole number" if self.integer else "a number"
+        low = f" from {self.minimum:g}" if self.minimum is not None else ""
+        low = low or (f" above {self.above:g}" if self.above is not None else "")
+        high = f" to {self.maximum:g}" if self.maximum is not None else (" up" if self.minimum is not None else "")
+        return what + low + high
+
+    def _checked(self, value: int | float | Fraction) -> int | float:
+        if self.integer:
+            number = expressions.as_integer(value) if isinstance(value, Fraction) else value
+            if isinstance(number, float):
+                if not number.is_integer():
+                    raise problem("E404", f"{number:g} is not a whole number", expected=self.wanted())
+                number = int(number)
+        else:
+            number = float(value) if isinstance(value, Fraction) else value
+        too_low = (self.minimum is not None and number < self.minimum) or (self.above is not None and number <= self.above)
+        if too_low or (self.maximum is not None and number > self.maximum) or number != number:
+            raise problem("E405", f"{number:g} is out of range", expected=self.wanted())
+        return number
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        number: dict[str, Any] = {"type": "integer" if self.integer else "number"}
+        limits = {"minimum": self.minimum, "maximum": self.maximum, "exclusiveMinimum": self.above}
+        number |= {key: limit for key, limit in limits.items() if limit is not None}
+        return {"anyOf": [number, {"type": "string", "description": "an expression over dims"}]}
+
+
+Positive = Annotated[int, Number(integer=True, minimum=1)]
+Natural = Annotated[int, Number(integer=True, minimum=0)]
+Real = Annotated[float, Number()]
+PositiveReal = Annotated[float, Number(above=0)]
+Probability = Annotated[float, Number(minimum=0, maximum=1)]
+Extent = Annotated[Any, Number(integer=True, minimum=1, symbolic=True)]
+Shape = tuple[Extent, ...]
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
+Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
+
+class Part(BaseModel):
+    """A frozen piece of a spec. An unknown field is refused; any field may hold a block's parameter (`$name`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, strict=False)
+    headline: ClassVar[str | None] = None
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _hold_parameter(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(value, Parameter):
+            return value
+        if isinstance(value, str) and re.fullmatch(rf"\${NAME}", value):
+            return Parameter(value[1:])
+        return handler(value)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Put every error into our words, with a code; one about an unknown field knows the fields that there are."""
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise _explained(cls, error) from None
+
+    @classmethod
+    def read(cls, data: Any) -> Self:
+        """Return the part that `data` describes, or raise a ValidationError whose types are the codes of diagnostics."""
+        return cls.model_validate(data)
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that were written, by the names that a spec uses."""
+        fields = type(self).model_fields
+        return {fields[name].alias or name: getattr(self, name) for name in fields if name in self.model_fields_set}
+
+    def written(self) -> Any:
+        """Return what a spec says of this part: its fields, or a shorter form that means the same."""
+        return self.given()
+
+
+class Choice(Part):
+    """A part that has several types, each a class of its own: the bare word (`causal`) or `{type: sliding, window: 128}`.
+
+    A base declares `class Mask(Choice)`; a type `class Sliding(Mask, type="sliding")`.
+    """
+
+    types: ClassVar[dict[str, type[Choice]]] = {}
+    type_name: ClassVar[str] = ""
+    default_type: ClassVar[str | None] = None
+
+    def __init_subclass__(cls, type: str | None = None, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        if Choice in cls.__bases__:
+            cls.types = {}
+        if type is not None:
+            cls.type_name = type
+            cls.types[type] = cls
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        if cls.type_name:
+            return handler(source)
+        return core_schema.no_info_plain_validator_function(cls._choose)
+
+    @classmethod
+    def _choose(cls, value: Any) -> Any:
+        if isinstance(value, cls):
+            return value
+        fields = {"type": value} if isinstance(value, str) else value
+        if not isinstance(fields, dict):
+            raise problem("D103", f"{said(value)} is not a word or a mapping with a `type`", expected=one_of(cls.types))
+        chosen = choose_type(cls, fields)
+        return chosen.read({key: entry for key, entry in fields.items() if key != "type"})
+
+    def given(self) -> dict[str, Any]:
+        return {"type": self.type_name, **super().given()}
+
+    def written(self) -> Any:
+        return self.given() if self.model_fields_set else self.type_name
+
+
+def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None) -> Any:
+    """Return the class of `base` that `fields["type"]` names, or raise with the types that there are."""
+    word = fields.get("type", default or base.default_type)
+    if word is None:
+        raise problem("D105", "`type` is missing", expected=one_of(base.types))
+    if not isinstance(word, str) or word not in base.types:
+        at = ("type",) if "type" in fields else ()
+        raise located(
+            problem("D104", f"unknown type {said(word)}", word=str(word), candidates=tuple(base.types)), at, word
+        )
+    return base.types[word]
+
+
+def problem(code: str, message: str, **context: Any) -> PydanticCustomError:
+    """Make the error that a validator raises: its type is the diagnostic's code, its context the facts beside it."""
+    return PydanticCustomError(code, "{message}", {"message": message, **context})  # type: ignore[arg-type]
+
+
+def located(error: PydanticCustomError, loc: tuple[str | int, ...], value: Any) -> ValidationError:
+    """Place `error` at `loc`, below the value that is being validated."""
+    return ValidationError.from_exception_data("spec", [InitErrorDetails(type=error, loc=loc, input=value)])
+
+
+def again(error: ValidationError, loc: tuple[str | int, ...]) -> ValidationError:
+    """Raise the errors of `error` again, below `loc`."""
+    lines = [
+        InitErrorDetails(
+            type=PydanticCustomError(line["type"], "{message}", line["ctx"]),  # type: ignore[arg-type]
+            loc=(*loc, *line["loc"]),
+            input=line["input"],
+        )
+        for line in error.errors(include_url=False)
+    ]
+    return ValidationError.from_exception_data(error.title, lines)
+
+
+def said(value: Any) -> str:
+    """Quote a value in a message, cut to a length that a line can hold."""
+    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    kind = {dict: "a mapping", list: "a list", tuple: "a list"}.get(type(value))
+    return kind or f"`{text if len(text) <= 40 else text[:39] + '…'}`"
+
+
+def one_of(words: Any) -> str:
+    """Join words as a choice: `causal`, `full` or `sliding`."""
+    quoted = [f"`{word}`" for word in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def _expression(text: str) -> Expression:
+    try:
+        return expressions.parse(text)
+    except ExpressionError as error:
+        raise problem(
+            "E401", error.message, start=error.start, end=error.end, help=error.help or ""
+        ) from None
+
+
+def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
+    """Replace pydantic's words for an unknown field by ours, which know the fields that there are."""
+    fields = tuple(field.alias or name for name, field in cls.model_fields.items())
+    lines: list[InitErrorDetails] = []
+    for line in error.errors(include_url=False):
+        kind: Any = line["type"]
+        if kind == "extra_forbidden" and len(line["loc"]) == 1:
+            word = str(line["loc"][0])
+            kind = problem("D102", f"unknown field `{word}`", word=word, candidates=fields, at="key")
+        elif "message" in line.get("ctx", {}):
+            kind = PydanticCustomError(kind, "{message}", line["ctx"])
+        else:
+            kind = problem(*_translated(line))
+        lines.append(InitErrorDetails(type=kind, loc=line["loc"], input=line["input"]))
+    return ValidationError.from_exception_data(cls.__name__, lines)
+
+
+def _translated(line: Any) -> tuple[str, str]:
+    value, kind = line["input"], line["type"]
+    if kind == "missing":
+        return "D105", f"`{line['loc'][-1]}` is missing"
+    if kind == "literal_error":
+        return "D104", f"{said(value)} is not one of {line['ctx']['expected'].replace(chr(39), '`')}"
+    if kind == "string_pattern_mismatch":
+        return "D106", f"{said(value)} is not a name: names are lower-case letters, digits and `_`"
+    wanted = {"bool": "`true` or `false`", "string": "a text", "tuple": "a list", "list": "a list", "dict": "a mapping"}
+    return "D103", f"{said(value)} is not {wanted.get(kind.split('_')[0], 'what is wanted here')}"
