@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfdsl import expressions, shapes
+from tfdsl.diagnostics import suggest
 from tfdsl.expressions import Expression, ExpressionError
 from tfdsl.node import Node, Path
 from tfdsl.parts import Parameter, Part
+
+
+SILENT = ""  # the code of an error that needs no words: its cause has been told
 
 
 class Mistake(Exception):
@@ -38,6 +42,7 @@ class Scope(Mapping[str, Any]):
     parameters: Mapping[str, Bound] = field(default_factory=dict[str, Bound])
     block: str = ""
     layer: int | None = None
+    broken: frozenset[str] = frozenset()
     used: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     def __getitem__(self, name: str) -> Any:
@@ -47,11 +52,14 @@ class Scope(Mapping[str, Any]):
             return self.layer
         if name in self.symbols:
             return self.symbols[name]
+        if name in self.broken:
+            raise ExpressionError("", 0, 0, code=SILENT)
         self.used.add(("dim", name))
         return self.dims[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from self.dims
+        yield from self.broken
         yield from self.symbols
         yield from (f"${name}" for name in self.parameters)
         if self.layer is not None:
@@ -67,7 +75,7 @@ class Scope(Mapping[str, Any]):
         """Return what a parameter stands for; raise ExpressionError where the block has none of that name."""
         if name not in self.parameters:
             where = f"block `{self.block}` has no parameter" if self.block else "there is no parameter outside of blocks:"
-            near = expressions.suggest(name, tuple(self.parameters))
+            near = suggest(name, tuple(self.parameters))
             help = f"did you mean `${near}`?" if near else "declare it: `params: {" + name + ": ...}`" if self.block else ""
             raise ExpressionError(f"{where} `{name}`", 0, len(name) + 1, help, "N305")
         self.used.add((f"block {self.block}", name))

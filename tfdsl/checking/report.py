@@ -35,6 +35,8 @@ class Report:
 
     def expression(self, error: ExpressionError, path: Path, notes: tuple[Note, ...] = ()) -> None:
         """Add what is wrong with the expression at `path`."""
+        if not error.code:
+            return
         span = inside(self.document, path, error.start, error.end)
         self.add(error.code, error.message, path, error.message, span, help=error.help, notes=notes)
 

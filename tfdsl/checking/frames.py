@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tfdsl.check.scope import Scope
+from tfdsl.checking.scope import Scope
 from tfdsl.node import Node, Path, Pipe, Shared, Step, Value, pipes
 
 
@@ -20,6 +20,7 @@ class Frame:
     parent: Frame | None = None
     values: dict[str, Value] = field(default_factory=dict[str, Value])
     owners: dict[str, Step] = field(default_factory=dict[str, Step])
+    failed: set[str] = field(default_factory=set[str])
     reads: dict[str, Value] = field(default_factory=dict[str, Value])
     shares: dict[str, Shared] = field(default_factory=dict[str, Shared])
 
