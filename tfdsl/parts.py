@@ -57,11 +57,12 @@ class Number:
     minimum: float | None = None
     maximum: float | None = None
     above: float | None = None
-    symbolic: bool = False
+    below: float | None = None
+    words: tuple[str, ...] = ()
 
     def read(self, value: Any) -> Any:
         """Return `value` as a number in range, or as an `Expression`."""
-        if isinstance(value, Expression):
+        if isinstance(value, Expression) or value in self.words:
             return value
         if isinstance(value, str):
             return _expression(value)
@@ -72,10 +73,15 @@ class Number:
     def wanted(self) -> str:
         """Say in words what is wanted: `a whole number from 1 up`."""
         what = "a whole number" if self.integer else "a number"
-        low = f" from {self.minimum:g}" if self.minimum is not None else ""
-        low = low or (f" above {self.above:g}" if self.above is not None else "")
-        high = f" to {self.maximum:g}" if self.maximum is not None else (" up" if self.minimum is not None else "")
-        return what + low + high
+        limits = [
+            f"from {self.minimum:g}" if self.minimum is not None else "",
+            f"above {self.above:g}" if self.above is not None else "",
+            f"to {self.maximum:g}" if self.maximum is not None else "",
+            f"below {self.below:g}" if self.below is not None else "",
+        ]
+        bounds = " ".join(limit for limit in limits if limit)
+        words = "".join(f", or `{word}`" for word in self.words)
+        return f"{what} {bounds}".rstrip() + (" up" if bounds == limits[0] and bounds else "") + words
 
     def _checked(self, value: int | float | Fraction) -> int | float:
         if self.integer:
@@ -86,10 +92,13 @@ class Number:
                 number = int(number)
         else:
             number = float(value) if isinstance(value, Fraction) else value
-        too_low = (self.minimum is not None and number < self.minimum) or (
-            self.above is not None and number <= self.above
+        outside = (
+            (self.minimum is not None and number < self.minimum)
+            or (self.above is not None and number <= self.above)
+            or (self.maximum is not None and number > self.maximum)
+            or (self.below is not None and number >= self.below)
         )
-        if too_low or (self.maximum is not None and number > self.maximum) or number != number:
+        if outside or number != number:
             raise problem("E405", f"{number:g} is out of range", expected=self.wanted())
         return number
 
@@ -108,7 +117,7 @@ Natural = Annotated[int, Number(integer=True, minimum=0)]
 Real = Annotated[float, Number()]
 PositiveReal = Annotated[float, Number(above=0)]
 Probability = Annotated[float, Number(minimum=0, maximum=1)]
-Extent = Annotated[Any, Number(integer=True, minimum=1, symbolic=True)]
+Extent = Annotated[Any, Number(integer=True, minimum=1)]
 Shape = tuple[Extent, ...]
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
 Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
