@@ -56,6 +56,7 @@ class Number:
     above: float | None = None
     below: float | None = None
     words: tuple[str, ...] = ()
+    symbolic: bool = False
 
     def read(self, value: Any) -> Any:
         """Return `value` as a number in range, or as an `Expression`."""
@@ -114,7 +115,7 @@ Natural = Annotated[int, Number(integer=True, minimum=0)]
 Real = Annotated[float, Number()]
 PositiveReal = Annotated[float, Number(above=0)]
 Probability = Annotated[float, Number(minimum=0, maximum=1)]
-Extent = Annotated[Any, Number(integer=True, minimum=1)]
+Extent = Annotated[Any, Number(integer=True, minimum=1, symbolic=True)]
 Shape = tuple[Extent, ...]
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
 Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
