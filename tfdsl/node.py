@@ -204,6 +204,10 @@ class Ports(Protocol):
         """Return the step whose weight `field` shares (`tie`)."""
         ...
 
+    def table(self, field: str) -> Weight:
+        """Return the matrix that `field` shares; a node that has none is an error."""
+        ...
+
     def flow(self, field: str, start: Tensor | None, index: int | None = None) -> Flow:
         """Check the pipe in `field` (the one at `index`, where it holds several), which begins with `start`."""
         ...
@@ -259,6 +263,8 @@ class Node(Part, ABC):
     title: ClassVar[str] = ""
     repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
+
+    reads: ClassVar[tuple[str, ...]] = ("from",)  # the fields that name values
 
     id: Name | None = Field(None, description="Its name: for reference, for its weights, for the diagram.")
     source: Names | None = Field(

@@ -87,11 +87,12 @@ class Number:
 
     def _checked(self, value: int | float | Fraction) -> int | float:
         if self.integer:
-            number = expressions.as_integer(value) if isinstance(value, Fraction) else value
-            if isinstance(number, float):
-                if not number.is_integer():
-                    raise problem("E404", f"{number:g} is not a whole number", expected=self.wanted())
-                number = int(number)
+            try:
+                number = expressions.as_integer(value)
+            except ExpressionError as error:
+                raise problem("E404", error.message, expected=self.wanted(), help=error.help) from None
+            except (OverflowError, ValueError):  # `.inf` and `.nan`
+                raise problem("E404", f"{value} is not a whole number", expected=self.wanted()) from None
         else:
             number = float(value) if isinstance(value, Fraction) else value
         outside = (
@@ -262,7 +263,9 @@ def again(error: ValidationError, loc: tuple[str | int, ...]) -> ValidationError
 
 def said(value: Any) -> str:
     """Quote a value in a message, cut to a length that a line can hold."""
-    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if value is None:
+        return "nothing"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     kind = {dict: "a mapping", list: "a list", tuple: "a list"}.get(type(value))
     return kind or f"`{text if len(text) <= 40 else text[:39] + '…'}`"
 

@@ -239,13 +239,21 @@ class Place:
         near = suggest(name, tuple(self.walk.ids))
         self.fail("N312", f"there is no node with the id `{name}`", field, help=f"did you mean `{near}`?" if near else "")
 
-    def tie(self, field: str, shape: tuple[int, int]) -> None:
-        """Check that the weight that `field` shares has this shape."""
+    def table(self, field: str) -> Weight:
+        """Return the matrix that `field` shares."""
         owner = self.owner(field)
         weight = owner.weights.get("weight")
-        if weight is None or weight.shape != shape:
-            found = f"is {list(weight.shape)}" if weight is not None else "has no matrix"
-            self.fail("T218", f"`{self.name}` needs a matrix {list(shape)}, and that of `{owner.name}` {found}", field)
+        if weight is None or len(weight.shape) != 2:
+            self.fail("T218", f"`{self.name}` needs a matrix to share, and `{owner.name}` has none", field)
+        return weight
+
+    def tie(self, field: str, shape: tuple[int, int]) -> None:
+        """Check that the weight that `field` shares has this shape."""
+        weight, owner = self.table(field), self.owner(field)
+        if weight.shape != shape:
+            notes = (self.walk.report.note(owner.path, f"`{owner.name}` is made here"),)
+            found = f"that of `{owner.name}` is {list(weight.shape)}"
+            self.fail("T218", f"`{self.name}` needs a matrix {list(shape)}, and {found}", field, notes=notes)
 
     # -- what is said -------------------------------------------------------------------------------------------------
 

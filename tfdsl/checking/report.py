@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tfdsl.diagnostics import Diagnostic, Note, Span
+from tfdsl.diagnostics import Diagnostic, Edit, Note, Span
 from tfdsl.document import Document
 from tfdsl.expressions import ExpressionError
 from tfdsl.node import Path
@@ -38,7 +38,8 @@ class Report:
         if not error.code:
             return
         span = inside(self.document, path, error.start, error.end)
-        self.add(error.code, error.message, path, error.message, span, help=error.help, notes=notes)
+        edits = (Edit(span, error.replacement),) if span is not None and error.replacement else ()
+        self.add(error.code, error.message, path, error.message, span, help=error.help, notes=notes, edits=edits)
 
     def note(self, path: Path, message: str) -> Note:
         """Return a note that shows `path`."""

@@ -45,6 +45,7 @@ class Attention(Node):
 
     headline = "heads"
     family = "attention"
+    reads = ("from", "kv")
     heads: Positive = needed(description="The number of query heads.")
     kv_heads: Positive | None = Field(None, description="The number of key and value heads; as many as `heads` if left out.")
     head_dim: Positive | None = Field(None, description="The features of a head; D / heads if left out.")
