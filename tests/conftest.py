@@ -1,4 +1,4 @@
-"""What every test shares: `--accept` writes golden files anew."""
+"""What every test may ask for: `--accept` writes what was found into the golden pages in place of what they expect."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--accept", action="store_true", help="write the golden files anew, then compare")
+    parser.addoption("--accept", action="store_true", help="write the golden pages and files anew from what was found")
 
 
 @pytest.fixture
 def accept(request: pytest.FixtureRequest) -> bool:
-    """Return whether golden files are to be written anew."""
+    """Return whether golden pages are written anew."""
     return bool(request.config.getoption("--accept"))
