@@ -83,7 +83,9 @@ class Number:
                 number = int(number)
         else:
             number = float(value) if isinstance(value, Fraction) else value
-        too_low = (self.minimum is not None and number < self.minimum) or (self.above is not None and number <= self.above)
+        too_low = (self.minimum is not None and number < self.minimum) or (
+            self.above is not None and number <= self.above
+        )
         if too_low or (self.maximum is not None and number > self.maximum) or number != number:
             raise problem("E405", f"{number:g} is out of range", expected=self.wanted())
         return number
@@ -112,7 +114,9 @@ Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if is
 class Part(BaseModel):
     """A frozen piece of a spec. An unknown field is refused; any field may hold a block's parameter (`$name`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, strict=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, strict=False
+    )
     headline: ClassVar[str | None] = None
 
     @field_validator("*", mode="wrap")
@@ -242,9 +246,7 @@ def _expression(text: str) -> Expression:
     try:
         return expressions.parse(text)
     except ExpressionError as error:
-        raise problem(
-            "E401", error.message, start=error.start, end=error.end, help=error.help or ""
-        ) from None
+        raise problem("E401", error.message, start=error.start, end=error.end, help=error.help or "") from None
 
 
 def _explained(cls: type[Part], error: ValidationError) -> ValidationError:

@@ -75,7 +75,7 @@ class Spec(Part):
     def _with_default_types(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Let a node without a type take that of `defaults`, wherever in the spec it stands."""
         defaults = data.get("defaults") if isinstance(data, dict) else None
-        token = node.default_types.set(_types(defaults) if isinstance(defaults, dict) else {})
+        token = node.default_types.set(types(defaults) if isinstance(defaults, dict) else {})
         try:
             return handler(data)
         finally:
@@ -115,7 +115,7 @@ def read(document: Document) -> tuple[Spec | None, list[Diagnostic]]:
         return None, [_diagnostic(document, line) for line in error.errors(include_url=False)]
 
 
-def _types(defaults: dict[str, Any]) -> dict[str, str]:
+def types(defaults: dict[str, Any]) -> dict[str, str]:
     """Return the types that `defaults` gives to kinds that have several."""
     types: dict[str, str] = {}
     for kind, body in defaults.items():
