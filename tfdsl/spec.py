@@ -11,6 +11,7 @@ from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest
 from tfdsl.document import Document
 from tfdsl.node import Node, Pipe
 from tfdsl.parts import Name, Natural, Part, Positive, PositiveReal, Real, Shape, problem
+from tfdsl.settings import Sample, Train
 
 _pipe: TypeAdapter[Pipe] = TypeAdapter(Pipe)
 _streams: TypeAdapter[dict[str, Pipe]] = TypeAdapter(dict[Name, Pipe])
@@ -67,8 +68,8 @@ class Spec(Part):
     blocks: dict[Name, Block] = Field({}, description="Reusable pipes.")
     model: Pipe | dict[Name, Pipe] = Field(description="One pipe, or several named ones.")
     init: Init = Field(Init(), description="How weights start.")
-    train: dict[str, Any] = Field({}, description="Settings of the trainer.")
-    sample: dict[str, Any] = Field({}, description="Settings of the sampler.")
+    train: Train = Field(Train(), description="Settings of the trainer.")
+    sample: Sample = Field(Sample(), description="Settings of the sampler.")
 
     @model_validator(mode="wrap")
     @classmethod
