@@ -130,7 +130,7 @@ class Part(BaseModel):
     """A frozen piece of a spec. An unknown field is refused; any field may hold a block's parameter (`$name`)."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, strict=False
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, defer_build=True
     )
     headline: ClassVar[str | None] = None
     type_name: ClassVar[str] = ""
