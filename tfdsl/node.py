@@ -218,6 +218,10 @@ class Ports(Protocol):
         """Check one copy of a block (None: the pipe in `body`) with `parameters`; the same copy is checked once."""
         ...
 
+    def again(self, count: int) -> None:
+        """Say that the copy that was checked last stands `count` times more."""
+        ...
+
     def share(self, shared: Shared, named: bool = False) -> None:
         """Say that the node reads a module of the whole model; where the spec named it, one that differs is an error."""
         ...
@@ -266,6 +270,7 @@ class Node(Part, ABC):
     repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
 
+    holds = True
     reads: ClassVar[tuple[str, ...]] = ("from",)  # the fields that name values
 
     id: Name | None = Field(None, description="Its name: for reference, for its weights, for the diagram.")
@@ -358,9 +363,9 @@ def read(value: Any) -> Node:
         raise problem("D110", f"a node has one key, its kind; this has {len(value)}: {keys}", help="write the fields inside braces: `- kind: {field: value}`")
     else:
         raise problem("D103", f"{said(value)} is not a node", expected="a kind, or a mapping with a kind as its key")
-    base = lookup(kind)
+    base = lookup(kind) if isinstance(kind, str) else None
     if base is None:
-        raise located(problem("D101", f"unknown kind `{kind}`", word=kind, candidates=kinds(), at="key"), (kind,), value)
+        raise located(problem("D101", f"unknown kind `{kind}`", word=str(kind), candidates=kinds(), at="key"), (kind,), value)
     try:
         cls, fields = _fields(base, body)
         return cls.read(fields)

@@ -127,19 +127,20 @@ Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if is
 
 
 class Part(BaseModel):
-    """A frozen piece of a spec. An unknown field is refused; any field may hold a block's parameter (`$name`)."""
+    """A frozen piece of a spec. An unknown field is refused; where it `holds`, a field may be a parameter (`$name`)."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, defer_build=True
     )
     headline: ClassVar[str | None] = None
     type_name: ClassVar[str] = ""
+    holds: ClassVar[bool] = False
 
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Hold parameters back, and put every error into our words, with a code."""
-        held = parameters(data, cls.model_fields) if isinstance(data, dict) else {}
+        held = parameters(data, cls.model_fields) if cls.holds and isinstance(data, dict) else {}
         try:
             part = handler({name: value for name, value in data.items() if name not in held} if held else data)
         except ValidationError as error:
@@ -170,6 +171,7 @@ class Choice(Part):
     A base declares `class Mask(Choice)`; a type `class Sliding(Mask, type="sliding")`.
     """
 
+    holds = True
     types: ClassVar[dict[str, type[Choice]]] = {}
     type_name: ClassVar[str] = ""
     default_type: ClassVar[str | None] = None
@@ -225,8 +227,8 @@ def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None
 
 
 def parameters(data: dict[Any, Any], fields: Mapping[str, Any]) -> dict[str, Parameter]:
-    """Return the fields of `data` that hold a block's parameter."""
-    names = {*fields, *(field.alias for field in fields.values())}
+    """Return the fields of `data` that hold a block's parameter; an `id` is what others call it by, and never does."""
+    names = {*fields, *(field.alias for field in fields.values())} - {"id"}
     return {
         name: value if isinstance(value, Parameter) else Parameter(value[1:])
         for name, value in data.items()
@@ -290,7 +292,7 @@ def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
     lines: list[InitErrorDetails] = []
     for line in error.errors(include_url=False):
         kind: Any = line["type"]
-        if kind == "extra_forbidden" and len(line["loc"]) == 1:
+        if kind in ("extra_forbidden", "invalid_key") and len(line["loc"]) == 1:
             word = str(line["loc"][0])
             kind = problem("D102", f"unknown field `{word}`", word=word, candidates=fields, at="key")
         elif "message" in line.get("ctx", {}):
@@ -304,6 +306,8 @@ def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
 def _translated(line: Any) -> PydanticCustomError:
     value, kind = line["input"], line["type"]
     field = line["loc"][-1] if line["loc"] else "value"
+    if field == "[key]":
+        kind = "string_pattern_mismatch"
     if kind == "missing":
         return problem("D105", f"`{field}` is missing", field=str(field))
     if kind == "literal_error":

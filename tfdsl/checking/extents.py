@@ -61,6 +61,10 @@ def given(name: str, each: Input, scope: Scope, report: Report) -> Value | None:
     path: Path = ("inputs", name)
     found = sizes(each.shape, (*path, "shape"), scope, report)
     words = _size(each.vocab, (*path, "vocab"), scope, report) if each.vocab is not None else None
+    if isinstance(words, Poly):
+        message = f"`vocab`: `{words}` is known only when the model runs"
+        report.add("E404", message, (*path, "vocab"), label="expected a whole number from 1 up")
+        return None
     if found is None or (each.vocab is not None and words is None):
         return None
     pad = _pad(each.pad, (*path, "pad"), scope, report) if each.pad is not None else 0

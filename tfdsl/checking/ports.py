@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tfdsl.checking.frames import Frame
+from tfdsl.checking.report import Key
 from tfdsl.diagnostics import Note, suggest
 from tfdsl.expressions import Expression
 from tfdsl.identifiers import attribute
@@ -51,6 +52,7 @@ class Place:
         self.order: list[int] = []
         self.shares: list[Shared] = []
         self.inputs: tuple[Tensor, ...] | None = None
+        self.mistakes: frozenset[Key] = frozenset()  # those of the copy that was checked last
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
@@ -195,6 +197,12 @@ class Place:
             self.instances.append(instance)
         self.order.append(next(index for index, each in enumerate(self.instances) if each is instance))
         return instance
+
+    def again(self, count: int) -> None:
+        """Say that the copy that was checked last stands `count` times more."""
+        self.order += [self.order[-1]] * count
+        if not self.walk.blocks:
+            self.walk.report.counted(self.mistakes, str(getattr(self.node, "block", "")), count)
 
     def inherit(self, instance: Instance) -> None:
         """Note that this scope needs from outside what a block in it needs."""

@@ -45,10 +45,10 @@ class Report:
         """Return a note that shows `path`."""
         return Note(message, self.document.span(path))
 
-    def counted(self, keys: frozenset[Key], block: str) -> None:
-        """Say that one more copy of `block` has the diagnostics in `keys`."""
+    def counted(self, keys: frozenset[Key], block: str, count: int = 1) -> None:
+        """Say that `count` more copies of `block` have the diagnostics in `keys`."""
         for key in keys:
-            self.copies.setdefault(key, Counter())[block] += 1
+            self.copies.setdefault(key, Counter())[block] += count
 
     @property
     def broken(self) -> bool:

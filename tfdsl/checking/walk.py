@@ -22,6 +22,8 @@ from tfdsl.shapes import Tensor
 from tfdsl.spec import Block, Spec, advice, say
 
 
+COPIES, DISTINCT = 50_000, 1_000  # so that no spec takes long: its blocks may vary within blocks that vary
+
 SomePart = TypeVar("SomePart", bound=Part)
 
 
@@ -46,6 +48,7 @@ class Walk:
         self.open: list[str] = []
         self.kept: dict[Any, Kept] = {}
         self.blocks: list[str] = []
+        self.copies = 0
         self.shared: dict[str, Shared] = {}
         self.limits: dict[str, tuple[int, Path]] = {}
         self.read: set[str] = set()
@@ -111,11 +114,16 @@ class Walk:
         if block in self.blocks:
             chain = " → ".join((*self.blocks[self.blocks.index(block) :], block))
             place.fail("N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself")
+        self.copies += 1
+        if self.copies > COPIES or len(self.kept) > DISTINCT:
+            message = f"there are more than {DISTINCT:,} copies of blocks that differ, or {COPIES:,} in all"
+            place.fail("E410", message, "block", help="let fewer things vary")
         bound = self._bind(block, parameters, layer, place)
         key = (block, frozen({name: each.value for name, each in bound.items()}), _like(start))
         if key not in self.kept:
             self.kept[key] = self._checked(block, bound, start, place)
         kept = self.kept[key]
+        place.mistakes = kept.mistakes
         if not self.blocks:
             self.report.counted(kept.mistakes, block)
         place.inherit(kept.instance)

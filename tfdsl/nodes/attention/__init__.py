@@ -18,6 +18,8 @@ from tfdsl.shapes import Axis, Tensor
 class Biases(Part):
     """Which of the four projections have a vector added."""
 
+    holds = True
+
     q: bool = False
     k: bool = False
     v: bool = False
