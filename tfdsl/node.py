@@ -121,7 +121,8 @@ class Step:
     """One node where it stands: its fields resolved to numbers, what it reads and what it gives.
 
     `flows` are nested pipes in the node's own scope (a residual's branch); `instances` the distinct blocks that it runs, and
-    `order` says, a copy at a time, which of them; `shared` is true where all copies have one set of weights.
+    `order` says, a copy at a time, which of them; `repeats` is true where there may be several copies, `shared` where all of
+    them have one set of weights.
     """
 
     node: Node
@@ -133,6 +134,7 @@ class Step:
     flows: tuple[Flow, ...] = ()
     instances: tuple[Instance, ...] = ()
     order: tuple[int, ...] = ()
+    repeats: bool = False
     shared: bool = False
     shares: tuple[Shared, ...] = ()
     weights: Mapping[str, Weight] = field(default_factory=dict)
@@ -298,6 +300,7 @@ class Node(Part, ABC):
     default_type: ClassVar[str | None] = None
     family: ClassVar[look.Family] = "plain"
     title: ClassVar[str] = ""
+    repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
 
     id: Name | None = Field(None, description="Its name: for reference, for its weights, for the diagram.")

@@ -54,11 +54,12 @@ class Number:
     minimum: float | None = None
     maximum: float | None = None
     above: float | None = None
-    symbolic: bool = False
+    below: float | None = None
+    words: tuple[str, ...] = ()
 
     def read(self, value: Any) -> Any:
         """Return `value` as a number in range, or as an `Expression`."""
-        if isinstance(value, Expression):
+        if isinstance(value, Expression) or value in self.words:
             return value
         if isinstance(value, str):
             return _expression(value)
@@ -69,10 +70,15 @@ class Number:
     def wanted(self) -> str:
         """Say in words what is wanted: `a whole number from 1 up`."""
         what = "a whole number" if self.integer else "a number"
-        low = f" from {self.minimum:g}" if self.minimum is not None else ""
-        low = low or (f" above {self.above:g}" if self.above is not None else "")
-        high = f" to {self.maximum:g}" if self.maximum is not None else (" up" if self.minimum is not None else "")
-        return what + low + high
+        limits = [
+            f"from {self.minimum:g}" if self.minimum is not None else "",
+            f"above {self.above:g}" if self.above is not None else "",
+            f"to {self.maximum:g}" if self.maximum is not None else "",
+            f"below {self.below:g}" if self.below is not None else "",
+        ]
+        bounds = " ".join(limit for limit in limits if limit)
+        words = "".join(f", or `{word}`" for word in self.words)
+        return f"{what} {bounds}".rstrip() + (" up" if bounds == limits[0] and bounds else "") + words
 
     def _checked(self, value: int | float | Fraction) -> int | float:
         if self.integer:
@@ -83,8 +89,13 @@ class Number:
                 number = int(number)
         else:
             number = float(value) if isinstance(value, Fraction) else value
-        too_low = (self.minimum is not None and number < self.minimum) or (self.above is not None and number <= self.above)
-        if too_low or (self.maximum is not None and number > self.maximum) or number != number:
+        outside = (
+            (self.minimum is not None and number < self.minimum)
+            or (self.above is not None and number <= self.above)
+            or (self.maximum is not None and number > self.maximum)
+            or (self.below is not None and number >= self.below)
+        )
+        if outside or number != number:
             raise problem("E405", f"{number:g} is out of range", expected=self.wanted())
         return number
 
@@ -103,7 +114,7 @@ Natural = Annotated[int, Number(integer=True, minimum=0)]
 Real = Annotated[float, Number()]
 PositiveReal = Annotated[float, Number(above=0)]
 Probability = Annotated[float, Number(minimum=0, maximum=1)]
-Extent = Annotated[Any, Number(integer=True, minimum=1, symbolic=True)]
+Extent = Annotated[Any, Number(integer=True, minimum=1)]
 Shape = tuple[Extent, ...]
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
 Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
@@ -112,7 +123,9 @@ Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if is
 class Part(BaseModel):
     """A frozen piece of a spec. An unknown field is refused; any field may hold a block's parameter (`$name`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, strict=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, strict=False
+    )
     headline: ClassVar[str | None] = None
 
     @field_validator("*", mode="wrap")
@@ -242,9 +255,7 @@ def _expression(text: str) -> Expression:
     try:
         return expressions.parse(text)
     except ExpressionError as error:
-        raise problem(
-            "E401", error.message, start=error.start, end=error.end, help=error.help or ""
-        ) from None
+        raise problem("E401", error.message, start=error.start, end=error.end, help=error.help or "") from None
 
 
 def _explained(cls: type[Part], error: ValidationError) -> ValidationError:

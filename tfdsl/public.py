@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfdsl import checking
 from tfdsl import document
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.spec import Spec
+
+if TYPE_CHECKING:
+    from tfdsl.costing import Cost
 
 Source = str | Path | Spec | Checked
 
@@ -51,3 +55,10 @@ def sound(source: Source, overrides: Sequence[str] = ()) -> Checked:
     if not checked.ok:
         raise SpecError(checked)
     return checked
+
+
+def cost(source: Source, axes: Mapping[str, int] | None = None, batch: int | None = None) -> Cost:
+    """Count parameters, FLOPs and memory at the lengths in `axes`; raises SpecError, and AxisError for an unknown axis."""
+    from tfdsl import costing
+
+    return costing.count(sound(source), axes, batch)

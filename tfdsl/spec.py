@@ -11,6 +11,7 @@ from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest
 from tfdsl.document import Document
 from tfdsl.node import Node, Pipe
 from tfdsl.parts import Name, Natural, Part, Positive, PositiveReal, Real, Shape, problem
+from tfdsl.settings import Sample, Train
 
 _pipe: TypeAdapter[Pipe] = TypeAdapter(Pipe)
 _streams: TypeAdapter[dict[str, Pipe]] = TypeAdapter(dict[Name, Pipe])
@@ -67,15 +68,15 @@ class Spec(Part):
     blocks: dict[Name, Block] = Field({}, description="Reusable pipes.")
     model: Pipe | dict[Name, Pipe] = Field(description="One pipe, or several named ones.")
     init: Init = Field(Init(), description="How weights start.")
-    train: dict[str, Any] = Field({}, description="Settings of the trainer.")
-    sample: dict[str, Any] = Field({}, description="Settings of the sampler.")
+    train: Train = Field(Train(), description="Settings of the trainer.")
+    sample: Sample = Field(Sample(), description="Settings of the sampler.")
 
     @model_validator(mode="wrap")
     @classmethod
     def _with_default_types(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Let a node without a type take that of `defaults`, wherever in the spec it stands."""
         defaults = data.get("defaults") if isinstance(data, dict) else None
-        token = node.default_types.set(_types(defaults) if isinstance(defaults, dict) else {})
+        token = node.default_types.set(types(defaults) if isinstance(defaults, dict) else {})
         try:
             return handler(data)
         finally:
@@ -115,7 +116,7 @@ def read(document: Document) -> tuple[Spec | None, list[Diagnostic]]:
         return None, [_diagnostic(document, line) for line in error.errors(include_url=False)]
 
 
-def _types(defaults: dict[str, Any]) -> dict[str, str]:
+def types(defaults: dict[str, Any]) -> dict[str, str]:
     """Return the types that `defaults` gives to kinds that have several."""
     types: dict[str, str] = {}
     for kind, body in defaults.items():

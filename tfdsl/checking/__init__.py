@@ -14,6 +14,7 @@ from tfdsl.checking.walk import Walk
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.document import Document
 from tfdsl.node import Instance, Shared, Value
+from tfdsl.settings import Sample, Train
 from tfdsl.spec import Init, Spec
 from tfdsl.spec import read as read_spec
 
@@ -34,7 +35,9 @@ class Checked:
     streams: Mapping[str, Instance] = field(default_factory=dict[str, Instance])
     shared: Mapping[str, Shared] = field(default_factory=dict[str, Shared])
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
-    init: Init = field(default_factory=Init)
+    init: Init = Init()
+    train: Train = Train()
+    sample: Sample = Sample()
 
     @property
     def ok(self) -> bool:
@@ -55,12 +58,27 @@ def run(document: Document) -> Checked:
     for name in spec.streams:
         walk.stream(name)
     init = walk.settings(spec.init, ("init",))
+    train = walk.settings(spec.train, ("train",))
+    sample = walk.settings(spec.sample, ("sample",))
     outputs = promises.outputs(walk)
     if not found:
         promises.unused(walk)
     limits = {name: most for name, (most, _) in walk.limits.items()}
     found += report.diagnostics()
-    return Checked(spec, document, tuple(found), scope.dims, inputs, outputs, walk.streams, walk.shared, limits, init)
+    return Checked(
+        spec,
+        document,
+        tuple(found),
+        scope.dims,
+        inputs,
+        outputs,
+        walk.streams,
+        walk.shared,
+        limits,
+        init,
+        train,
+        sample,
+    )
 
 
 def _scope(spec: Spec, report: Report) -> Scope:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tfdsl.checking.scope import Scope
+from tfdsl.identifiers import attribute
 from tfdsl.node import Node, Path, Pipe, Shared, Step, Value, pipes
 
 
@@ -52,5 +53,5 @@ def named(pipe: Pipe, path: Path) -> dict[Path, str]:
                 if name not in taken:
                     break
         taken.add(name)
-        names[place] = name
+        names[place] = attribute(name)
     return names

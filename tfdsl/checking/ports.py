@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tfdsl.checking.frames import Frame
 from tfdsl.diagnostics import Note, suggest
 from tfdsl.expressions import Expression
+from tfdsl.identifiers import attribute
 from tfdsl.node import Flow, Instance, Node, Path, Shared, Step, Value, Weight
 from tfdsl.parts import Parameter
 from tfdsl.shapes import Axis, Poly, Tensor, symbols
@@ -287,6 +288,7 @@ class Place:
             tuple(self.flows),
             tuple(self.instances),
             tuple(self.order),
+            self.node.repeats,
             bool(getattr(self.node, "share", False)),
             tuple(self.shares),
         )
@@ -297,7 +299,8 @@ class Place:
         return {name: replace(each, tied=self._tied(each.tied)) if each.tied else each for name, each in weights.items()}
 
     def _tied(self, id: str) -> str:
-        if id in self.frame.owners and self.frame not in self.walk.frames.values():
-            return f".{id}.weight"
+        name = f"{attribute(id)}.weight"
+        if id in self.frame.owners and self.frame is not self.walk.frames[self.frame.home]:
+            return f".{name}"
         several = isinstance(self.walk.spec.model, dict)
-        return f"{self.walk.ids[id]}.{id}.weight" if several else f"{id}.weight"
+        return f"{attribute(self.walk.ids[id])}.{name}" if several else name

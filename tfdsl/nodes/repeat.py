@@ -52,6 +52,7 @@ class Repeat(Node):
 
     headline = "block"
     title = "Repeat"
+    repeats = True
     own_scope = frozenset({"body"})
     block: Name | None = Field(None, description="The name of the block; or give the pipe itself in `body`.")
     body: Pipe | None = Field(None, description="The pipe that is repeated, in place of `block`.")
@@ -66,13 +67,15 @@ class Repeat(Node):
     def shape(self, io: Ports) -> Tensor:
         if (self.block is None) == (self.body is None):
             io.fail("D108", "`repeat` takes either `block` or `body`", help="name a block, or write the pipe under `body`")
+        if self.share and self.vary:
+            io.fail("D119", "copies that share their weights cannot differ", "vary", help="leave out `share` or `vary`")
         self._check_vary(io)
-        value = io.sources[0] if io.sources else None
+        value, broken = io.x, False
         for copy in range(self.times):
             bound = {name: vary.value(copy) for name, vary in self.vary.items()}
-            start, value = value, io.instance(self.block, bound, value, copy).flow.end
-            if value is None or start is None:
-                return io.known(start)
+            start, end = value, io.instance(self.block, bound, value, copy).flow.end
+            broken = broken or end is None
+            value = end if end is not None else start
             if value.sizes != start.sizes:
                 io.fail(
                     "T215",
@@ -80,7 +83,7 @@ class Repeat(Node):
                     "block" if self.block else "body",
                     help="a repeated block must give the shape that it takes",
                 )
-        return io.known(value)
+        return io.known(None if broken else value)
 
     def _check_vary(self, io: Ports) -> None:
         for name, vary in self.vary.items():

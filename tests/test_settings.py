@@ -1,0 +1,52 @@
+"""The `train` and `sample` sections: what they take, what they refuse."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tfdsl.settings import Sample, Train
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"objective": "seq2seq", "label_smoothing": 0.1, "schedule": {"type": "noam", "warmup": 4000}},
+        {"objective": "masked_token"},
+        {"objective": "classify"},
+        {
+            "data": "stdlib",
+            "tokenizer": {"type": "bpe", "vocab_size": 2048},
+            "minutes": 2,
+            "evaluate": {"batches": "all"},
+        },
+    ],
+)
+def test_sections_of_the_specs_are_taken(section: dict[str, Any]) -> None:
+    dumped = Train.model_validate(section).model_dump()
+    assert all(
+        dumped[key].items() >= value.items() if isinstance(value, dict) else dumped[key] == value
+        for key, value in section.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "at"),
+    [
+        ({"stepz": 3}, ("stepz",)),
+        ({"optimizer": {"rate": 1}}, ("optimizer", "rate")),
+        ({"objective": "next"}, ("objective",)),
+        ({"steps": 0}, ("steps",)),
+        ({"label_smoothing": 1.0}, ("label_smoothing",)),
+        ({"tokenizer": {"type": "bytes", "vocab_size": 9}}, ("tokenizer",)),
+    ],
+)
+def test_what_is_unknown_or_out_of_range_is_refused(section: dict[str, Any], at: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Train.model_validate(section)
+    assert [error["loc"] for error in caught.value.errors()] == [at]
+
+
+def test_sample_is_closed_too() -> None:
+    with pytest.raises(ValidationError):
+        Sample.model_validate({"heat": 1})

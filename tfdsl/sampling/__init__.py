@@ -1,0 +1,59 @@
+"""Write text with a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokenizers import Tokenizer
+
+from tfdsl import settings, tokens
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.sampling.generate import Cache, Decoder, generate
+from tfdsl.sampling.stream import stream
+
+__all__ = ["Cache", "Decoder", "generate", "sample", "stream"]
+
+
+def sample(
+    model: Decoder, tokenizer: Tokenizer, chosen: settings.Sample, context: int | None = None
+) -> tuple[Iterator[str] | None, list[Diagnostic]]:
+    """Return the text that follows `chosen.prompt`, piece by piece as it is drawn, or what is wrong with the prompt.
+
+    `context` is the most positions that the model can hold. A note says so where the text will be longer than that.
+    """
+    unknown = tokens.unknown(tokenizer, chosen.prompt)
+    if unknown:
+        names = ", ".join(repr(letter) for letter in unknown[:5])
+        message = f"the prompt holds characters that the model never saw: {names}"
+        return None, [Diagnostic("R711", message, help="write the prompt in characters of the training text")]
+    start = tokenizer.encode(chosen.prompt).ids or [token for token in [tokenizer.token_to_id(tokens.END)] if token]
+    if not start:
+        return None, [Diagnostic("R712", "the prompt is empty", help="give at least one character to start from")]
+    end = tokenizer.token_to_id(tokens.END)
+    drawn = generate(
+        model,
+        start,
+        length=chosen.length,
+        temperature=chosen.temperature,
+        top_k=chosen.top_k,
+        top_p=chosen.top_p,
+        greedy=chosen.greedy,
+        seed=chosen.seed,
+        stop=() if end is None else (end,),
+        context=context,
+        slide=chosen.overflow == "slide",
+    )
+    return stream(drawn, tokens.pieces(tokenizer)), _limits(len(start), chosen, context)
+
+
+def _limits(start: int, chosen: settings.Sample, context: int | None) -> list[Diagnostic]:
+    if context is None or start + chosen.length <= context:
+        return []
+    message = f"{start:,} tokens of prompt and {chosen.length:,} more do not fit the model's {context:,} positions"
+    if chosen.overflow == "slide":
+        help_ = f"each time they are full, the newest {max(1, context // 2):,} are read again and the rest is forgotten"
+    else:
+        help_ = (
+            f"the text ends when they are full, after {max(1, context - start + 1):,} tokens; `overflow: slide` goes on"
+        )
+    return [Diagnostic("I671", message, help=help_)]

@@ -1,0 +1,146 @@
+"""Checkpoints that a kill at any moment cannot spoil: written aside, synced, then renamed; read only if whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+STATE = "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A whole checkpoint on disk: its folder, the step it was made after, and its state."""
+
+    folder: Path
+    step: int
+    state: dict[str, Any]
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the weights by name; tied ones are there once."""
+        return load_file(self.folder / WEIGHTS)
+
+    def moments(self) -> dict[str, Tensor]:
+        """Return what the optimiser remembers, by name."""
+        return load_file(self.folder / OPTIMIZER)
+
+
+def tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the model's weights and buffers by name, a tied one under its first name alone."""
+    seen: set[int] = set()
+    kept: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            kept[name] = tensor.detach().contiguous()
+    return kept
+
+
+def fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Copy `weights` into the model; raise ValueError unless names and shapes are the model's own, one for one."""
+    own = tensors(model)
+    odd = sorted(own.keys() ^ weights.keys()) or [n for n in own if own[n].shape != weights[n].shape]
+    if odd:
+        raise ValueError(f"the checkpoint's weights are not this model's: {', '.join(odd[:5])}")
+    for name, tensor in own.items():
+        tensor.copy_(weights[name])
+
+
+def save(root: Path, step: int, weights: dict[str, Tensor], moments: dict[str, Tensor], state: dict[str, Any]) -> Path:
+    """Write the checkpoint of `step` below `root`; when this returns, no kill and no power loss can take it away."""
+    final = root / f"step-{step:08d}"
+    root.mkdir(parents=True, exist_ok=True)
+    if final.exists() and not fault(final):
+        return final
+    aside = _aside(final)
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    save_file(weights, aside / WEIGHTS)
+    save_file(moments, aside / OPTIMIZER)
+    (aside / STATE).write_text(json.dumps({**state, "step": step}, indent=1) + "\n")
+    files = {name: _digest(aside / name) for name in (WEIGHTS, OPTIMIZER, STATE)}
+    (aside / MANIFEST).write_text(json.dumps({"format": FORMAT, "files": files}, indent=1) + "\n")
+    for name in (*files, MANIFEST):
+        _sync(aside / name)
+    _sync(aside)
+    aside.rename(final)
+    _sync(root)
+    return final
+
+
+def prune(root: Path, keep: set[int]) -> None:
+    """Delete all checkpoints but those of the steps `keep`, and what an interrupted save left."""
+    for folder in root.glob("step-*"):
+        if folder.name not in {f"step-{step:08d}" for step in keep}:
+            _aside(folder)
+    for folder in root.glob(".step-*.part"):
+        shutil.rmtree(folder)
+
+
+def found(root: Path) -> tuple[list[Checkpoint], list[str]]:
+    """Return the whole checkpoints below `root`, oldest first, and what is wrong with each that is damaged."""
+    whole: list[Checkpoint] = []
+    damaged: list[str] = []
+    for folder in sorted(root.glob("step-*")):
+        wrong = fault(folder)
+        if wrong:
+            damaged.append(wrong)
+        else:
+            state = json.loads((folder / STATE).read_text())
+            whole.append(Checkpoint(folder, state["step"], state))
+    return whole, damaged
+
+
+def fault(folder: Path) -> str:
+    """Say what is wrong with a checkpoint, or nothing if each byte is as it was written."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        files = {str(name): str(digest) for name, digest in manifest["files"].items()}
+        form = manifest["format"]
+    except FileNotFoundError:
+        return f"`{folder / MANIFEST}` is missing"
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return f"`{folder / MANIFEST}` is damaged"
+    if form != FORMAT or files.keys() != {WEIGHTS, OPTIMIZER, STATE}:
+        return f"`{folder / MANIFEST}` is of another format"
+    for name, digest in files.items():
+        if not (folder / name).is_file():
+            return f"`{folder / name}` is missing"
+        if _digest(folder / name) != digest:
+            return f"`{folder / name}` is damaged: its SHA-256 is not the one in the manifest"
+    return ""
+
+
+def _aside(folder: Path) -> Path:
+    """Give a checkpoint that is there the name of one that is not whole, in one step; return that name."""
+    aside = folder.with_name(f".{folder.name}.part")
+    if folder.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+    return aside
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold what the file or folder holds."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,232 @@
+"""The training loop: steps, measurements, checkpoints, and a clean end whatever ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.training import batches, checkpoint, memory, objective, optimizer
+from tfdsl.training.log import Log
+from tfdsl.training.objective import Measured
+from tfdsl.training.prepare import Job
+from tfdsl.training.progress import Report
+from tfdsl.training.schedule import rate
+
+End = Literal["steps", "minutes", "signal", "diverged"]
+MEASURED_TOKENS = 4096  # tokens a batch of a measurement, which keeps no gradients
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a training run ended, after which step; `loss` in nats a token, `held_out` if it was measured."""
+
+    end: End
+    step: int
+    loss: float
+    held_out: Measured | None
+    seconds: float
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class Diverged(Exception):
+    """A loss or a gradient is not a finite number; the step was not taken."""
+
+
+class Loop:
+    """A model in training. `run` takes it from the step that it stands at to the end."""
+
+    def __init__(self, job: Job, report: Report, log: Log, start: checkpoint.Checkpoint | None) -> None:
+        self.job, self.report, self.log, self.set = job, report, log, job.settings
+        self.step, self.seconds, self.best, self.best_step = 0, 0.0, math.inf, 0
+        self.last_saved, self.loss = 0, math.nan
+        self.held_out: Measured | None = None
+        torch.default_generator.manual_seed(self.set.seed)
+        self.model = job.subject.build()
+        self.parts = optimizer.groups(self.model, job.subject.decays)
+        self.adam = optimizer.make(self.model, self.set.optimizer, self.parts)
+        if start is not None:
+            self._restore(start)
+        self.weights = [weight for group in self.adam.param_groups for weight in group["params"]]
+        self.call: nn.Module = torch.compile(self.model) if self.set.compile else self.model  # type: ignore[assignment]
+        rows = self.set.batch * self.set.accumulate
+        self.batches = batches.Batches(job.train, rows, self.set.context or 1, self.set.seed)
+        self.started, self.tokens = time.monotonic() - self.seconds, 0
+        self.measuring = 0.0
+
+    def run(self) -> Outcome:
+        """Train to the last step, the last minute, a signal, or a loss that is no number."""
+        end: End = "steps"
+        problems: tuple[Diagnostic, ...] = ()
+        first = self.step
+        with _signals() as stopped:
+            self.model.train()
+            while self.step < self.set.steps:
+                try:
+                    self._advance(first)
+                except Diverged as problem:
+                    end, problems = "diverged", (Diagnostic("R709", str(problem), help=_calmer()),)
+                    break
+                self._keep()
+                if stopped.is_set() or self._share() >= 1:
+                    end = "signal" if stopped.is_set() else "minutes" if self.step < self.set.steps else "steps"
+                    break
+            if end != "diverged":
+                self._finish(stopped.is_set())
+        return Outcome(end, self.step, self.loss, self.held_out, time.monotonic() - self.started, problems)
+
+    def _advance(self, first: int) -> None:
+        """Take one step."""
+        torch.default_generator.manual_seed((self.set.seed << 32) + self.step)  # dropout: a function of seed and step
+        inputs, targets = self.batches.at(self.step)
+        loss = 0.0
+        for x_BT, y_BT in zip(inputs.split(self.set.batch), targets.split(self.set.batch), strict=True):
+            with self._cast():
+                part = objective.next_token(self.call, x_BT, y_BT, self.set.label_smoothing) / self.set.accumulate
+            part.backward()
+            loss += part.item()
+        norm = nn.utils.clip_grad_norm_(self.weights, self.set.clip or math.inf).item()
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise Diverged(self._where(loss))
+        learning = rate(self.set.schedule, self.set.optimizer.lr, self.step, self._share())
+        for group in self.adam.param_groups:
+            group["lr"] = learning
+        self.adam.step()
+        self.adam.zero_grad()
+        self.step, self.loss = self.step + 1, loss
+        self._tell(first, inputs.numel(), norm, learning)
+
+    def _tell(self, first: int, tokens: int, norm: float, learning: float) -> None:
+        self.tokens += tokens
+        passed = time.monotonic() - self.started
+        speed = self.tokens / (passed - self.seconds - self.measuring)
+        left = (self.set.steps - self.step) * (passed - self.seconds) / (self.step - first)
+        if self.set.minutes is not None:
+            left = max(0.0, min(left, self.set.minutes * 60 - passed))
+        entry = {"step": self.step, "loss": self.loss, "lr": learning, "norm": norm, "seconds": round(passed, 3)}
+        self.log.write(entry | {"tokens_per_second": round(speed)})
+        self.report.stepped(self.step, self.loss, speed, passed / (passed + left), left)
+
+    def _keep(self) -> None:
+        """Measure and save where it is due."""
+        due = self.step % self.set.checkpoint.every == 0
+        if self.step % self.set.evaluate.every == 0:
+            count = self.set.evaluate.batches
+            measured = self._measure(None if count == "all" else count * self.set.batch)
+            if measured.loss < self.best:
+                self.best, self.best_step, due = measured.loss, self.step, True
+        if due and self.step < self.set.steps:
+            self._save()
+
+    def _finish(self, hurried: bool) -> None:
+        if self.set.evaluate.final and not hurried:
+            self._measure(None)
+        self._save()
+
+    def _measure(self, most: int | None) -> Measured:
+        began = time.monotonic()
+        context = self.set.context or 1
+        rows = max(self.set.batch, MEASURED_TOKENS // context)
+        pairs = batches.in_order(self.job.held_out, rows, context, most)
+        measured = objective.measure(self.model, pairs, self.job.bytes_a_token, self._cast)
+        facts = {"held_out": measured.loss, "bits_a_byte": measured.bits, "tokens": measured.tokens}
+        self.log.write({"step": self.step, **facts})
+        self.report.measured(self.step, measured)
+        self.measuring += time.monotonic() - began
+        self.held_out = measured
+        return measured
+
+    def _save(self) -> None:
+        state = {
+            "held_out": self.held_out and self.held_out.loss,
+            "best": self.best if self.best_step else None,
+            "best_step": self.best_step,
+            "seconds": time.monotonic() - self.started,
+        }
+        root = self.job.folder / "checkpoints"
+        moments = optimizer.moments(self.adam, self.parts)
+        checkpoint.save(root, self.step, checkpoint.tensors(self.model), moments, state)
+        checkpoint.prune(root, {self.step, self.last_saved, self.best_step})
+        if self.last_saved != self.step:
+            self.last_saved = self.step
+            self.report.saved(self.step)
+
+    def _restore(self, start: checkpoint.Checkpoint) -> None:
+        checkpoint.fill(self.model, start.weights())
+        optimizer.restore(self.adam, self.parts, start.moments())
+        self.step = self.last_saved = start.step
+        self.seconds, self.best_step = start.state["seconds"], start.state["best_step"]
+        self.best = math.inf if start.state["best"] is None else start.state["best"]
+
+    def _share(self) -> float:
+        """Return how much of the training lies behind, from 0 at the end of the warm-up to 1."""
+        warmup = self.set.schedule.warmup
+        share = (self.step - warmup) / max(1, self.set.steps - warmup)
+        if self.set.minutes is not None:
+            share = max(share, (time.monotonic() - self.started) / (self.set.minutes * 60))
+        return min(1.0, share)
+
+    def _cast(self) -> AbstractContextManager[object]:
+        if self.set.precision == "bfloat16":
+            return torch.autocast("cpu", torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def _where(self, loss: float) -> str:
+        """Say which step broke, and the first weight whose gradient did."""
+        bad = (n for n, w in self.model.named_parameters() if w.grad is not None and not w.grad.isfinite().all())
+        name = next(bad, None)
+        what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
+        return f"at step {self.step + 1:,} {what}; the step was not taken" + (
+            f" (first in the gradient of `{name}`)" if name else ""
+        )
+
+
+def _calmer() -> str:
+    return "the last checkpoint is whole; try a lower `train.optimizer.lr`, or a longer `train.schedule.warmup`"
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into an event, so that a step ends before the run does; a second one ends it at once."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(number: int, frame: object) -> None:
+        stopped.set()
+        signal.signal(number, before[number])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def process(threads: int | None) -> Iterator[None]:
+    """Set the process up for training, and leave torch's random state and thread count as they were."""
+    memory.keep()
+    before = torch.get_num_threads()
+    state = torch.get_rng_state()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.set_rng_state(state)

@@ -1,0 +1,94 @@
+"""What a person sees while a model trains: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from tfdsl.training.objective import Measured
+
+
+class Report(Protocol):
+    """What a training run tells as it goes."""
+
+    def stepped(self, step: int, loss: float, speed: float, done: float, left: float) -> None:
+        """Hear of a step: its number, loss, tokens a second, the share that is done, seconds left."""
+
+    def measured(self, step: int, held_out: Measured) -> None:
+        """Hear of a measurement on held-out text."""
+
+    def saved(self, step: int) -> None:
+        """Hear of a checkpoint."""
+
+
+class Quiet:
+    """Say nothing."""
+
+    def stepped(self, step: int, loss: float, speed: float, done: float, left: float) -> None:
+        """Say nothing of a step."""
+
+    def measured(self, step: int, held_out: Measured) -> None:
+        """Say nothing of a measurement."""
+
+    def saved(self, step: int) -> None:
+        """Say nothing of a checkpoint."""
+
+
+class Bar:
+    """A live bar with loss, held-out loss, tokens a second and time left; off a terminal, a line a measurement."""
+
+    def __init__(self, steps: int, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._steps = steps
+        self._held = ""
+        self._drawn = 0.0
+        self._line = ""
+        self._bar = Progress(
+            TextColumn("{task.fields[at]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[facts]}"),
+            console=self._console,
+            auto_refresh=False,  # a thread of its own would take time from the training
+            disable=not self._console.is_terminal,
+            expand=True,
+        )
+        self._task: TaskID = self._bar.add_task("", total=1.0, at="", facts="")
+
+    def stepped(self, step: int, loss: float, speed: float, done: float, left: float) -> None:
+        """Move the bar, at most four times a second."""
+        now = time.monotonic()
+        if now - self._drawn < 0.25 and step != self._steps:
+            return
+        self._drawn = now
+        self._line = f"{speed:,.0f} tokens/s · {clock(left)} left"
+        facts = f"loss {loss:.3f}{self._held} · {self._line}"
+        self._bar.update(self._task, completed=done, at=f"step {step:,}/{self._steps:,}", facts=facts)
+        self._bar.refresh()
+
+    def measured(self, step: int, held_out: Measured) -> None:
+        """Show the held-out loss beside the training loss from here on."""
+        self._held = f" · held out {held_out.loss:.3f} ({held_out.bits:.3f} bits a byte)"
+        if not self._console.is_terminal:
+            line = f"step {step:,}/{self._steps:,}{self._held} · {self._line}"
+            self._console.print(line, highlight=False, soft_wrap=True)
+
+    def saved(self, step: int) -> None:
+        """Say nothing: a checkpoint is no news."""
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.stop()
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as `1:05` or `2:03:04`."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
