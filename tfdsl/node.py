@@ -10,15 +10,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Literal, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol
 
 from pydantic import Field, GetCoreSchemaHandler, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
-from tfdsl import look
 from tfdsl.diagnostics import Note
 from tfdsl.parts import Name, Names, Part, Shape, again, choose_type, located, problem, said
 from tfdsl.shapes import Axis, Poly, Tensor
+
+if TYPE_CHECKING:
+    from tfdsl import look
 
 Path = tuple[str | int, ...]
 Size = int | Poly

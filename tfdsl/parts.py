@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints, ValidationError
-from pydantic import GetJsonSchemaHandler, ModelWrapValidatorHandler, ValidatorFunctionWrapHandler, field_validator, model_validator
+from pydantic import GetJsonSchemaHandler, ModelWrapValidatorHandler, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from tfdsl import expressions
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
 NAME = r"[a-z][a-z0-9_]*"
+_PARAMETER = re.compile(rf"\${NAME}")
 
 
 class Missing:
@@ -56,6 +57,7 @@ class Number:
     above: float | None = None
     below: float | None = None
     words: tuple[str, ...] = ()
+    symbolic: bool = False
 
     def read(self, value: Any) -> Any:
         """Return `value` as a number in range, or as an `Expression`."""
@@ -114,7 +116,7 @@ Natural = Annotated[int, Number(integer=True, minimum=0)]
 Real = Annotated[float, Number()]
 PositiveReal = Annotated[float, Number(above=0)]
 Probability = Annotated[float, Number(minimum=0, maximum=1)]
-Extent = Annotated[Any, Number(integer=True, minimum=1)]
+Extent = Annotated[Any, Number(integer=True, minimum=1, symbolic=True)]
 Shape = tuple[Extent, ...]
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
 Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
@@ -128,23 +130,19 @@ class Part(BaseModel):
     )
     headline: ClassVar[str | None] = None
 
-    @field_validator("*", mode="wrap")
-    @classmethod
-    def _hold_parameter(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        if isinstance(value, Parameter):
-            return value
-        if isinstance(value, str) and re.fullmatch(rf"\${NAME}", value):
-            return Parameter(value[1:])
-        return handler(value)
-
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Put every error into our words, with a code; one about an unknown field knows the fields that there are."""
+        """Hold parameters back, and put every error into our words, with a code."""
+        held = parameters(data, cls.model_fields) if isinstance(data, dict) else {}
         try:
-            return handler(data)
+            part = handler({name: value for name, value in data.items() if name not in held} if held else data)
         except ValidationError as error:
             raise _explained(cls, error) from None
+        for name, parameter in held.items():  # before anyone else has seen the part
+            part.__dict__[_field(cls, name)] = parameter
+            part.__pydantic_fields_set__.add(_field(cls, name))
+        return part
 
     @classmethod
     def read(cls, data: Any) -> Self:
@@ -213,6 +211,20 @@ def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None
             problem("D104", f"unknown type {said(word)}", word=str(word), candidates=tuple(base.types)), at, word
         )
     return base.types[word]
+
+
+def parameters(data: dict[Any, Any], fields: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Return the fields of `data` that hold a block's parameter."""
+    names = {*fields, *(field.alias for field in fields.values())}
+    return {
+        name: value if isinstance(value, Parameter) else Parameter(value[1:])
+        for name, value in data.items()
+        if name in names and (isinstance(value, Parameter) or (isinstance(value, str) and _PARAMETER.fullmatch(value)))
+    }
+
+
+def _field(cls: type[Part], name: str) -> str:
+    return next((field for field, info in cls.model_fields.items() if info.alias == name), name)
 
 
 def problem(code: str, message: str, **context: Any) -> PydanticCustomError:

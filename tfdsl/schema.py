@@ -17,7 +17,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
-from tfdsl import node, settings
+from tfdsl import node
 from tfdsl.node import Node
 from tfdsl.parts import Choice, Number, Part
 from tfdsl.reference import switches
@@ -88,8 +88,6 @@ class Writer:
         return {
             "extends": {"description": "Another spec to start from, by its path relative to this one.", **path},
             "imports": {"description": "Blocks to borrow from other specs.", **borrow},
-            "train": {"description": "Settings of the trainer.", **self.part(settings.Train)},
-            "sample": {"description": "Settings of the sampler.", **self.part(settings.Sample)},
         }
 
     def kind(self, name: str) -> Schema:
@@ -285,7 +283,7 @@ def _or_parameter(schema: Schema) -> Schema:
 
 
 def _number(number: Number) -> Schema:
-    limits = {"minimum": number.minimum, "maximum": number.maximum, "exclusiveMinimum": number.above}
+    limits = {"minimum": number.minimum, "maximum": number.maximum, "exclusiveMinimum": number.above, "exclusiveMaximum": number.below}
     told = (
         "a symbolic axis such as `B`, a number, or an expression over dims"
         if number.symbolic
