@@ -84,6 +84,11 @@ class Shared:
     weights: Mapping[str, Weight] = field(default_factory=dict)
     work: Work = Work()
 
+    @property
+    def held(self) -> str:
+        """Return the attribute that holds it; a table of weights never has the bare name, which may be a stream's."""
+        return f"{self.name}_bias" if self.weights else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -303,6 +308,7 @@ class Node(Part, ABC):
     family: ClassVar[look.Family] = "plain"
     title: ClassVar[str] = ""
     repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
+    branches: ClassVar[bool] = False  # whether its pipe is added to the value that it began with
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
 
     id: Name | None = Field(None, description="Its name: for reference, for its weights, for the diagram.")

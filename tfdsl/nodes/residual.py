@@ -14,6 +14,7 @@ class Residual(Node):
 
     headline = "body"
     title = "Residual"
+    branches = True
     body: Pipe = needed(description="The branch: a pipe that begins with the value before and must end in its shape.")
     dropout: Probability = Field(0.0, description="Dropout on what the branch gives.")
     scale: Real | None = Field(None, description="Multiply what the branch gives by this number.")
