@@ -13,6 +13,8 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.spec import Spec
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from tfdsl.costing import Cost
 
 Source = str | Path | Spec | Checked
@@ -62,3 +64,17 @@ def cost(source: Source, axes: Mapping[str, int] | None = None, batch: int | Non
     from tfdsl import costing
 
     return costing.count(sound(source), axes, batch)
+
+
+def compile(source: Source) -> str:
+    """Return the text of the model: Python that needs torch alone, and the very text that `build` runs; raises SpecError."""
+    from tfdsl.codegen.write import write
+
+    return write(sound(source)).text
+
+
+def build(source: Source) -> nn.Module:
+    """Return the model, its weights at their first values, proved to be what was declared; raises SpecError."""
+    from tfdsl import building
+
+    return building.build(sound(source))
