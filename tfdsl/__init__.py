@@ -1,3 +1,46 @@
-"""tfdsl: a modelling language for the Transformer family."""
+"""tfdsl: a modelling language for the Transformer family.
+
+>>> checked = tfdsl.check("gpt2.yaml")
+>>> model = tfdsl.build(checked)
+
+Every call takes a `Source`: the path of a YAML file, YAML text (a string of more than one line), a `Spec` made of Python
+objects, or what `check` returned. A spec with errors raises `SpecError`, which holds the diagnostics; `check` never does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tfdsl.checking import Checked
+    from tfdsl.public import SpecError, build, check, compile, cost, draw, load, sample, train
+    from tfdsl.spec import Block, Init, Input, Spec
+
+__all__ = [
+    "Block",
+    "Checked",
+    "Init",
+    "Input",
+    "Spec",
+    "SpecError",
+    "build",
+    "check",
+    "compile",
+    "cost",
+    "draw",
+    "load",
+    "sample",
+    "train",
+]
+
+HOMES = {"Checked": "checking", "Block": "spec", "Init": "spec", "Input": "spec", "Spec": "spec"}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, imported when it is first asked for, so that nothing waits for what it does not need."""
+    if name not in __all__:
+        raise AttributeError(f"module 'tfdsl' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tfdsl.{HOMES.get(name, 'public')}"), name)

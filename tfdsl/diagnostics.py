@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -58,6 +60,57 @@ class Diagnostic:
     def severity(self) -> Severity:
         """Return the severity, which the code's first letter tells: W a warning, I a note, all others an error."""
         return {"W": "warning", "I": "note"}.get(self.code[0], "error")  # type: ignore[return-value]
+
+
+class Lines:
+    """Where each line of a text begins, so that an offset becomes a line and a column, and a place an offset."""
+
+    def __init__(self, text: str, file: str = "") -> None:
+        self.file = file
+        self.text = text
+        self.starts = [0, *(found.end() for found in re.finditer(r"\r\n|\r|\n", text))]
+
+    def span(self, start: int, end: int) -> Span:
+        """Return the span from offset `start` to offset `end`."""
+        return Span(self.file, *self.place(start), *self.place(end))
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Return the line and the column of an offset, both from 1."""
+        line = bisect_right(self.starts, offset)
+        return line, offset - self.starts[line - 1] + 1
+
+    def offset(self, line: int, column: int) -> int:
+        """Return the offset of a place, or the nearest that the text has."""
+        if not 1 <= line <= len(self.starts):
+            return 0 if line < 1 else len(self.text)
+        return min(self.starts[line - 1] + column - 1, len(self.text))
+
+    def line(self, number: int) -> str:
+        """Return the text of line `number` (from 1) without its break; nothing where there is no such line."""
+        if not 1 <= number <= len(self.starts):
+            return ""
+        end = self.starts[number] if number < len(self.starts) else len(self.text)
+        return self.text[self.starts[number - 1] : end].rstrip("\r\n")
+
+
+def collect(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return each cause once, by file and place: what is told of the same place again adds its context to the first.
+
+    The copies of a block may disagree in other numbers, so a shape error is the same whatever its message.
+    """
+    causes: dict[tuple[str, Span | None, str], Diagnostic] = {}
+    for each in diagnostics:
+        cause = (each.code, each.span, "" if each.code[0] == "T" and each.span else each.message)
+        first = causes.setdefault(cause, each)
+        added = tuple(line for line in each.context if line not in first.context)
+        if added:
+            causes[cause] = replace(first, context=first.context + added)
+    return tuple(sorted(causes.values(), key=_place))
+
+
+def _place(diagnostic: Diagnostic) -> tuple[str, int, int, int]:
+    span = diagnostic.span or Span("", 0, 0, 0, 0)
+    return span.file, span.line, span.column, ("error", "warning", "note").index(diagnostic.severity)
 
 
 def suggest(word: str, candidates: Iterable[str]) -> str | None:

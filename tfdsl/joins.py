@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from tfdsl.node import Pipe, Ports, Step, Work
-from tfdsl.parts import needed
+from tfdsl.parts import Part, needed
 from tfdsl.shapes import Tensor
 
 
-class Join:
+class Join(Part):
     """Runs several pipes, each over the value before (or over what its first node reads), and joins their ends."""
 
-    headline: ClassVar[str | None] = "pipes"
+    headline = "pipes"
     symbol: ClassVar[str]
     pipes: tuple[Pipe, ...] = needed(description="The pipes, each a list.")
 

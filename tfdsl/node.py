@@ -6,21 +6,27 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Literal, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol
 
-from pydantic import Field, GetCoreSchemaHandler, ValidationInfo
-from pydantic_core import core_schema
+from pydantic import Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import PydanticCustomError, core_schema
 
-from tfdsl import look
 from tfdsl.diagnostics import Note
-from tfdsl.parts import MISSING, Name, Part, Parameter, Shape, choose_type, located, problem, said
+from tfdsl.parts import Name, Names, Part, Shape, again, choose_type, located, problem, said
 from tfdsl.shapes import Axis, Poly, Tensor
+
+if TYPE_CHECKING:
+    from tfdsl import look
 
 Path = tuple[str | int, ...]
 Size = int | Poly
+
+default_types: ContextVar[Mapping[str, str]] = ContextVar("default_types", default={})
+"""The types that `defaults` of the spec that is being read gives to kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,8 @@ class Step:
     """One node where it stands: its fields resolved to numbers, what it reads and what it gives.
 
     `flows` are nested pipes in the node's own scope (a residual's branch); `instances` the distinct blocks that it runs, and
-    `order` says, a copy at a time, which of them; `shared` is true where all copies have one set of weights.
+    `order` says, a copy at a time, which of them; `repeats` is true where there may be several copies, `shared` where all of
+    them have one set of weights.
     """
 
     node: Node
@@ -129,6 +136,7 @@ class Step:
     flows: tuple[Flow, ...] = ()
     instances: tuple[Instance, ...] = ()
     order: tuple[int, ...] = ()
+    repeats: bool = False
     shared: bool = False
     shares: tuple[Shared, ...] = ()
     weights: Mapping[str, Weight] = field(default_factory=dict)
@@ -137,6 +145,21 @@ class Step:
     def x(self) -> Tensor:
         """Return the value that the node takes."""
         return self.inputs[0]
+
+    @property
+    def width(self) -> int:
+        """Return the number of features of the value that it takes."""
+        return self.x.width
+
+    @property
+    def output_width(self) -> int:
+        """Return the number of features of the value that it gives."""
+        return self.output.width
+
+    @property
+    def vocab_name(self) -> str:
+        """Return the name of the number of words of the ids that it takes."""
+        return self.x.vocab.name if self.x.vocab is not None else ""
 
 
 class Ports(Protocol):
@@ -156,8 +179,17 @@ class Ports(Protocol):
         """Return the value before, which must be numbers with a batch, one or more positions and a known width."""
         ...
 
+    @property
+    def name(self) -> str:
+        """Return the node's name."""
+        ...
+
+    def floats(self) -> Tensor:
+        """Return the value before, which must hold numbers."""
+        ...
+
     def width(self) -> int:
-        """Return the size of the last axis of the value before, which must be known."""
+        """Return the size of the last axis of the value before, which must hold numbers and be known."""
         ...
 
     def axis(self, field: str) -> Axis:
@@ -176,16 +208,26 @@ class Ports(Protocol):
         """Check the pipe in `field` (the one at `index`, where it holds several), which begins with `start`."""
         ...
 
-    def instance(self, block: str | None, parameters: Mapping[str, Any], start: Tensor | None, layer: int | None) -> Instance:
+    def instance(
+        self, block: str | None, parameters: Mapping[str, Any], start: Tensor | None, layer: int | None = None
+    ) -> Instance:
         """Check one copy of a block (None: the pipe in `body`) with `parameters`; the same copy is checked once."""
         ...
 
-    def share(self, shared: Shared) -> None:
-        """Say that the node reads a module of the whole model; one of that name that differs is an error."""
+    def share(self, shared: Shared, named: bool = False) -> None:
+        """Say that the node reads a module of the whole model; where the spec named it, one that differs is an error."""
         ...
 
-    def expect(self, found: Tensor, wanted: Tensor, code: str, message: str, **more: Any) -> None:
-        """Fail unless both shapes are provably the same."""
+    def tie(self, field: str, shape: tuple[int, int]) -> None:
+        """Check that the weight that `field` shares has this shape."""
+        ...
+
+    def limit(self, axis: Axis, field: str) -> None:
+        """Say that the axis may be no longer than `field` holds."""
+        ...
+
+    def known(self, value: Tensor | None) -> Tensor:
+        """Return the value, or end the rule where it is unknown."""
         ...
 
     def fail(
@@ -215,9 +257,11 @@ class Node(Part, ABC):
     default_type: ClassVar[str | None] = None
     family: ClassVar[look.Family] = "plain"
     title: ClassVar[str] = ""
+    repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
+    own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
 
     id: Name | None = Field(None, description="Its name: for reference, for its weights, for the diagram.")
-    source: Name | tuple[Name, ...] | None = Field(
+    source: Names | None = Field(
         None, alias="from", description="Read this value, or these, in place of the one before."
     )
     expect: Shape | None = Field(None, description="The shape that must leave it; an error where it differs.")
@@ -233,9 +277,9 @@ class Node(Part, ABC):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        if cls is not Node:
+        if cls.kind:
             return handler(source)
-        return core_schema.with_info_plain_validator_function(lambda value, info: read(value, info))
+        return core_schema.no_info_plain_validator_function(lambda value: read(value))
 
     @property
     def label(self) -> str:
@@ -293,7 +337,7 @@ def _is_kind(value: Any) -> bool:
     return isinstance(value, type) and Node in value.__bases__
 
 
-def read(value: Any, info: ValidationInfo) -> Node:
+def read(value: Any) -> Node:
     """Read a node: a bare word, or a one-key mapping of its kind to its fields or its headline field alone."""
     if isinstance(value, Node):
         return value
@@ -309,15 +353,14 @@ def read(value: Any, info: ValidationInfo) -> Node:
     base = lookup(kind)
     if base is None:
         raise located(problem("D101", f"unknown kind `{kind}`", word=kind, candidates=kinds(), at="key"), (kind,), value)
-    defaults = (info.context or {}).get("types", {})
     try:
-        cls, fields = _fields(base, body, defaults.get(kind))
-        return cls.read(fields, info.context)
-    except Exception as error:
+        cls, fields = _fields(base, body)
+        return cls.read(fields)
+    except (ValidationError, PydanticCustomError) as error:
         raise _under(kind, error, body) from None
 
 
-def _fields(base: type[Node], body: Any, default: str | None) -> tuple[type[Node], dict[str, Any]]:
+def _fields(base: type[Node], body: Any) -> tuple[type[Node], dict[str, Any]]:
     headline = "type" if base.types and not base.headline else base.headline
     if body is None:
         fields: dict[str, Any] = {}
@@ -329,24 +372,15 @@ def _fields(base: type[Node], body: Any, default: str | None) -> tuple[type[Node
         fields = {headline: body}
     if not base.types:
         return base, fields
-    chosen = choose_type(base, fields, default)
+    chosen = choose_type(base, fields, default_types.get().get(base.kind))
     return chosen, {key: entry for key, entry in fields.items() if key != "type"}
 
 
-def _under(kind: str, error: Exception, value: Any) -> Exception:
+def _under(kind: str, error: ValidationError | PydanticCustomError, value: Any) -> ValidationError:
     """Place an error below the key that holds the node's kind."""
-    from pydantic import ValidationError
-    from pydantic_core import InitErrorDetails, PydanticCustomError
-
     if isinstance(error, PydanticCustomError):
         return located(error, (kind,), value)
-    if not isinstance(error, ValidationError):
-        return error
-    lines = [
-        InitErrorDetails(type=PydanticCustomError(line["type"], "{message}", line["ctx"]), loc=(kind, *line["loc"]), input=line["input"])
-        for line in error.errors(include_url=False)
-    ]
-    return ValidationError.from_exception_data(kind, lines)
+    return again(error, (kind,))
 
 
 def pipes(node: Node) -> Iterator[tuple[Path, tuple[Node, ...]]]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints, ValidationError
-from pydantic import GetJsonSchemaHandler, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints, ValidationError
+from pydantic import GetJsonSchemaHandler, ModelWrapValidatorHandler, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from tfdsl import expressions
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
 NAME = r"[a-z][a-z0-9_]*"
+_PARAMETER = re.compile(rf"\${NAME}")
 
 
 class Missing:
@@ -54,11 +55,13 @@ class Number:
     minimum: float | None = None
     maximum: float | None = None
     above: float | None = None
+    below: float | None = None
+    words: tuple[str, ...] = ()
     symbolic: bool = False
 
     def read(self, value: Any) -> Any:
         """Return `value` as a number in range, or as an `Expression`."""
-        if isinstance(value, Expression):
+        if isinstance(value, Expression) or value in self.words:
             return value
         if isinstance(value, str):
             return _expression(value)
@@ -69,10 +72,15 @@ class Number:
     def wanted(self) -> str:
         """Say in words what is wanted: `a whole number from 1 up`."""
         what = "a whole number" if self.integer else "a number"
-        low = f" from {self.minimum:g}" if self.minimum is not None else ""
-        low = low or (f" above {self.above:g}" if self.above is not None else "")
-        high = f" to {self.maximum:g}" if self.maximum is not None else (" up" if self.minimum is not None else "")
-        return what + low + high
+        limits = [
+            f"from {self.minimum:g}" if self.minimum is not None else "",
+            f"above {self.above:g}" if self.above is not None else "",
+            f"to {self.maximum:g}" if self.maximum is not None else "",
+            f"below {self.below:g}" if self.below is not None else "",
+        ]
+        bounds = " ".join(limit for limit in limits if limit)
+        words = "".join(f", or `{word}`" for word in self.words)
+        return f"{what} {bounds}".rstrip() + (" up" if bounds == limits[0] and bounds else "") + words
 
     def _checked(self, value: int | float | Fraction) -> int | float:
         if self.integer:
@@ -83,10 +91,13 @@ class Number:
                 number = int(number)
         else:
             number = float(value) if isinstance(value, Fraction) else value
-        too_low = (self.minimum is not None and number < self.minimum) or (
-            self.above is not None and number <= self.above
+        outside = (
+            (self.minimum is not None and number < self.minimum)
+            or (self.above is not None and number <= self.above)
+            or (self.maximum is not None and number > self.maximum)
+            or (self.below is not None and number >= self.below)
         )
-        if too_low or (self.maximum is not None and number > self.maximum) or number != number:
+        if outside or number != number:
             raise problem("E405", f"{number:g} is out of range", expected=self.wanted())
         return number
 
@@ -107,7 +118,8 @@ PositiveReal = Annotated[float, Number(above=0)]
 Probability = Annotated[float, Number(minimum=0, maximum=1)]
 Extent = Annotated[Any, Number(integer=True, minimum=1, symbolic=True)]
 Shape = tuple[Extent, ...]
-Name = Annotated[str, StringConstraints(pattern=rf"\A{NAME}\Z")]
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
+Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
 class Part(BaseModel):
@@ -118,27 +130,33 @@ class Part(BaseModel):
     )
     headline: ClassVar[str | None] = None
 
-    @field_validator("*", mode="wrap")
+    @model_validator(mode="wrap")
     @classmethod
-    def _hold_parameter(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        if isinstance(value, Parameter):
-            return value
-        if isinstance(value, str) and re.fullmatch(rf"\${NAME}", value):
-            return Parameter(value[1:])
-        return handler(value)
+    def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Hold parameters back, and put every error into our words, with a code."""
+        held = parameters(data, cls.model_fields) if isinstance(data, dict) else {}
+        try:
+            part = handler({name: value for name, value in data.items() if name not in held} if held else data)
+        except ValidationError as error:
+            raise _explained(cls, error) from None
+        for name, parameter in held.items():  # before anyone else has seen the part
+            part.__dict__[_field(cls, name)] = parameter
+            part.__pydantic_fields_set__.add(_field(cls, name))
+        return part
 
     @classmethod
-    def read(cls, data: Any, context: Mapping[str, Any] | None = None) -> Self:
-        """Return the part that `data` describes; an error names the field, and for an unknown one the known ones."""
-        try:
-            return cls.model_validate(data, context=context)
-        except ValidationError as error:
-            raise _with_candidates(cls, error) from None
+    def read(cls, data: Any) -> Self:
+        """Return the part that `data` describes, or raise a ValidationError whose types are the codes of diagnostics."""
+        return cls.model_validate(data)
 
     def given(self) -> dict[str, Any]:
         """Return the fields that were written, by the names that a spec uses."""
         fields = type(self).model_fields
         return {fields[name].alias or name: getattr(self, name) for name in fields if name in self.model_fields_set}
+
+    def written(self) -> Any:
+        """Return what a spec says of this part: its fields, or a shorter form that means the same."""
+        return self.given()
 
 
 class Choice(Part):
@@ -163,20 +181,23 @@ class Choice(Part):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         if cls.type_name:
             return handler(source)
-        return core_schema.with_info_plain_validator_function(cls._choose)
+        return core_schema.no_info_plain_validator_function(cls._choose)
 
     @classmethod
-    def _choose(cls, value: Any, info: ValidationInfo) -> Any:
+    def _choose(cls, value: Any) -> Any:
         if isinstance(value, cls):
             return value
         fields = {"type": value} if isinstance(value, str) else value
         if not isinstance(fields, dict):
             raise problem("D103", f"{said(value)} is not a word or a mapping with a `type`", expected=one_of(cls.types))
         chosen = choose_type(cls, fields)
-        return chosen.read({key: entry for key, entry in fields.items() if key != "type"}, info.context)
+        return chosen.read({key: entry for key, entry in fields.items() if key != "type"})
 
     def given(self) -> dict[str, Any]:
         return {"type": self.type_name, **super().given()}
+
+    def written(self) -> Any:
+        return self.given() if self.model_fields_set else self.type_name
 
 
 def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None) -> Any:
@@ -192,6 +213,20 @@ def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None
     return base.types[word]
 
 
+def parameters(data: dict[Any, Any], fields: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Return the fields of `data` that hold a block's parameter."""
+    names = {*fields, *(field.alias for field in fields.values())}
+    return {
+        name: value if isinstance(value, Parameter) else Parameter(value[1:])
+        for name, value in data.items()
+        if name in names and (isinstance(value, Parameter) or (isinstance(value, str) and _PARAMETER.fullmatch(value)))
+    }
+
+
+def _field(cls: type[Part], name: str) -> str:
+    return next((field for field, info in cls.model_fields.items() if info.alias == name), name)
+
+
 def problem(code: str, message: str, **context: Any) -> PydanticCustomError:
     """Make the error that a validator raises: its type is the diagnostic's code, its context the facts beside it."""
     return PydanticCustomError(code, "{message}", {"message": message, **context})  # type: ignore[arg-type]
@@ -200,6 +235,19 @@ def problem(code: str, message: str, **context: Any) -> PydanticCustomError:
 def located(error: PydanticCustomError, loc: tuple[str | int, ...], value: Any) -> ValidationError:
     """Place `error` at `loc`, below the value that is being validated."""
     return ValidationError.from_exception_data("spec", [InitErrorDetails(type=error, loc=loc, input=value)])
+
+
+def again(error: ValidationError, loc: tuple[str | int, ...]) -> ValidationError:
+    """Raise the errors of `error` again, below `loc`."""
+    lines = [
+        InitErrorDetails(
+            type=PydanticCustomError(line["type"], "{message}", line["ctx"]),  # type: ignore[arg-type]
+            loc=(*loc, *line["loc"]),
+            input=line["input"],
+        )
+        for line in error.errors(include_url=False)
+    ]
+    return ValidationError.from_exception_data(error.title, lines)
 
 
 def said(value: Any) -> str:
@@ -222,7 +270,7 @@ def _expression(text: str) -> Expression:
         raise problem("E401", error.message, start=error.start, end=error.end, help=error.help or "") from None
 
 
-def _with_candidates(cls: type[Part], error: ValidationError) -> ValidationError:
+def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
     """Replace pydantic's words for an unknown field by ours, which know the fields that there are."""
     fields = tuple(field.alias or name for name, field in cls.model_fields.items())
     lines: list[InitErrorDetails] = []

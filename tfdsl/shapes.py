@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
-from tfdsl import expressions
-from tfdsl.expressions import Expression
+from tfdsl.expressions import Binary, Call, Expression, ExpressionError, Name, Numbers
 
-Atom = "str | Quotient"
 Monomial = tuple[tuple["str | Quotient", int], ...]
-Size = "int | Poly"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +64,13 @@ class Poly:
         return prod([self] * power, start=_poly(1)) + 0
 
     def __floordiv__(self, other: int) -> int | Poly:
-        exact = self * Fraction(1, other)
-        whole = all(factor.denominator == 1 for _, factor in _poly(exact).terms)
-        return exact if whole else symbol(Quotient(self, other))
+        exact = _poly(self * Fraction(1, other))
+        return exact if exact.whole else symbol(Quotient(self, other))
+
+    @property
+    def whole(self) -> bool:
+        """Return whether every factor is an integer."""
+        return all(factor.denominator == 1 for _, factor in self.terms)
 
     def at(self, values: Mapping[str, int]) -> int:
         """Return the number that this is when every axis has the length that `values` gives."""
@@ -159,7 +161,7 @@ class Tensor:
 
     axes: tuple[Axis, ...]
     dtype: Literal["float", "int"] = "float"
-    vocab: int | None = None
+    vocab: Axis | None = None
 
     def __str__(self) -> str:
         return f"[{', '.join(map(str, self.axes))}]"
@@ -173,6 +175,18 @@ class Tensor:
     def count(self) -> int | Poly:
         """Return the number of elements."""
         return prod(self.sizes, start=1)
+
+    @property
+    def positions(self) -> int | Poly:
+        """Return the number of elements that share a last axis."""
+        return prod(self.sizes[:-1], start=1)
+
+    @property
+    def width(self) -> int:
+        """Return the size of the last axis, which the checker has proved to be known."""
+        size = self.axes[-1].size
+        assert isinstance(size, int), f"the width of {self} is not known"
+        return size
 
     @property
     def label(self) -> str:
@@ -195,10 +209,39 @@ def _both(a: Keep | None, b: Keep | None) -> Keep | None:
     return Keep(tuple(dict.fromkeys(a.inputs + b.inputs)), a.before)
 
 
-class Sizes(expressions.Algebra["int | Poly | float | Fraction"]):
-    """Placeholder for the algebra of symbolic sizes; see `evaluate`."""
+@dataclass(frozen=True)
+class Symbolic(Numbers):
+    """Arithmetic over sizes: what `Numbers` does, and `+ - * / // **` of symbolic axes."""
+
+    def name(self, term: Name) -> Any:
+        value: Any = self.names.get(term.name)
+        return value if isinstance(value, Poly) else super().name(term)
+
+    def binary(self, term: Binary, left: Any, right: Any) -> Any:
+        if not isinstance(left, Poly) and not isinstance(right, Poly):
+            return super().binary(term, left, right)
+        if term.operator in "+-*" and not isinstance(left, float) and not isinstance(right, float):
+            return {"+": operator.add, "-": operator.sub, "*": operator.mul}[term.operator](left, right)
+        if isinstance(right, int) and right > 0:
+            if term.operator == "//":
+                return left // right
+            if term.operator == "/" and (exact := left * Fraction(1, right)).whole:
+                return exact
+            if term.operator == "**" and right <= 8:
+                return left**right
+        raise _unproved(term)
+
+    def call(self, term: Call, arguments: tuple[Any, ...]) -> Any:
+        if any(isinstance(argument, Poly) for argument in arguments):
+            raise _unproved(term)
+        return super().call(term, arguments)
 
 
-def evaluate(expression: Expression, names: Callable[[str], int | float | Poly]) -> int | float | Fraction | Poly:
-    """Return the value of `expression` over sizes: `+ - * // **` hold for symbolic axes too."""
-    raise NotImplementedError
+def _unproved(term: Binary | Call) -> ExpressionError:
+    message = "this needs an axis that is known only when the model runs"
+    return ExpressionError(message, term.start, term.end, "axes may be added, multiplied, and divided by a number with `//`")
+
+
+def evaluate(expression: Expression, names: Mapping[str, Any]) -> Any:
+    """Return the value of `expression`, a number or a polynomial; `names` gives a Poly for each symbolic axis."""
+    return expression.fold(Symbolic(names))

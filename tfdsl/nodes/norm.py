@@ -33,13 +33,13 @@ class LayerNorm(Norm, type="layer"):
     bias: bool = Field(True, description="Whether the result is shifted.")
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
-        shape = (width(step),)
+        shape = (step.width,)
         shift = {"bias": Weight(shape, "zeros", decays=False)} if self.bias else {}
         return {"weight": Weight(shape, "ones", decays=False), **shift}
 
     def call(self, step: Step) -> Call:
         named = {"eps": self.eps} if self.bias else {"eps": self.eps, "bias": False}
-        return Call("nn.LayerNorm", (width(step),), named)
+        return Call("nn.LayerNorm", (step.width,), named)
 
 
 class RMSNorm(Norm, type="rms"):
@@ -49,14 +49,7 @@ class RMSNorm(Norm, type="rms"):
     eps: PositiveReal = Field(1e-6, description="Added to the mean square.")
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
-        return {"weight": Weight((width(step),), "ones", decays=False)}
+        return {"weight": Weight((step.width,), "ones", decays=False)}
 
     def call(self, step: Step) -> Call:
-        return Call("nn.RMSNorm", (width(step),), {"eps": self.eps})
-
-
-def width(step: Step) -> int:
-    """Return the number of features of a position."""
-    size = step.x.axes[-1].size
-    assert isinstance(size, int), "the shape rule asked for a known width"
-    return size
+        return Call("nn.RMSNorm", (step.width,), {"eps": self.eps})

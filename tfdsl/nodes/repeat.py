@@ -21,8 +21,6 @@ class Vary(Part):
     otherwise: Any = Field(None, alias="else", description="The value at all other copies.")
     every: Any = Field(None, exclude=True, description="The value, or an expression in `layer` (0, 1, ...).")
 
-    headline = "every"
-
     @model_validator(mode="before")
     @classmethod
     def _expression(cls, data: Any) -> Any:
@@ -34,6 +32,9 @@ class Vary(Part):
         if len(ways) != 1:
             raise problem("D107", "say how it varies in one way", expected="`cycle`, `list`, `at` with `else`, or an expression in `layer`")
         return self
+
+    def written(self) -> Any:
+        return self.every if "every" in self.model_fields_set else self.given()
 
     def value(self, copy: int) -> Any:
         """Return the value in the copy with this index."""
@@ -51,6 +52,8 @@ class Repeat(Node):
 
     headline = "block"
     title = "Repeat"
+    repeats = True
+    own_scope = frozenset({"body"})
     block: Name | None = Field(None, description="The name of the block; or give the pipe itself in `body`.")
     body: Pipe | None = Field(None, description="The pipe that is repeated, in place of `block`.")
     times: Positive = needed(description="How many copies.")
@@ -64,13 +67,15 @@ class Repeat(Node):
     def shape(self, io: Ports) -> Tensor:
         if (self.block is None) == (self.body is None):
             io.fail("D108", "`repeat` takes either `block` or `body`", help="name a block, or write the pipe under `body`")
+        if self.share and self.vary:
+            io.fail("D119", "copies that share their weights cannot differ", "vary", help="leave out `share` or `vary`")
         self._check_vary(io)
-        value = io.sources[0] if io.sources else None
+        value, broken = io.x, False
         for copy in range(self.times):
             bound = {name: vary.value(copy) for name, vary in self.vary.items()}
-            start, value = value, io.instance(self.block, bound, value, copy).flow.end
-            if value is None or start is None:
-                return io.known(start)
+            start, end = value, io.instance(self.block, bound, value, copy).flow.end
+            broken = broken or end is None
+            value = end if end is not None else start
             if value.sizes != start.sizes:
                 io.fail(
                     "T215",
@@ -78,23 +83,23 @@ class Repeat(Node):
                     "block" if self.block else "body",
                     help="a repeated block must give the shape that it takes",
                 )
-        return io.known(value)
+        return io.known(None if broken else value)
 
     def _check_vary(self, io: Ports) -> None:
         for name, vary in self.vary.items():
             field = f"vary.{name}"
             if vary.cycle is not None and (not vary.cycle or self.times % len(vary.cycle)) and not vary.partial:
                 io.fail(
-                    "E406",
+                    "E407",
                     f"a cycle of {len(vary.cycle)} does not divide {self.times} copies",
                     f"{field}.cycle",
                     help="make it divide, or say `partial: true` to cut the last cycle short",
                 )
             if vary.list is not None and len(vary.list) != self.times:
-                io.fail("E407", f"the list has {len(vary.list)} values for {self.times} copies", f"{field}.list")
+                io.fail("E408", f"the list has {len(vary.list)} values for {self.times} copies", f"{field}.list")
             late = [copy for copy in vary.at or {} if copy >= self.times]
             if late:
-                io.fail("E408", f"there is no copy {late[0]}: the {self.times} copies count from 0", f"{field}.at.{late[0]}")
+                io.fail("E409", f"there is no copy {late[0]}: the {self.times} copies count from 0", f"{field}.at.{late[0]}")
 
     def work(self, step: Step) -> Work:
         return Work()

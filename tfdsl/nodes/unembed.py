@@ -21,6 +21,8 @@ class Unembed(Projection, Node):
     tie: Name | None = Field(None, description="Use the matrix of the embedding with this id.")
 
     def shape(self, io: Ports) -> Tensor:
+        if self.tie is not None:
+            io.owner("tie")
         size = io.width()
         if self.width is not None:
             words = io.axis("width")

@@ -7,8 +7,7 @@ from typing import Any
 
 import yaml
 
-from tfdsl.diagnostics import Diagnostic, Edit, Note
-from tfdsl.source.text import Lines
+from tfdsl.diagnostics import Diagnostic, Edit, Lines, Note
 
 CLOSING = {"[": "]", "{": "}"}
 GLUED = re.compile(r"\s*(?:- +)*([A-Za-z_][A-Za-z0-9_]*):(?!//)(?=[^\s])")
@@ -121,10 +120,10 @@ def _glued(place: Place) -> Diagnostic | None:
             help = f"write `{found.group(1)}: {value}`"
             return Diagnostic("Y023", message, span, label, help=help, edits=(Edit(at, " "),))
         if found := DASHED.match(line):
-            item = line[found.end() - 1 :].strip()
-            at, end = start + found.end(), start + len(line.rstrip())
+            item = re.split(r"[\s:]", line[found.end() - 1 :], maxsplit=1)[0]
+            at = start + found.end()
             message = f"there is no space after the dash of `{item}`"
-            span, label = place.lines.span(at - 1, end), "a list item is `- `, with a space"
+            span, label = place.lines.span(at - 1, at), "a list item is `- `, with a space"
             edits = (Edit(place.lines.span(at, at), " "),)
             return Diagnostic("Y024", message, span, label, help=f"write `- {item[1:]}`", edits=edits)
     return None
@@ -270,26 +269,38 @@ def _indent(place: Place) -> Diagnostic | None:
     """Explain a line whose indentation or first mark fits none of the lines above."""
     if "did not find expected" not in place.problem:
         return None
-    end = place.start + len(place.line.rstrip())
-    span = place.lines.span(place.at, max(end, place.at))
-    line, column = place.lines.place(place.begin)
-    notes = (
-        Note(
-            f"the lines that it could belong to begin in column {column}",
-            place.lines.span(place.begin, place.begin + 1),
-        ),
-    )
-    dash = place.line.lstrip().startswith("- ") or place.line.strip() == "-"
-    margin = len(place.line) - len(place.line.lstrip())
     if place.character == ":":
         help = "write the name of the field before it"
         return Diagnostic(
             "Y020", "there is no key before this `:`", place.lines.span(place.at, place.at + 1), help=help
         )
+    end = place.start + len(place.line.rstrip())
+    span = place.lines.span(place.at, max(end, place.at))
+    column = place.lines.place(place.begin)[1]
+    dash = _is_item(place.line)
+    margin = _margin(place.line)
+    help = "align it with its neighbours"
+    notes: tuple[Note, ...] = ()
     if margin + 1 == column and "expected '-'" in place.problem:
         message, help = "this stands among list items, and is none", "begin it with `- `, or indent it under its item"
     elif margin + 1 == column and dash:
         message, help = "this list item stands among keys", "indent the list under its key"
     else:
-        message, help = f"this line is indented by {margin}, which fits no line above", "align it with its neighbours"
-    return Diagnostic("Y034", message, span, notes=notes if line != place.number else (), help=help)
+        message = f"this line is indented by {margin}, which fits no line above"
+        for number in range(place.number - 1, 0, -1):
+            above = place.lines.line(number)
+            if above.strip() and not above.strip().startswith("#") and _is_item(above) == dash:
+                start = place.lines.starts[number - 1]
+                what = "list item" if dash else "key"
+                span_above = place.lines.span(start + _margin(above), start + len(above.rstrip()))
+                notes = (Note(f"the {what} above is indented by {_margin(above)}", span_above),)
+                break
+    return Diagnostic("Y034", message, span, notes=notes, help=help)
+
+
+def _margin(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _is_item(line: str) -> bool:
+    return line.lstrip().startswith("- ") or line.strip() == "-"

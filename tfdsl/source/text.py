@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
 
-from tfdsl.diagnostics import Diagnostic, Edit, Span
+from tfdsl.diagnostics import Diagnostic, Edit, Lines, Span
 
 LARGEST = 1 << 20  # bytes
 SHOWN = 5  # of the forbidden characters
-BREAK = re.compile(r"\r\n|\r|\n")
 # Control characters, the line breaks of YAML 1.1 alone, lone surrogates, non-characters, and the marks that make a line
 # read in another order than it is written (U+202A to U+202E, U+2066 to U+2069).
 FORBIDDEN = re.compile(
@@ -22,29 +20,6 @@ MARKS = (
     (b"\xff\xfe", "UTF-16"),
     (b"\xfe\xff", "UTF-16"),
 )
-
-
-class Lines:
-    """Where each line of a text begins, so that an offset becomes a line and a column."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self.file = file
-        self.text = text
-        self.starts = [0, *(found.end() for found in BREAK.finditer(text))]
-
-    def span(self, start: int, end: int) -> Span:
-        """Return the span from offset `start` to offset `end`."""
-        return Span(self.file, *self.place(start), *self.place(end))
-
-    def place(self, offset: int) -> tuple[int, int]:
-        """Return the line and the column of an offset, both from 1."""
-        line = bisect_right(self.starts, offset)
-        return line, offset - self.starts[line - 1] + 1
-
-    def line(self, number: int) -> str:
-        """Return the text of line `number` (from 1) without its break."""
-        end = self.starts[number] if number < len(self.starts) else len(self.text)
-        return self.text[self.starts[number - 1] : end].rstrip("\r\n")
 
 
 def decode(raw: bytes, file: str) -> tuple[str, list[Diagnostic]]:

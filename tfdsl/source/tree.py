@@ -9,10 +9,9 @@ from typing import Any
 import yaml
 from yaml.cyaml import CParser  # pyright: ignore[reportAttributeAccessIssue]
 
-from tfdsl.diagnostics import Diagnostic, Edit, Note, Span
+from tfdsl.diagnostics import Diagnostic, Edit, Lines, Note, Span
 from tfdsl.source.mistakes import mistake
 from tfdsl.source.scalars import resolve
-from tfdsl.source.text import Lines
 from tfdsl.source.values import Mapping, Scalar, Sequence, Value
 
 DEEPEST = 64
@@ -213,17 +212,11 @@ class Reader:
 
     def dash(self, value: Scalar) -> None:
         """Report a list item whose dash has no space."""
-        at = Span(self.file, value.span.line, value.span.column + 1, value.span.line, value.span.column + 1)
-        label = "a list item is `- `, with a space"
-        help = f"write `- {value.text[1:]}`"
-        self.report(
-            "Y024",
-            f"there is no space after the dash of `{value.text}`",
-            value.span,
-            label,
-            help,
-            edits=(Edit(at, " "),),
-        )
+        line, column = value.span.line, value.span.column
+        dash = Span(self.file, line, column, line, column + 1)
+        at = Span(self.file, line, column + 1, line, column + 1)
+        message, label = f"there is no space after the dash of `{value.text}`", "a list item is `- `, with a space"
+        self.report("Y024", message, dash, label, f"write `- {value.text[1:]}`", edits=(Edit(at, " "),))
 
     def glued(self, value: Value) -> Value:
         """Return `{a: b}` for the plain scalar `a:b`, which lacks a space, after a report."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tfdsl.node import Call, Node, Ports, Shared, Step, Weight, Work
 from tfdsl.nodes.attention.masks import Causal, Full, Mask, Sliding
@@ -22,6 +22,14 @@ class Biases(Part):
     k: bool = False
     v: bool = False
     out: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_alike(cls, data: Any) -> Any:
+        return dict.fromkeys(("q", "k", "v", "out"), data) if isinstance(data, bool) else data
+
+    def written(self) -> Any:
+        return self.q if self.q == self.k == self.v == self.out else self.given()
 
 
 class Attention(Node):
@@ -41,7 +49,7 @@ class Attention(Node):
     position: Relative = Field(Nowhere(), description="How positions enter the scores.")
     qk_norm: Literal["rms", "layer"] | None = Field(None, description="A norm on each head's queries and keys.")
     scale: PositiveReal | None = Field(None, description="What scores are multiplied by; 1 / √head_dim if left out.")
-    bias: bool | Biases = Field(False, description="Whether the projections have a vector added: all, or each by name.")
+    bias: Biases = Field(Biases(), description="Whether the projections have a vector added: all, or each by name.")
     dropout: Probability = Field(0.0, description="Dropout on the attention weights.")
 
     def shape(self, io: Ports) -> Tensor:
@@ -106,10 +114,6 @@ class Attention(Node):
         """Return the features of a head, where a position has `width`."""
         return self.head_dim if self.head_dim is not None else width // self.heads
 
-    def biased(self) -> Biases:
-        """Return which projections have a bias."""
-        return self.bias if isinstance(self.bias, Biases) else Biases(q=self.bias, k=self.bias, v=self.bias, out=self.bias)
-
     def _shares(self, x: Tensor, memory: Tensor, width: int) -> list[Shared]:
         queries, keys = bare(x.axes[-2]), bare(memory.axes[-2])
         shared: list[Shared] = []
@@ -140,7 +144,7 @@ class Attention(Node):
         return Shared(position.share, call, replace(queries, keep=None), replace(keys, keep=None), weights)
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
-        width, dim, bias = step.width, self.dim(step.width), self.biased()
+        width, dim, bias = step.width, self.dim(step.width), self.bias
         q, k = self.heads * dim, self.groups * dim
         if self.kv is None:
             weights = {"qkv.weight": Weight((q + 2 * k, width))}
@@ -182,7 +186,7 @@ class Attention(Node):
             "heads": self.heads,
             "kv_heads": self.groups,
             "head_dim": self.dim(step.width),
-            "bias": self.bias if isinstance(self.bias, bool) else tuple(self.bias.model_dump().items()),
+            "bias": self.bias.written(),
             "dropout": self.dropout,
             "scale": self.scale,
             "qk_norm": self.qk_norm,

@@ -1,0 +1,33 @@
+# The house's commands. `make` lists them; every one sets up what it needs.
+PY := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint docs editor bench
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Create .venv with every dependency pinned (nothing happens where it is current)
+	@sh .ci/setup
+
+demo: setup ## Check, draw, cost, compile, train (two minutes) and sample a small GPT
+	@$(PY) examples/demo.py
+
+test: setup ## Run every test
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -q
+
+lint: setup ## Check style, types and the layers of imports
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@.venv/bin/lint-imports --no-cache
+	@$(PY) -m pyright
+
+docs: setup ## Write the generated pages anew: kinds, errors, the JSON Schema, the README's diagram
+	@$(PY) docs/build.py
+
+editor: setup ## Drive yaml-language-server with the schema (npm fetches it): completions, hovers, messages
+	@npm install --silent --no-save --prefix .venv/editor yaml-language-server@2.0.0
+	@YAML_LANGUAGE_SERVER=$(CURDIR)/.venv/editor/node_modules/.bin/yaml-language-server $(PY) -m pytest -q tests/editor/drive.py
+
+bench: setup ## Compare speed with transformers, x-transformers and litgpt (in an environment of their own)
+	@$(PY) -m tests.benchmarks

@@ -1,0 +1,88 @@
+"""One walk over a spec: shapes, names and sizes, and all that is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfdsl import expressions
+from tfdsl.checking import extents, promises
+from tfdsl.checking.report import Report
+from tfdsl.checking.scope import Scope
+from tfdsl.checking.walk import Walk
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.document import Document
+from tfdsl.node import Instance, Shared, Value
+from tfdsl.settings import Sample, Train
+from tfdsl.spec import Init, Spec
+from tfdsl.spec import read as read_spec
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A spec that was checked. Where `ok` is false, only the diagnostics can be relied on.
+
+    `streams` stand in an order in which they can be computed; `limits` holds the most positions of a symbolic axis.
+    """
+
+    spec: Spec | None
+    document: Document
+    diagnostics: tuple[Diagnostic, ...]
+    dims: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    inputs: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    outputs: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    streams: Mapping[str, Instance] = field(default_factory=dict[str, Instance])
+    shared: Mapping[str, Shared] = field(default_factory=dict[str, Shared])
+    limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    init: Init = Init()
+    train: Train = Train()
+    sample: Sample = Sample()
+
+    @property
+    def ok(self) -> bool:
+        """Return whether there is no error; warnings do not count."""
+        return not any(each.severity == "error" for each in self.diagnostics)
+
+
+def run(document: Document) -> Checked:
+    """Check a document, all of it, and return what it means and what is wrong with it."""
+    spec, found = read_spec(document)
+    found = [*document.diagnostics, *found]
+    if spec is None:
+        return Checked(None, document, tuple(found))
+    report = Report(document)
+    scope = _scope(spec, report)
+    inputs = {name: value for name, each in spec.inputs.items() if (value := extents.given(name, each, scope, report))}
+    walk = Walk(spec, report, scope, inputs)
+    for name in spec.streams:
+        walk.stream(name)
+    init = walk.settings(spec.init, ("init",))
+    train = walk.settings(spec.train, ("train",))
+    sample = walk.settings(spec.sample, ("sample",))
+    outputs = promises.outputs(walk)
+    if not found:
+        promises.unused(walk)
+    limits = {name: most for name, (most, _) in walk.limits.items()}
+    found += report.diagnostics()
+    return Checked(
+        spec,
+        document,
+        tuple(found),
+        scope.dims,
+        inputs,
+        outputs,
+        walk.streams,
+        walk.shared,
+        limits,
+        init,
+        train,
+        sample,
+    )
+
+
+def _scope(spec: Spec, report: Report) -> Scope:
+    values, errors = expressions.resolve_dims(spec.dims)
+    for name, error in errors:
+        report.expression(error, ("dims", name))
+    return Scope(values, extents.symbols(spec), broken=frozenset(spec.dims) - frozenset(values))

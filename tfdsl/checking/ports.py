@@ -1,0 +1,306 @@
+"""The place where a node stands: what its shape rule may ask, and how its answer becomes a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tfdsl.checking.frames import Frame
+from tfdsl.diagnostics import Note, suggest
+from tfdsl.expressions import Expression
+from tfdsl.identifiers import attribute
+from tfdsl.node import Flow, Instance, Node, Path, Shared, Step, Value, Weight
+from tfdsl.parts import Parameter
+from tfdsl.shapes import Axis, Poly, Tensor, symbols
+
+if TYPE_CHECKING:
+    from tfdsl.checking.walk import Walk
+
+
+class Absent(Enum):
+    """Why there is no value: a pipe begins, or something before was wrong and has been told."""
+
+    NOTHING = "nothing"
+    UNKNOWN = "unknown"
+
+
+NOTHING, UNKNOWN = Absent.NOTHING, Absent.UNKNOWN
+Flowing = Tensor | Absent
+
+
+class Unknown(Exception):
+    """Ends a rule: what it needs is unknown, and the cause has been told."""
+
+
+class Place:
+    """The ports of one node (see `tfdsl.node.Ports`)."""
+
+    def __init__(self, walk: Walk, frame: Frame, written: Node, path: Path, value: Flowing) -> None:
+        self.walk = walk
+        self.frame = frame
+        self.written = written
+        self.node = written
+        self.path = path
+        self.before = value
+        self.name = frame.names[path]
+        self.reads: dict[str, Value] = {}
+        self.flows: list[Flow] = []
+        self.instances: list[Instance] = []
+        self.order: list[int] = []
+        self.shares: list[Shared] = []
+        self.inputs: tuple[Tensor, ...] | None = None
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    @property
+    def sources(self) -> tuple[Tensor, ...]:
+        """Return every value that `from` names; the value before where it names none; nothing at the start of a pipe."""
+        if self.inputs is None:
+            self.inputs = self._sources()
+        return self.inputs
+
+    def _sources(self) -> tuple[Tensor, ...]:
+        if self.node.source is not None:
+            return tuple(self.named("from", name, index) for index, name in enumerate(self.node.source))
+        if self.before is UNKNOWN:
+            raise Unknown
+        return (self.before,) if isinstance(self.before, Tensor) else ()
+
+    @property
+    def x(self) -> Tensor:
+        """Return the value before."""
+        if not self.sources:
+            inputs = tuple(self.walk.inputs)
+            help = f"begin with `from: {inputs[0]}`" if len(inputs) == 1 else "say with `from` what it reads"
+            self.fail("N306", f"nothing comes before `{self.name}`", help=help)
+        if len(self.sources) > 1:
+            self.fail("N307", f"`{self.name}` takes one value, and `from` names {len(self.sources)}", "from")
+        return self.sources[0]
+
+    def floats(self) -> Tensor:
+        """Return the value before, which must hold numbers."""
+        if self.x.dtype != "float":
+            self.fail("T205", f"`{self.name}` works on numbers, and {self.x} holds ids", help="embed the ids first: `embed`")
+        return self.x
+
+    def width(self) -> int:
+        """Return the size of the last axis of the value before."""
+        x = self.floats()
+        size = x.axes[-1].size if x.axes else None
+        if not isinstance(size, int):
+            self.fail("T217", f"the last axis of {x} must be known before the model runs")
+        return size
+
+    def sequence(self) -> Tensor:
+        """Return the value before, which must have positions and a known width."""
+        self.width()
+        if len(self.x.axes) < 3:
+            self.fail("T202", f"`{self.name}` works on sequences [B, T, D], and this is {self.x}")
+        return self.x
+
+    def named(self, field: str, name: str, index: int | None = None) -> Tensor:
+        """Return the tensor that `name` stands for, and note that it is read."""
+        value = self.walk.value(name, self.frame)
+        if value is None:
+            self._unknown(field, name)
+        if name not in self.frame.values:
+            self._outside(value)
+        self.reads[field if not index else f"{field}.{index}"] = value
+        return value.tensor
+
+    def _outside(self, value: Value) -> None:
+        """Note that this scope, and those around it up to where the value is made, read it."""
+        frame: Frame | None = self.frame
+        while frame is not None and value.name not in frame.values:
+            frame.reads[value.name] = value
+            frame = frame.parent
+
+    def _unknown(self, field: str, name: str) -> NoReturn:
+        walk = self.walk
+        home = walk.ids.get(name, name)
+        if name in walk.spec.inputs or any(name in frame.failed for frame in (self.frame, *walk.frames.values())):
+            raise Unknown  # what is wrong with it has been told
+        if not walk.exists(name):
+            near = suggest(name, (*self.frame.values, *walk.names()))
+            self.fail("N308", f"there is no value `{name}`", field, help=f"did you mean `{near}`?" if near else "")
+        if home in walk.streams:
+            raise Unknown  # what is wrong in that stream has been told
+        if home != walk.open[-1]:
+            chain = " → ".join((*walk.open[walk.open.index(home) :], home))
+            self.fail("N309", f"streams need each other: {chain}", field, help="one of them must begin without the other")
+        self.fail("N310", f"`{name}` is made later than `{self.name}`", field, help="move this node behind the one that it reads")
+
+    def value(self, field: str) -> Tensor:
+        """Return the tensor that `field` names."""
+        return self.named(field, str(self._field(field)))
+
+    # -- sizes --------------------------------------------------------------------------------------------------------
+
+    def axis(self, field: str) -> Axis:
+        """Return the size in `field` as an axis."""
+        path = self.walk.field_path(self.written, self.path, (field,))
+        return Axis(self._field(field), name=self._said(field), origin=path)
+
+    def _field(self, field: str) -> Any:
+        name = next((name for name, info in type(self.node).model_fields.items() if info.alias == field), field)
+        return getattr(self.node, name)
+
+    def _said(self, field: str) -> str:
+        """Return the name that stands in `field`, or nothing where a number or a longer expression does."""
+        default = self.walk.spec.defaults.get(self.written.kind)
+        owners = [owner.given() for owner in (self.written, default) if owner is not None]
+        said: Any = next((fields[field] for fields in owners if field in fields), None)
+        if isinstance(said, Parameter):
+            bound = self.frame.scope.parameters.get(said.name)
+            said = bound.value if bound is not None else None
+        text = said.text if isinstance(said, Expression) else said
+        return text if isinstance(text, str) and text.isidentifier() else ""
+
+    def limit(self, axis: Axis, field: str) -> None:
+        """Say that `axis` may be no longer than what `field` holds."""
+        most: int = self._field(field)
+        path = self.walk.field_path(self.written, self.path, (field,))
+        if isinstance(axis.size, int):
+            if axis.size > most:
+                self.fail("T216", f"there are {axis.size} positions, and the table holds {most}", field, notes=self.origin(axis, "they come from here"))
+            return
+        names = symbols(axis.size)
+        rest: Any = axis.size - (self.walk.scope.symbols[next(iter(names))] if len(names) == 1 else 0)
+        if isinstance(rest, int):
+            name = next(iter(names))
+            known = self.walk.limits.get(name)
+            if known is None or most - rest < known[0]:
+                self.walk.limits[name] = (most - rest, path)
+
+    # -- what is inside -----------------------------------------------------------------------------------------------
+
+    def flow(self, field: str, start: Tensor | None, index: int | None = None) -> Flow:
+        """Check the pipe in `field`."""
+        content = getattr(self.written, field)
+        loc: Path = (field,) if index is None else (field, index)
+        pipe = content if index is None else content[index]
+        path = (*self.walk.field_path(self.written, self.path, (field,)), *loc[1:])
+        flow = self.walk.pipe(pipe, path, start if start is not None else NOTHING, self.frame)
+        self.flows.append(flow)
+        return flow
+
+    def instance(
+        self, block: str | None, parameters: Mapping[str, Any], start: Tensor | None, layer: int | None = None
+    ) -> Instance:
+        """Check one copy of a block."""
+        instance = self.walk.instance(block, parameters, start if start is not None else NOTHING, layer, self)
+        if all(instance is not each for each in self.instances):
+            self.instances.append(instance)
+        self.order.append(next(index for index, each in enumerate(self.instances) if each is instance))
+        return instance
+
+    def inherit(self, instance: Instance) -> None:
+        """Note that this scope needs from outside what a block in it needs."""
+        for value in instance.reads:
+            if value.name not in self.frame.values:
+                self._outside(value)
+        for shared in instance.shares:
+            self.frame.shares[shared.name] = shared
+
+    def parameter_field(self, name: str) -> str:
+        """Return the field in which the block's parameter `name` is set."""
+        return name if name in (self.written.model_extra or {}) else f"vary.{name}"
+
+    # -- what belongs to the whole model ------------------------------------------------------------------------------
+
+    def share(self, shared: Shared, named: bool = False) -> None:
+        """Say that the node reads a module of the whole model."""
+        registry, name = self.walk.shared, shared.name
+        if named and registry.get(name, shared) != shared:
+            self.fail("N311", f"the table `{name}` is shared by attention that needs another", "position", help="give it another name")
+        count = 1
+        while registry.get(shared.name, shared) != shared:
+            count += 1
+            shared = replace(shared, name=f"{name}_{count}")
+        registry[shared.name] = shared
+        self.frame.shares[shared.name] = shared
+        if self.frame.parent is not None:
+            self.frame.parent.shares[shared.name] = shared
+        self.shares.append(shared)
+
+    def owner(self, field: str) -> Step:
+        """Return the step whose weight `field` shares."""
+        name: str = self._field(field)
+        frames = [self.frame, *self.walk.frames.values()]
+        owner = next((frame.owners[name] for frame in frames if name in frame.owners), None)
+        if owner is not None:
+            return owner
+        if any(name in frame.failed for frame in frames):
+            raise Unknown
+        if name in self.walk.ids:
+            self.fail("N310", f"`{name}` is made later than `{self.name}`", field, help="tie the later of the two to the earlier")
+        near = suggest(name, tuple(self.walk.ids))
+        self.fail("N312", f"there is no node with the id `{name}`", field, help=f"did you mean `{near}`?" if near else "")
+
+    def tie(self, field: str, shape: tuple[int, int]) -> None:
+        """Check that the weight that `field` shares has this shape."""
+        owner = self.owner(field)
+        weight = owner.weights.get("weight")
+        if weight is None or weight.shape != shape:
+            found = f"is {list(weight.shape)}" if weight is not None else "has no matrix"
+            self.fail("T218", f"`{self.name}` needs a matrix {list(shape)}, and that of `{owner.name}` {found}", field)
+
+    # -- what is said -------------------------------------------------------------------------------------------------
+
+    def fail(
+        self, code: str, message: str, field: str = "", label: str = "", notes: tuple[Note, ...] = (), help: str = ""
+    ) -> NoReturn:
+        """Report an error at `field` and end the rule."""
+        self._say(code, message, field, label, notes, help)
+        raise Unknown
+
+    def warn(self, code: str, message: str, field: str = "", label: str = "", help: str = "") -> None:
+        """Report a warning or a note."""
+        self._say(code, message, field, label, (), help)
+
+    def _say(self, code: str, message: str, field: str, label: str, notes: tuple[Note, ...], help: str) -> None:
+        loc: Path = tuple(int(step) if step.isdigit() else step for step in field.split(".")) if field else ()
+        path = self.walk.field_path(self.written, self.path, loc)
+        extra = self.walk.notes(self.written, self.path, loc)
+        self.walk.report.add(code, message, path, label=label, notes=(*extra, *notes), help=help)
+
+    def known(self, value: Tensor | None) -> Tensor:
+        """Return the value, or end the rule where it is unknown."""
+        if value is None:
+            raise Unknown
+        return value
+
+    def origin(self, axis: Axis, message: str) -> tuple[Note, ...]:
+        """Return a note that shows where an axis got its size."""
+        return (self.walk.report.note(axis.origin, message),) if axis.origin is not None else ()
+
+    def step(self, output: Tensor) -> Step:
+        """Return the step that the node became."""
+        step = Step(
+            self.node,
+            self.name,
+            self.path,
+            self.inputs or (),
+            output,
+            self.reads,
+            tuple(self.flows),
+            tuple(self.instances),
+            tuple(self.order),
+            self.node.repeats,
+            bool(getattr(self.node, "share", False)),
+            tuple(self.shares),
+        )
+        return replace(step, weights=self._whole(self.node.weights(step)))
+
+    def _whole(self, weights: Mapping[str, Weight]) -> dict[str, Weight]:
+        """Return the weights with the whole name of what each is tied to."""
+        return {name: replace(each, tied=self._tied(each.tied)) if each.tied else each for name, each in weights.items()}
+
+    def _tied(self, id: str) -> str:
+        name = f"{attribute(id)}.weight"
+        if id in self.frame.owners and self.frame is not self.walk.frames[self.frame.home]:
+            return f".{name}"
+        several = isinstance(self.walk.spec.model, dict)
+        return f"{attribute(self.walk.ids[id])}.{name}" if several else name

@@ -1,0 +1,85 @@
+"""What is asked of the spec as a whole: its outputs, and that nothing in it is there for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tfdsl.checking import extents
+from tfdsl.checking.walk import Walk
+from tfdsl.diagnostics import suggest
+from tfdsl.node import Path, Value
+
+
+def outputs(walk: Walk) -> dict[str, Value]:
+    """Return the model's results; each must exist and have the shape that was promised."""
+    if not walk.spec.outputs:
+        last, stream = list(walk.streams.items())[-1]
+        end = stream.flow.end
+        return {last: Value(last, end, last, "stream")} if end is not None else {}
+    found: dict[str, Value] = {}
+    for name, shape in walk.spec.outputs.items():
+        path: Path = ("outputs", name)
+        sizes = extents.sizes(shape, path, walk.scope, walk.report)
+        value = walk.result(name)
+        if value is None:
+            _missing(walk, name, path)
+        elif sizes is not None and value.tensor.sizes != sizes:
+            message = f"output `{name}` is promised as {extents.say(sizes)} and is {value.tensor}"
+            walk.report.add("T201", message, path, label=f"it is {value.tensor}", notes=walk.made(name))
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _missing(walk: Walk, name: str, path: Path) -> None:
+    if walk.exists(name):
+        return
+    near = suggest(name, walk.names())
+    help = f"did you mean `{near}`?" if near else f"give the node that makes it `id: {name}`"
+    span = walk.report.document.span(path, key=True)
+    walk.report.add("N308", f"there is no value `{name}`", path, span=span, help=help)
+
+
+def unused(walk: Walk) -> None:
+    """Warn of what nothing needs. With an error in the spec, what is needed is not known, and nothing is said."""
+    if walk.report.broken:
+        return
+    for code, what, path in (*_names(walk), *_values(walk)):
+        span = walk.report.document.span(path, key=isinstance(path[-1], str))
+        walk.report.add(code, what, path, span=span)
+
+
+def _names(walk: Walk) -> Iterator[tuple[str, str, Path]]:
+    spec, used = walk.spec, walk.scope.used
+    for name in spec.dims:
+        if ("dim", name) not in used:
+            yield "W501", f"dim `{name}` is not used", ("dims", name)
+    for name, block in spec.blocks.items():
+        if name not in walk.seen:
+            yield "W502", f"block `{name}` is not used", ("blocks", name)
+            continue
+        for parameter in block.params:
+            if (f"block {name}", parameter) not in used:
+                yield "W503", f"parameter `{parameter}` of block `{name}` is not used", ("blocks", name, "params", parameter)
+    for kind in spec.defaults:
+        if kind not in walk.kinds:
+            yield "W504", f"there is no `{kind}` for these defaults", ("defaults", kind)
+
+
+def _values(walk: Walk) -> Iterator[tuple[str, str, Path]]:
+    spec, needed = walk.spec, walk.read | set(spec_outputs(walk))
+    for name in spec.inputs:
+        if name not in needed:
+            yield "W505", f"input `{name}` is not read", ("inputs", name)
+    for path, name, id in walk.dropped:
+        if id not in needed:
+            yield "W506", f"nothing reads what `{name}` gives", path
+    for name, stream in walk.streams.items():
+        last = stream.flow.steps[-1]
+        if len(walk.streams) > 1 and not {name, last.node.id} & needed:
+            yield "W507", f"nothing reads stream `{name}`", ("model", name)
+
+
+def spec_outputs(walk: Walk) -> tuple[str, ...]:
+    """Return the names of the model's results."""
+    return tuple(walk.spec.outputs) or (list(walk.streams)[-1],)

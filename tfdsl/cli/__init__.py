@@ -1,0 +1,29 @@
+"""The command line: arguments in, text and an exit code out; one file a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code: 0 well, 1 the spec or the run is wrong, 2 the command line is wrong.
+
+    130 means stopped by Ctrl-C, 141 that the reader of the output went away, 70 a defect of tfdsl itself.
+    """
+    try:
+        from tfdsl.cli.app import run
+
+        code = run(list(sys.argv[1:] if arguments is None else arguments))
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # where the shell closed it (`>&-`), Python has None
+                stream.flush()
+        return code
+    except KeyboardInterrupt:
+        print("\ntfdsl: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # What is still buffered has no reader; without this the interpreter would complain about it at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        return 141

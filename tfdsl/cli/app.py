@@ -1,0 +1,109 @@
+"""The commands, each imported when it is run, and what becomes of what goes wrong in one."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from tfdsl.cli.output import Stop
+
+COMMANDS = {
+    "new": "Write a spec to start from",
+    "check": "Say what is wrong in specs",
+    "render": "Draw a spec",
+    "cost": "Count parameters, FLOPs and memory",
+    "compile": "Write the PyTorch source of a spec",
+    "train": "Train a spec on text",
+    "sample": "Write text with a trained model",
+    "explain": "Say what a diagnostic's code means",
+    "schema": "Write the JSON Schema for editors",
+    "kinds": "List the kinds of node, or one kind's fields",
+}
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Commands(click.Group):
+    """A group that imports a command's file when the command is used, and not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"tfdsl.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for one that is not there, name the nearest."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(_no_command(args[0]), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _no_command(word: str) -> str:
+    from difflib import get_close_matches
+
+    if Path(word).suffix in (".yaml", ".yml"):
+        return f"`{word}` is not a command. To check that spec: tfdsl check {word}"
+    near = get_close_matches(word, COMMANDS, 1)
+    return f"there is no command `{word}`." + (f" Did you mean `{near[0]}`?" if near else "")
+
+
+@click.group(cls=Commands, context_settings=CONTEXT)
+@click.version_option(package_name="tfdsl", message="tfdsl %(version)s")
+def program() -> None:
+    """Transformers written in YAML: checked, drawn, costed, compiled, trained and sampled.
+
+    Start with `tfdsl new gpt -o my.yaml`, then `tfdsl check my.yaml`. Every command has --help.
+    """
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command that `arguments` name and return its exit code; no exception of a user's making leaves it."""
+    try:
+        with program.make_context("tfdsl", arguments) as context:
+            return int(program.invoke(context) or 0)
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Stop as stop:
+        if stop.message:
+            click.echo(f"tfdsl: {stop.message}", err=True)
+        return stop.code
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if os.environ.get("TFDSL_TRACE"):
+            raise
+        click.echo(_defect(error), err=True)
+        return 70
+
+
+def _defect(error: Exception) -> str:
+    """Say that tfdsl itself is wrong, and where."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    at = f" ({Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno})" if place is not None else ""
+    command = shlex.join(["tfdsl", *sys.argv[1:]])
+    return (
+        f"tfdsl: this is a defect of tfdsl, not of your spec: {type(error).__name__}: {error}{at}\n"
+        f"       `TFDSL_TRACE=1 {command}` shows the whole of it; please report that."
+    )

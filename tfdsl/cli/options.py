@@ -1,0 +1,31 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def spec(function: Function) -> Function:
+    """Add the argument SPEC."""
+    return click.argument("spec", metavar="SPEC")(function)
+
+
+def overrides(function: Function) -> Function:
+    """Add `--set`, which may be given many times."""
+    return click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Override a size or a setting, such as dims.d_model=1024 or train.steps=200. Repeat it for more.",
+    )(function)
+
+
+def as_json(function: Function) -> Function:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Write JSON.")(function)

@@ -1,0 +1,42 @@
+"""Specs for commands: read, checked, and what is wrong with them shown."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tfdsl import report
+from tfdsl.checking import Checked, run
+from tfdsl.cli.output import Stop, coloured, remark
+from tfdsl.document import Document, gather, gather_text
+from tfdsl.source.text import LARGEST
+
+STDIN = "<stdin>"
+
+
+def inspect(spec: str, overrides: tuple[str, ...] = ()) -> Checked:
+    """Check the spec in a file, or on standard input for `-`."""
+    return run(_document(spec, overrides))
+
+
+def checked(spec: str, overrides: tuple[str, ...] = ()) -> Checked:
+    """Check a spec for a command that needs a right one; end the command where it has errors, after showing them."""
+    result = inspect(spec, overrides)
+    errors = [each for each in result.diagnostics if each.severity == "error"]
+    if errors:
+        remark(report.render(result.diagnostics, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
+        raise Stop(code=2 if any(each.code == "Y001" for each in errors) else 1)
+    warnings = sum(each.severity == "warning" for each in result.diagnostics)
+    if warnings:
+        many = "1 warning" if warnings == 1 else f"{warnings} warnings"
+        remark(f"{many}: see `tfdsl check {spec}`")
+    return result
+
+
+def _document(spec: str, overrides: tuple[str, ...]) -> Document:
+    if spec != "-":
+        return gather(Path(spec), overrides)
+    raw = click.get_binary_stream("stdin").read(LARGEST + 1)
+    return gather_text(raw.decode("utf-8", "surrogateescape"), STDIN, Path(), overrides)

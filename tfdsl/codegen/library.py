@@ -1,0 +1,77 @@
+"""library: what `tfdsl/layers` defines, read as text."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent.parent / "layers"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A class, a function or a constant of the library, with the text of the file that it stands in."""
+
+    name: str
+    node: ast.ClassDef | ast.FunctionDef | ast.Assign
+    source: str
+
+    @property
+    def loads(self) -> set[str]:
+        """Return the names that it reads, those of annotations left out."""
+        return names(stripped(self.node))
+
+
+def names(node: ast.AST) -> set[str]:
+    """Return the names that are read inside a node."""
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
+
+
+def stripped(node: ast.AST) -> ast.AST:
+    """Return a copy of a node without annotations."""
+    copy = ast.parse(ast.unparse(node)).body[0]
+    for each in ast.walk(copy):
+        if isinstance(each, ast.arg):
+            each.annotation = None
+        elif isinstance(each, ast.FunctionDef):
+            each.returns = None
+        elif isinstance(each, ast.AnnAssign):
+            each.annotation = ast.Constant("")
+    return copy
+
+
+@cache
+def library() -> Mapping[str, Entry]:
+    """Return every definition of the layers by its name, in the order of the files."""
+    found: dict[str, Entry] = {}
+    for path in sorted(FOLDER.glob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.parse(source).body:
+            match node:
+                case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
+                    found[name] = Entry(name, node, source)
+                case _:
+                    pass
+    return found
+
+
+def tables() -> dict[str, ast.Dict]:
+    """Return the dictionaries among the constants."""
+    entries = library().values()
+    return {
+        each.name: each.node.value
+        for each in entries
+        if isinstance(each.node, ast.Assign) and isinstance(each.node.value, ast.Dict)
+    }
+
+
+def constants() -> dict[str, object]:
+    """Return the constants that are plain values."""
+    found: dict[str, object] = {}
+    for entry in library().values():
+        if isinstance(entry.node, ast.Assign) and isinstance(entry.node.value, ast.Tuple | ast.Constant):
+            found[entry.name] = ast.literal_eval(entry.node.value)
+    return found

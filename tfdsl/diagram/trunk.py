@@ -1,0 +1,312 @@
+"""The layout of a pipe: its elements stacked on one trunk (x = 0), bottom to top, with their lanes and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tfdsl.diagram.cards import NARROWEST, RADIUS, bare, card, clean, dot, joint, needed, wrap
+from tfdsl.diagram.plan import TITLE_SIZE, Frame, Line, Part, Plan, Point, Wire
+from tfdsl.look import Beside, Box, Branch, Element, Fork, Group, Source
+
+GAP, LABEL_GAP = 15.0, 24.0  # between two things on the trunk, without and with a shape beside the wire
+LANE = 14.0  # from what stands on the trunk to the residual lane around it
+FRAME = 13.0  # from a frame's side to what stands in it
+BUS = 13.0  # from a fork's bus to its pipes
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a trunk is set: which side its lanes take (1 east, −1 west), its cards' width, where other wires leave it."""
+
+    side: int
+    width: float
+    taps: frozenset[str] = frozenset()
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where the trunk enters or leaves a block: a part, its height, and whether a wire that enters it has an arrow."""
+
+    key: str
+    y: float
+    arrow: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A laid-out stretch of trunk from y = 0 to `height`.
+
+    `shape` flows out of it; `label` is that shape where the wire that leaves has to say it; `crown` is the height that
+    is free at its top, west of the trunk.
+    """
+
+    plan: Plan
+    height: float
+    entry: End | None
+    exit: End | None
+    shape: str = ""
+    label: str = ""
+    crown: float = 0.0
+
+    @property
+    def west(self) -> float:
+        """Return how far the block reaches west of its trunk."""
+        return max(0.0, -self.plan.box[0])
+
+    @property
+    def east(self) -> float:
+        """Return how far the block reaches east of its trunk."""
+        return max(0.0, self.plan.box[2])
+
+    def reach(self, side: int) -> float:
+        """Return how far the block reaches to a side."""
+        return self.east if side > 0 else self.west
+
+
+def pipe(elements: Sequence[Element], setting: Setting, before: str = "") -> Block:
+    """Return the layout of a pipe that the shape `before` flows into."""
+    bodies: list[Block | None] = []
+    flows = [before]
+    for element in elements:
+        body = _body(element, setting, flows[-1])
+        bodies.append(body)
+        flows.append(_leaving(element) or (body.shape if body else "") or flows[-1])
+    shared = _Shared.of(elements, bodies, setting)
+    blocks = [
+        _labelled(_block(element, body, shared, setting, flow), element, flow)
+        for element, body, flow in zip(elements, bodies, flows, strict=False)
+    ]
+    return _stacked(elements, blocks, setting, before)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the siblings in a pipe share, so that they line up: the lane's distance, the frames' sides."""
+
+    lane: float
+    west: float
+    east: float
+
+    @staticmethod
+    def of(elements: Sequence[Element], bodies: Sequence[Block | None], setting: Setting) -> _Shared:
+        pairs = [(element, body) for element, body in zip(elements, bodies, strict=True) if body]
+        branches = [body for element, body in pairs if isinstance(element, Branch)]
+        groups = [body for element, body in pairs if isinstance(element, Group)]
+        half = setting.width / 2
+        return _Shared(
+            lane=max([half, *(body.reach(setting.side) for body in branches)]) + LANE,
+            west=max([half, *(body.west for body in groups)]) + FRAME,
+            east=max([half, *(body.east for body in groups)]) + FRAME,
+        )
+
+
+def _body(element: Element, setting: Setting, flow: str) -> Block | None:
+    if isinstance(element, Branch):
+        return pipe(element.body, setting, flow)
+    if isinstance(element, Group):
+        return pipe(element.body, replace(setting, depth=setting.depth + 1), flow)
+    return None
+
+
+def _leaving(element: Element) -> str:
+    return "" if isinstance(element, Group) else element.shape
+
+
+def _labelled(block: Block, element: Element, flow: str) -> Block:
+    """Return the block with its shape as a label, where the shape differs from what flowed in."""
+    if isinstance(element, Group):
+        return block
+    shape = clean(element.shape, 60) or flow
+    return replace(block, shape=shape, label=shape if shape != flow else "")
+
+
+def _block(element: Element, body: Block | None, shared: _Shared, setting: Setting, flow: str) -> Block:
+    if isinstance(element, Box):
+        return _single(card(element, setting.width))
+    if isinstance(element, Source):
+        return replace(_single(bare(element.id, element.title, element.facts)), entry=None)
+    if isinstance(element, Beside):
+        return _beside(element, setting)
+    if isinstance(element, Fork):
+        return _fork(element, setting, flow)
+    if isinstance(element, Branch):
+        return _branch(element, body or _EMPTY, shared, setting)
+    return _group(element, body or _EMPTY, shared, setting)
+
+
+_EMPTY = Block(Plan(), 0.0, None, None)
+
+
+def _single(part: Part) -> Block:
+    placed = replace(part, y=part.height / 2)
+    return Block(Plan((placed,)), part.height, End(part.key, 0.0), End(part.key, part.height))
+
+
+def _stacked(elements: Sequence[Element], blocks: Sequence[Block], setting: Setting, before: str) -> Block:
+    stack = Block(Plan(), 0.0, None, None, before)
+    for element, block in zip(elements, blocks, strict=True):
+        stack = over(stack, block) if stack.plan.parts else block
+        if element.id in setting.taps:
+            stack = _tapped(stack, element.id)
+    return stack
+
+
+def over(below: Block, above: Block) -> Block:
+    """Return `above` set on `below`, with the wire between them."""
+    base = below.height + (LABEL_GAP if below.label else GAP)
+    plan = below.plan + above.plan.moved(0, base)
+    if below.exit and above.entry:
+        head = replace(above.entry, y=above.entry.y + base)
+        plan += Plan(wires=(link(below.exit, head, below.label, (below.height + base) / 2),))
+    top = replace(above.exit, y=above.exit.y + base) if above.exit else None
+    return Block(plan, base + above.height, below.entry, top, above.shape, above.label, above.crown)
+
+
+def _tapped(block: Block, key: str) -> Block:
+    """Return the block with a dot on top, from which a wire may leave the trunk."""
+    if not block.exit:
+        return block
+    tap = dot(f"{key}/tap", 0, block.height + 9)
+    wire = Wire("flow", block.exit.key, tap.key, ((0, block.exit.y), (0, tap.y)), arrow=False)
+    return replace(block, plan=block.plan + Plan((tap,), (wire,)), height=tap.y, exit=End(tap.key, tap.y), crown=0.0)
+
+
+def link(tail: End, head: End, label: str, middle: float, x: float = 0.0) -> Wire:
+    """Return the wire straight up from `tail` to `head`, its shape to the right of it at the height `middle`."""
+    line = Line(label) if label else None
+    at = (x + 5 + line.width / 2, middle) if line else (0.0, 0.0)
+    return Wire("flow", tail.key, head.key, ((x, tail.y), (x, head.y)), head.arrow, line, at)
+
+
+def _beside(element: Beside, setting: Setting) -> Block:
+    """A `+` on the trunk, the card that feeds it to the side, and what that card reads under it."""
+    mark = replace(joint(element.id, element.symbol), y=15.0)
+    wide = needed(element.box, 96.0)
+    feed = bare(f"{element.id}/feed", element.feed) if element.feed else None
+    inner = max(38.0, setting.width / 2 + 10 + (feed.width - wide) / 2) if feed else 38.0
+    x = setting.side * (inner + wide / 2)
+    side = replace(card(element.box, wide), x=x, y=mark.y)
+    points = ((setting.side * inner, mark.y), (setting.side * RADIUS, mark.y))
+    wires = [Wire("flow", side.key, mark.key, points)]
+    parts: list[Part] = [mark, side]
+    if feed:
+        parts.append(replace(feed, x=x, y=mark.y - side.height / 2 - GAP - feed.height / 2))
+        ends: tuple[Point, ...] = ((x, parts[-1].box[3]), (x, side.box[1]))
+        wires.append(Wire("flow", feed.key, side.key, ends))
+    entry, exit = End(mark.key, mark.box[1]), End(mark.key, mark.box[3])
+    return Block(Plan(tuple(parts), tuple(wires)), 30.0, entry, exit)
+
+
+def _branch(element: Branch, body: Block, shared: _Shared, setting: Setting) -> Block:
+    """A dot, the body, a `+`, and the lane that goes around the body from the one to the other."""
+    start, end = dot(f"{element.id}/in"), joint(element.id, element.symbol, element.tooltip)
+    base = BUS if body.entry else 0.0
+    end = replace(end, y=base + body.height + (LABEL_GAP if body.label else GAP) + RADIUS)
+    plan = Plan((start, end)) + body.plan.moved(0, base)
+    south = End(end.key, end.box[1])
+    if body.entry and body.exit:
+        plan += Plan(wires=(link(End(start.key, 0), replace(body.entry, y=body.entry.y + base), "", 0),))
+        top = base + body.height
+        plan += Plan(wires=(link(replace(body.exit, y=body.exit.y + base), south, body.label, (top + south.y) / 2),))
+    else:
+        plan += Plan(wires=(link(End(start.key, 0), south, "", 0),))
+    lane, side = setting.side * shared.lane, setting.side * end.width / 2
+    facts = Line(clean(element.facts, 40)) if element.facts else None
+    corners = ((0.0, 0.0), (lane, 0.0), (lane, end.y), (side, end.y))
+    at = ((lane + side) / 2, end.y + 7) if facts else (0.0, 0.0)
+    plan += Plan(wires=(Wire("residual", start.key, end.key, corners, True, facts, at, clean(element.tooltip, 400)),))
+    height = end.box[3]
+    crown = height - base - body.height if setting.side > 0 else 0.0
+    return Block(plan, height, End(start.key, 0, arrow=False), End(end.key, height), crown=crown)
+
+
+def _group(element: Group, body: Block, shared: _Shared, setting: Setting) -> Block:
+    """A frame around the body, its title and facts at the top left."""
+    room = shared.west - 10 - (RADIUS + 4 if body.crown else 6)
+    title = Line(clean(element.title), TITLE_SIZE, bold=True, tone="ink")
+    lines = wrap(title, room, 2) + wrap(Line(clean(element.facts)), room)
+    head = sum(line.height for line in lines)
+    top = max(14.0, head + 13 - body.crown)
+    height = FRAME + body.height + top
+    inside = body.plan.moved(0, FRAME)
+    frame = Frame(
+        element.id,
+        (shared.east - shared.west) / 2,
+        height / 2,
+        shared.east + shared.west,
+        height,
+        lines,
+        setting.depth,
+        clean(element.tooltip or f"{element.title} {element.facts}", 400),
+        frozenset(part.key for part in inside.parts),
+    )
+    entry, exit = (replace(end, y=end.y + FRAME) if end else None for end in (body.entry, body.exit))
+    return Block(Plan((frame,)) + inside, height, entry, exit, body.shape, body.label)
+
+
+def _fork(element: Fork, setting: Setting, flow: str) -> Block:
+    """Pipes side by side, fed from one bus where they read the trunk, and joined above."""
+    blocks = [pipe(part, replace(setting, width=widest(part, 96.0)), flow) for part in element.pipes]
+    blocks = [replace(block, label="") if block.label == element.shape else block for block in blocks]
+    centres = spread(blocks)
+    fed = [not part or bool(block.entry) for part, block in zip(element.pipes, blocks, strict=True)]
+    base = BUS if any(fed) else 0.0
+    top = base + max([0.0, *(block.height + (LABEL_GAP if block.label else GAP) for block in blocks)])
+    end = joint(element.id, element.symbol, element.tooltip)
+    end = replace(end, y=top + end.height / 2)
+    start = dot(f"{element.id}/in")
+    plan = Plan((start, end)) if any(fed) else Plan((end,))
+    for x, block, reads in zip(centres, blocks, fed, strict=True):
+        plan += block.plan.moved(x, base) + _strands(x, block, base, start.key if reads else "", end)
+    entry = End(start.key, 0, arrow=False) if any(fed) else None
+    return Block(plan, end.box[3], entry, End(end.key, end.box[3]))
+
+
+def _strands(x: float, block: Block, base: float, start: str, end: Part) -> Plan:
+    """Return the wires of one pipe of a fork: from the bus into it, and from its top to the joint."""
+    wires: list[Wire] = []
+    tail, foot = End(start, 0.0), 0.0
+    if block.entry and start:
+        points = ((0.0, 0.0), (x, 0.0), (x, block.entry.y + base))
+        wires.append(Wire("flow", start, block.entry.key, points if x else points[1:], block.entry.arrow))
+    if block.exit:
+        tail, foot = replace(block.exit, y=block.exit.y + base), block.height + base
+    line = Line(block.label) if block.label else None
+    at = (x + 5 + line.width / 2, foot + LABEL_GAP / 2) if line else (0.0, 0.0)
+    rise: list[Point] = [(x, tail.y)] if block.exit or not x else [(0.0, 0.0), (x, 0.0)]
+    if x:
+        rise += [(x, end.y), (end.width / 2 if x > 0 else -end.width / 2, end.y)]
+    else:
+        rise += [(x, end.box[1])]
+    wires.append(Wire("flow", tail.key, end.key, tuple(rise), True, line, at))
+    return Plan(wires=tuple(wires))
+
+
+def spread(blocks: Sequence[Block], gap: float = 20.0) -> list[float]:
+    """Return the trunks of blocks side by side: an odd one out stands in the middle, an even number about it."""
+    centres: list[float] = []
+    edge = 0.0
+    for block in blocks:
+        centres.append(edge + max(block.west, 8.0))
+        edge = centres[-1] + max(block.east, 8.0) + gap
+    count = len(centres)
+    middle = centres[count // 2] if count % 2 else (centres[count // 2 - 1] + centres[count // 2]) / 2
+    return [centre - middle for centre in centres]
+
+
+def widest(elements: Sequence[Element], narrowest: float = NARROWEST) -> float:
+    """Return the width of the cards on a pipe: what the longest text among them asks for."""
+    return max([narrowest, *(needed(box, narrowest) for box in boxes(elements))])
+
+
+def boxes(elements: Sequence[Element]) -> list[Box]:
+    """Return the boxes on a trunk, those in its branches and frames too, those in forks and beside it not."""
+    found: list[Box] = []
+    for element in elements:
+        if isinstance(element, Box):
+            found.append(element)
+        elif isinstance(element, Branch | Group):
+            found += boxes(element.body)
+    return found

@@ -1,0 +1,116 @@
+"""attention: every position reads from those it may see, in its own sequence or in another."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tfdsl.layers.cache import Cache
+
+
+def rotate(x_BHTK: Tensor, rope: tuple[Tensor, Tensor], style: str, rotated: int | None) -> Tensor:
+    """Turn each pair of features by the angles of `rope`: cosines and signed sines."""
+    if rotated is not None:
+        x_BHTK, rest_BHTK = x_BHTK[..., :rotated], x_BHTK[..., rotated:]
+    cos_TK, sin_TK = rope
+    if style == "half":
+        swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
+    else:
+        swapped_BHTK = x_BHTK.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+    turned_BHTK = (x_BHTK * cos_TK + swapped_BHTK * sin_TK).type_as(x_BHTK)
+    if rotated is not None:
+        turned_BHTK = torch.cat((turned_BHTK, rest_BHTK), dim=-1)
+    return turned_BHTK
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: x_BTD -> x_BTD (Vaswani et al. 2017, section 3.2)."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        kv_heads: int | None = None,
+        head_dim: int | None = None,
+        bias: str = "",
+        out_bias: bool = False,
+        dropout: float = 0.0,
+        scale: float | None = None,
+        qk_norm: str | None = None,
+        eps: float = 1e-6,
+        causal: bool = False,
+        style: str = "half",
+        rotated: int | None = None,
+    ) -> None:
+        super().__init__()
+        if kv_heads is None:
+            self.heads = (heads, heads, heads)
+        else:
+            # A group of query heads shares each key and value head (Ainslie et al. 2023).
+            self.heads = (heads, kv_heads, kv_heads)
+        self.head_dim = width // heads if head_dim is None else head_dim
+        self.dropout = dropout
+        self.scale = scale
+        self.qk_norm = qk_norm
+        self.causal = causal
+        self.style = style
+        self.rotated = rotated
+        self.bias = bias
+        self.kv_heads = kv_heads
+        # One projection for queries, keys and values.
+        if bias == "qkv":
+            self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim)
+        else:
+            self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
+        if bias not in ("", "qkv"):
+            if "q" in bias:
+                self.q_bias = nn.Parameter(torch.zeros(self.heads[0], 1, self.head_dim))
+            if "k" in bias:
+                self.k_bias = nn.Parameter(torch.zeros(self.heads[1], 1, self.head_dim))
+            if "v" in bias:
+                self.v_bias = nn.Parameter(torch.zeros(self.heads[2], 1, self.head_dim))
+        if qk_norm == "rms":
+            self.q_norm = nn.RMSNorm(self.head_dim, eps=eps)
+            self.k_norm = nn.RMSNorm(self.head_dim, eps=eps)
+        elif qk_norm == "layer":
+            self.q_norm = nn.LayerNorm(self.head_dim, eps=eps)
+            self.k_norm = nn.LayerNorm(self.head_dim, eps=eps)
+        self.out = nn.Linear(heads * self.head_dim, width, bias=out_bias)
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        rope: tuple[Tensor, Tensor] | None = None,
+        mask: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        B, T = x_BTD.shape[:2]
+        heads_BHTK = self.qkv(x_BTD).view(B, T, -1, self.head_dim).transpose(1, 2)
+        q_BHTK, k_BHTK, v_BHTK = heads_BHTK.split(self.heads, dim=1)
+        if self.bias not in ("", "qkv"):
+            if "q" in self.bias:
+                q_BHTK = q_BHTK + self.q_bias
+            if "k" in self.bias:
+                k_BHTK = k_BHTK + self.k_bias
+            if "v" in self.bias:
+                v_BHTK = v_BHTK + self.v_bias
+        if self.qk_norm is not None:
+            q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
+        if rope is not None:
+            q_BHTK = rotate(q_BHTK, rope, self.style, self.rotated)
+            k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated)
+        if cache is not None:
+            k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
+        causal = self.causal and mask is None
+        y_BHTK = F.scaled_dot_product_attention(
+            q_BHTK,
+            k_BHTK,
+            v_BHTK,
+            attn_mask=cache.lower_right(x_BTD) if causal and cache is not None else mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+            scale=self.scale,
+            enable_gqa=self.kv_heads is not None,
+        )
+        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))

@@ -1,0 +1,170 @@
+"""The document: a spec as a frozen pydantic graph, from values or from Python objects, and back to YAML."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationError, field_validator, model_validator
+
+from tfdsl import node, source
+from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest
+from tfdsl.document import Document
+from tfdsl.node import Node, Pipe
+from tfdsl.parts import Name, Natural, Part, Positive, PositiveReal, Real, Shape, problem
+from tfdsl.settings import Sample, Train
+
+_pipe: TypeAdapter[Pipe] = TypeAdapter(Pipe)
+_streams: TypeAdapter[dict[str, Pipe]] = TypeAdapter(dict[Name, Pipe])
+
+
+class Input(Part):
+    """A named tensor that the model is given: tokens (`vocab`), or numbers (`dtype: float`)."""
+
+    shape: Shape = Field(description="Its axes: sizes, or capitals for those known only when the model runs.")
+    vocab: Positive | None = Field(None, description="The number of words, for tokens.")
+    pad: Natural | None = Field(None, description="The token that stands for nothing; its positions are never attended to.")
+    dtype: Literal["int", "float"] | None = Field(None, description="`int` for tokens, `float` for numbers.")
+
+    @model_validator(mode="after")
+    def _tokens_or_numbers(self) -> Self:
+        if (self.dtype == "float") == (self.vocab is not None):
+            raise problem("D118", "an input is tokens or numbers", help="give `vocab: <words>` for tokens, `dtype: float` for numbers")
+        if self.pad is not None and self.vocab is None:
+            raise problem("D118", "only tokens have a `pad`")
+        return self
+
+
+class Block(Part):
+    """A reusable pipe, with parameters that each use may set."""
+
+    params: dict[Name, Any] = Field({}, description="The parameters and their defaults.")
+    body: Pipe = Field(description="The pipe.")
+
+    headline = "body"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _body_alone(cls, data: Any) -> Any:
+        return {"body": data} if isinstance(data, list | tuple) else data
+
+
+class Init(Part):
+    """How weights start: matrices and tables from a normal distribution, vectors at zero, the scales of norms at one."""
+
+    std: PositiveReal = Field(0.02, description="The standard deviation.")
+    residual_scale: PositiveReal = Field(1.0, description="Times this for the last matrix of a residual branch.")
+
+
+class Spec(Part):
+    """A whole spec. What may be left out has the same meaning as an empty entry."""
+
+    tfdsl: Literal[1] = Field(1, description="The version of the language.")
+    name: Name = Field(description="The model's name.")
+    about: str = Field("", description="One line for people.")
+    dims: dict[Name, Real] = Field({}, description="Named sizes and numbers; expressions over each other in any order.")
+    inputs: dict[Name, Input] = Field(description="Named tensors that the model is given.")
+    outputs: dict[Name, Shape] = Field({}, description="Named results, with the shape that each must have.")
+    defaults: dict[str, Node] = Field({}, description="Fields that every node of a kind starts from.")
+    blocks: dict[Name, Block] = Field({}, description="Reusable pipes.")
+    model: Pipe | dict[Name, Pipe] = Field(description="One pipe, or several named ones.")
+    init: Init = Field(Init(), description="How weights start.")
+    train: Train = Field(Train(), description="Settings of the trainer.")
+    sample: Sample = Field(Sample(), description="Settings of the sampler.")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_default_types(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Let a node without a type take that of `defaults`, wherever in the spec it stands."""
+        defaults = data.get("defaults") if isinstance(data, dict) else None
+        token = node.default_types.set(types(defaults) if isinstance(defaults, dict) else {})
+        try:
+            return handler(data)
+        finally:
+            node.default_types.reset(token)
+
+    @field_validator("defaults", mode="before")
+    @classmethod
+    def _defaults(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {kind: body if isinstance(body, Node) else {kind: body} for kind, body in value.items()}
+
+    @field_validator("model", mode="plain")
+    @classmethod
+    def _pipe_or_streams(cls, value: Any) -> Pipe | dict[str, Pipe]:
+        return _streams.validate_python(value) if isinstance(value, dict) else _pipe.validate_python(value)
+
+    @property
+    def streams(self) -> dict[str, Pipe]:
+        """Return the pipes by name; one that stands alone is called `model`."""
+        return self.model if isinstance(self.model, dict) else {"model": self.model}
+
+    def to_yaml(self) -> str:
+        """Return the spec as text, which reads back as an equal spec."""
+        from tfdsl.writing import text
+
+        return text(self)
+
+
+def read(document: Document) -> tuple[Spec | None, list[Diagnostic]]:
+    """Return the spec that a document says, or None, and what is wrong with its form."""
+    if document.value is None:
+        return None, []
+    try:
+        return Spec.model_validate(source.plain(document.value)), []
+    except ValidationError as error:
+        return None, [_diagnostic(document, line) for line in error.errors(include_url=False)]
+
+
+def types(defaults: dict[str, Any]) -> dict[str, str]:
+    """Return the types that `defaults` gives to kinds that have several."""
+    types: dict[str, str] = {}
+    for kind, body in defaults.items():
+        named = body.type_name if isinstance(body, Node) else body.get("type") if isinstance(body, dict) else body
+        if isinstance(named, str) and named:
+            types[kind] = named
+    return types
+
+
+def _diagnostic(document: Document, line: Any) -> Diagnostic:
+    """Put one of pydantic's errors where it was written."""
+    context: dict[str, Any] = line.get("ctx", {})
+    loc = line["loc"]
+    if loc[:1] == ("defaults",) and len(loc) > 2:
+        loc = (*loc[:2], *loc[3:])
+    path = tuple(step for step in loc if step != "[key]")
+    key = context.get("at") == "key" or "[key]" in loc
+    span = document.span(path, key)
+    if "start" in context and span is not None:
+        span = inside(document, path, context["start"], context["end"]) or span
+    word, candidates = context.get("word"), context.get("candidates", ())
+    near = suggest(word, candidates) if word is not None else None
+    help = context.get("help", "")
+    edits: tuple[Edit, ...] = ()
+    if near is not None:
+        help = f"did you mean `{near}`?"
+        edits = (Edit(span, near),) if span is not None else ()
+    elif candidates:
+        help = f"there are {listed(candidates)}"
+    return Diagnostic(line["type"], context["message"], span, _expected(context), help=help, edits=edits)
+
+
+def _expected(context: dict[str, Any]) -> str:
+    return f"expected {context['expected']}" if context.get("expected") else ""
+
+
+def listed(words: Any) -> str:
+    """Join words in a list that people read: `a`, `b` and `c`."""
+    quoted = [f"`{word}`" for word in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def inside(document: Document, path: tuple[str | int, ...], start: int, end: int) -> Span | None:
+    """Return the span of some characters of the scalar at `path`, where it stands on one line as it is read."""
+    if document.value is None:
+        return None
+    value = source.find(document.value, path)
+    if not isinstance(value, source.Scalar) or value.quoted or value.span.line != value.span.end_line:
+        return None
+    at = value.span
+    return Span(at.file, at.line, at.column + start, at.line, at.column + max(end, start + 1))
