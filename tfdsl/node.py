@@ -162,6 +162,51 @@ class Step:
         return self.x.vocab.name if self.x.vocab is not None else ""
 
 
+class Writer(Protocol):
+    """The place in the emitted text where a node writes its lines. Variables and layers are expressions, as text."""
+
+    @property
+    def x(self) -> str:
+        """Return the variable of the value that the node takes."""
+        ...
+
+    def layer(self, call: Call, name: str = "") -> str:
+        """Declare a layer under the node's name (or `name`) and return the expression that holds it."""
+        ...
+
+    def let(self, expression: str) -> None:
+        """Give the node's value."""
+        ...
+
+    def run(self, flow: Flow) -> str:
+        """Write a pipe beside the trunk and return the variable that it ends in."""
+        ...
+
+    def copies(self) -> None:
+        """Write the copies of a block that the node runs."""
+        ...
+
+    def value(self, field: str) -> str:
+        """Return the variable of the value that a field of the node names."""
+        ...
+
+    def start(self, tensor: Tensor) -> str:
+        """Return how many positions came before those of `tensor`, where a cache may hold some; else nothing."""
+        ...
+
+    def cache(self) -> str:
+        """Return the cache, where the model has one; else nothing."""
+        ...
+
+    def shared(self, shared: Shared, mask: Shared | None = None) -> str:
+        """Return the variable of what a module of the whole model gives; `mask` is put into it."""
+        ...
+
+    def keep(self, axis: Axis) -> str:
+        """Return which positions of an axis are real, where some may be padding; else nothing."""
+        ...
+
+
 class Ports(Protocol):
     """What a shape rule sees of the place where its node stands. Asking for what is not known ends the rule in silence."""
 
@@ -301,6 +346,16 @@ class Node(Part, ABC):
     @abstractmethod
     def call(self, step: Step) -> Call | None:
         """Return the layer that the node compiles to; None where `write` writes an expression of its own."""
+
+    def write(self, w: Writer, step: Step) -> None:
+        """Write the node's lines: its layer, called with the value before."""
+        call = self.call(step)
+        assert call is not None, f"`{self.kind}` has no layer and writes nothing of its own"
+        w.let(f"{w.layer(call)}({w.x})")
+
+    def sight(self, step: Step) -> Literal["here", "behind", "everywhere"]:
+        """Return which positions decide what the node gives at one: itself, those behind it too, or all."""
+        return "here"
 
     def facts(self, step: Step) -> str:
         """Return the muted line of the figure: `12 heads × 64 · causal`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tfdsl.node import Node, Pipe, Ports, Step, Work
+from tfdsl.node import Call, Node, Pipe, Ports, Step, Work, Writer
 from tfdsl.parts import Probability, Real, needed
 from tfdsl.shapes import Tensor
 
@@ -41,3 +41,12 @@ class Residual(Node):
 
     def call(self, step: Step) -> None:
         return None
+
+    def write(self, w: Writer, step: Step) -> None:
+        x, branch = w.x, w.run(step.flows[0])
+        if self.dropout:
+            name = step.name.replace("residual", "dropout") if self.id is None else f"{step.name}_dropout"
+            branch = f"{w.layer(Call('nn.Dropout', (self.dropout,)), name)}({branch})"
+        if self.scale is not None:
+            branch = f"{self.scale!r} * {branch}"
+        w.let(f"{x} + {branch}")
