@@ -51,7 +51,9 @@ class Attention(Node):
     headline = "heads"
     family = "attention"
     heads: Positive = needed(description="The number of query heads.")
-    kv_heads: Positive | None = Field(None, description="The number of key and value heads; as many as `heads` if left out.")
+    kv_heads: Positive | None = Field(
+        None, description="The number of key and value heads; as many as `heads` if left out."
+    )
     head_dim: Positive | None = Field(None, description="The features of a head; D / heads if left out.")
     kv: Name | None = Field(None, description="Keys and values come from this value: cross-attention.")
     mask: Mask = Field(Full(), description="Which positions a query may see.")
@@ -201,7 +203,11 @@ class Attention(Node):
         named |= {"scale": self.scale, "qk_norm": self.qk_norm}
         if self.kv is not None:
             memory = step.reads["kv"].tensor.width
-            return Call("CrossAttention", (step.width, self.heads), {"memory_width": None if memory == step.width else memory, **named})
+            return Call(
+                "CrossAttention",
+                (step.width, self.heads),
+                {"memory_width": None if memory == step.width else memory, **named},
+            )
         if isinstance(self.position, Rotary):
             named["style"] = self.position.style
         if isinstance(self.position, T5Buckets) and self.position.share is None:
