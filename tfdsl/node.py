@@ -256,6 +256,8 @@ class Node(Part, ABC):
     type_name: ClassVar[str] = ""
     default_type: ClassVar[str | None] = None
     family: ClassVar[look.Family] = "plain"
+    form: ClassVar[look.Form] = "box"
+    symbol: ClassVar[str] = "+"  # of the joint where it is drawn as a branch or a fork
     title: ClassVar[str] = ""
     repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own

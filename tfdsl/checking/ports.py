@@ -262,8 +262,7 @@ class Place:
 
     def _say(self, code: str, message: str, field: str, label: str, notes: tuple[Note, ...], help: str) -> None:
         loc: Path = tuple(int(step) if step.isdigit() else step for step in field.split(".")) if field else ()
-        path = self.walk.field_path(self.written, self.path, loc)
-        extra = self.walk.notes(self.written, self.path, loc)
+        path, extra = self.walk.source(self.written, self.path, loc, self.frame.scope)
         self.walk.report.add(code, message, path, label=label, notes=(*extra, *notes), help=help)
 
     def known(self, value: Tensor | None) -> Tensor:

@@ -52,6 +52,7 @@ class Repeat(Node):
 
     headline = "block"
     title = "Repeat"
+    form = "group"
     repeats = True
     own_scope = frozenset({"body"})
     block: Name | None = Field(None, description="The name of the block; or give the pipe itself in `body`.")

@@ -10,7 +10,7 @@ from pathlib import Path
 from tfdsl.diagnostics import Diagnostic, Span, suggest
 from tfdsl.source.text import LARGEST, characters, decode, large
 from tfdsl.source.tree import read
-from tfdsl.source.values import Mapping, Plain, Scalar, Sequence, Tree, Value, find, key_span, merge, plain
+from tfdsl.source.values import Mapping, Plain, Scalar, Sequence, Tree, Value, find, key_span, merge, plain, scalars
 
 __all__ = [
     "Document",
@@ -26,6 +26,7 @@ __all__ = [
     "merge",
     "parse",
     "plain",
+    "scalars",
     "take",
 ]
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from tfdsl.node import Call, Node, Ports, Shared, Step, Weight, Work
 from tfdsl.nodes.attention.masks import Causal, Full, Mask, Sliding
 from tfdsl.nodes.attention.positions import Nowhere, Relative, Rotary, T5Buckets
-from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, needed
+from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, needed, not_a_truth
 from tfdsl.shapes import Axis, Tensor
 
 
@@ -26,7 +26,11 @@ class Biases(Part):
     @model_validator(mode="before")
     @classmethod
     def _all_alike(cls, data: Any) -> Any:
-        return dict.fromkeys(("q", "k", "v", "out"), data) if isinstance(data, bool) else data
+        if isinstance(data, bool):
+            return dict.fromkeys(("q", "k", "v", "out"), data)
+        if not isinstance(data, dict | Biases):
+            raise not_a_truth(data, expected="`true`, `false`, or a mapping of `q`, `k`, `v` and `out`")
+        return data
 
     def written(self) -> Any:
         return self.q if self.q == self.k == self.v == self.out else self.given()
