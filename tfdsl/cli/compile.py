@@ -7,7 +7,7 @@ import click
 from tfdsl.cli import options
 from tfdsl.cli.output import remark, write
 from tfdsl.cli.reading import checked
-from tfdsl.codegen import write as codegen
+from tfdsl.codegen.write import write as compose
 
 
 @click.command()
@@ -19,7 +19,7 @@ def command(spec: str, output: str, overrides: tuple[str, ...]) -> int:
 
     It is the very text that tfdsl itself builds, trains and samples. It belongs to you.
     """
-    source = codegen.write(checked(spec, overrides))
+    source = compose(checked(spec, overrides))
     write(output, source.text)
     if output != "-":
         remark(f"Wrote {output}: {len(source.text.splitlines()):,} lines of PyTorch.")
