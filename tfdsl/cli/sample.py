@@ -47,7 +47,7 @@ def command(
     path = Path(folder)
     if path.is_file():
         refuse(
-            f"`{folder}` is a file, and a model is sampled from a run's folder: tfdsl train {folder}, then sample that run"
+            f"`{folder}` is a file, and models are sampled from a run's folder: tfdsl train {folder}, then sample that"
         )
     if not path.is_dir():
         refuse(f"there is no folder `{folder}`. `tfdsl train` makes one, such as runs/gpt")
