@@ -21,7 +21,6 @@ from tfdsl.parts import MISSING, Parameter, Part
 from tfdsl.shapes import Tensor
 from tfdsl.spec import Block, Spec, advice
 
-
 SomePart = TypeVar("SomePart", bound=Part)
 
 
@@ -77,7 +76,9 @@ class Walk:
         if name in places:
             note = Note("the other is here", self.report.document.span(places[name], key=len(places[name]) == 2))
             span = self.report.document.span(path, key)
-            self.report.add("N302", f"two things are called `{name}`", path, span=span, notes=(note,), help="give one another name")
+            self.report.add(
+                "N302", f"two things are called `{name}`", path, span=span, notes=(note,), help="give one another name"
+            )
         places.setdefault(name, path)
 
     def place(self, stream: str) -> Path:
@@ -110,7 +111,9 @@ class Walk:
             raise Unknown
         if block in self.blocks:
             chain = " → ".join((*self.blocks[self.blocks.index(block) :], block))
-            place.fail("N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself")
+            place.fail(
+                "N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself"
+            )
         bound = self._bind(block, parameters, layer, place)
         key = (block, frozen({name: each.value for name, each in bound.items()}), _like(start))
         if key not in self.kept:
@@ -138,7 +141,7 @@ class Walk:
 
     def _body(self, start: Flowing, place: Place) -> Instance:
         """Check a repeat's own pipe, whose names are found in the scope around it too."""
-        pipe: Pipe = getattr(place.written, "body")
+        pipe: Pipe = place.written.body
         path = (*place.path, place.written.kind, "body")
         key = (id(place.frame), path, _like(start))
         if key not in self.kept:
@@ -282,7 +285,9 @@ class Walk:
         That is in the node, in `defaults`, or where the block's parameter that stands in the field got its value.
         """
         field = self.field_path(written, path, loc)
-        notes = (self.report.note(path, "the node that takes it from `defaults`"),) if field[:1] == ("defaults",) else ()
+        notes = (
+            (self.report.note(path, "the node that takes it from `defaults`"),) if field[:1] == ("defaults",) else ()
+        )
         owner = self.spec.defaults[written.kind] if notes else written
         value: Any = owner.given()
         for step in loc:
