@@ -8,8 +8,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints, ValidationError
-from pydantic import GetJsonSchemaHandler, ModelWrapValidatorHandler, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from tfdsl import expressions
@@ -328,4 +338,6 @@ def not_a_truth(value: Any, expected: str = "") -> PydanticCustomError:
     word = WORDS_1_1.get(str(value).lower(), str(value).lower())
     near = suggest(word, ("true", "false"))
     facts = {"word": near, "candidates": (near,)} if near is not None else {}
-    return problem("D103", f"{said(value)} is not `true` or `false`", **facts, **({"expected": expected} if expected else {}))
+    return problem(
+        "D103", f"{said(value)} is not `true` or `false`", **facts, **({"expected": expected} if expected else {})
+    )

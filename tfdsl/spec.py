@@ -11,7 +11,7 @@ from tfdsl import node, source
 from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest
 from tfdsl.document import Document
 from tfdsl.node import Node, Pipe
-from tfdsl.parts import Name, Natural, Part, Positive, PositiveReal, Real, Shape, SILENT, problem
+from tfdsl.parts import SILENT, Name, Natural, Part, Positive, PositiveReal, Real, Shape, problem
 from tfdsl.settings import Sample, Train
 
 _pipe: TypeAdapter[Pipe] = TypeAdapter(Pipe)
@@ -23,13 +23,19 @@ class Input(Part):
 
     shape: Shape = Field(description="Its axes: sizes, or capitals for those known only when the model runs.")
     vocab: Positive | None = Field(None, description="The number of words, for tokens.")
-    pad: Natural | None = Field(None, description="The token that stands for nothing; its positions are never attended to.")
+    pad: Natural | None = Field(
+        None, description="The token that stands for nothing; its positions are never attended to."
+    )
     dtype: Literal["int", "float"] | None = Field(None, description="`int` for tokens, `float` for numbers.")
 
     @model_validator(mode="after")
     def _tokens_or_numbers(self) -> Self:
         if (self.dtype == "float") == (self.vocab is not None):
-            raise problem("D118", "an input is tokens or numbers", help="give `vocab: <words>` for tokens, `dtype: float` for numbers")
+            raise problem(
+                "D118",
+                "an input is tokens or numbers",
+                help="give `vocab: <words>` for tokens, `dtype: float` for numbers",
+            )
         if self.pad is not None and self.vocab is None:
             raise problem("D118", "only tokens have a `pad`")
         return self
@@ -118,7 +124,9 @@ def read(document: Document) -> tuple[Spec | None, list[Diagnostic]]:
         # A field that is misspelt is not also missing.
         keys = [(line["loc"], _near(line)) for line in lines if line["type"] == "D102"]
         meant = {(*loc[:-1], near) for loc, near in keys}
-        return None, [_diagnostic(document, line) for line in lines if line["type"] != "D105" or line["loc"] not in meant]
+        return None, [
+            _diagnostic(document, line) for line in lines if line["type"] != "D105" or line["loc"] not in meant
+        ]
 
 
 def types(defaults: dict[str, Any]) -> dict[str, str]:

@@ -80,7 +80,9 @@ class Walk:
         if name in places:
             note = Note("the other is here", self.report.document.span(places[name], key=len(places[name]) == 2))
             span = self.report.document.span(path, key)
-            self.report.add("N302", f"two things are called `{name}`", path, span=span, notes=(note,), help="give one another name")
+            self.report.add(
+                "N302", f"two things are called `{name}`", path, span=span, notes=(note,), help="give one another name"
+            )
         places.setdefault(name, path)
 
     def place(self, stream: str) -> Path:
@@ -113,7 +115,9 @@ class Walk:
             raise Unknown
         if block in self.blocks:
             chain = " → ".join((*self.blocks[self.blocks.index(block) :], block))
-            place.fail("N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself")
+            place.fail(
+                "N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself"
+            )
         self.copies += 1
         if self.copies > COPIES or len(self.kept) > DISTINCT:
             message = f"there are more than {DISTINCT:,} copies of blocks that differ, or {COPIES:,} in all"
@@ -146,7 +150,7 @@ class Walk:
 
     def _body(self, start: Flowing, place: Place) -> Instance:
         """Check a repeat's own pipe, whose names are found in the scope around it too."""
-        pipe: Pipe = getattr(place.written, "body")
+        pipe: Pipe = place.written.body
         path = (*place.path, place.written.kind, "body")
         key = (id(place.frame), path, _like(start))
         if key not in self.kept:
@@ -259,7 +263,10 @@ class Walk:
             for code, loc, context in lines(error):
                 if code == SILENT:
                     continue
-                message, label = context["message"], f"expected {context['expected']}" if context.get("expected") else ""
+                message, label = (
+                    context["message"],
+                    f"expected {context['expected']}" if context.get("expected") else "",
+                )
                 help, _ = advice(context, None)
                 field, notes = self.source(written, path, loc, scope)
                 value = self._written(written, path, loc)
@@ -306,11 +313,15 @@ class Walk:
         That is in the node, in `defaults`, or where the block's parameter that stands in the field got its value.
         """
         field = self.field_path(written, path, loc)
-        notes = (self.report.note(path, "the node that takes it from `defaults`"),) if field[:1] == ("defaults",) else ()
+        notes = (
+            (self.report.note(path, "the node that takes it from `defaults`"),) if field[:1] == ("defaults",) else ()
+        )
         value = self._written(written, path, loc)
         if isinstance(value, Expression):
             dims = [name for name in sorted(value.names) if name in scope.dims and name not in scope.symbols]
-            notes += tuple(self.report.note(("dims", name), f"`{name}` is {_number(scope.dims[name])}") for name in dims[:3])
+            notes += tuple(
+                self.report.note(("dims", name), f"`{name}` is {_number(scope.dims[name])}") for name in dims[:3]
+            )
         bound = scope.parameters.get(value.name) if isinstance(value, Parameter) else None
         if bound is None:
             return field, notes
