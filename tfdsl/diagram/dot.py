@@ -76,9 +76,11 @@ def _kind(part: Part) -> str:
         return part.family
     if isinstance(part, Text):
         return part.role
-    if isinstance(part, Swatch | Anchor):
-        return "key"
-    return {Joint: "join", Dot: "dot", Frame: "frame"}[type(part)]
+    if isinstance(part, Joint):
+        return "join"
+    if isinstance(part, Dot):
+        return "dot"
+    return "frame" if isinstance(part, Frame) else "key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class _Sheet:
     def _frame(self, frame: Frame, frames: Sequence[Frame], indent: str) -> list[str]:
         name = self.names[frame.key]
         inside = [other for other in frames if _around(other, frames) is frame]
-        nested = frozenset().union(*(other.members | {other.key} for other in inside))
+        nested = {key for other in inside for key in (*other.members, other.key)}
         west, south, east, north = frame.box
         fill = self.theme.frame.fill if frame.depth % 2 == 0 else self.theme.page
         attributes = {

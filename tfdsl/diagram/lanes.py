@@ -50,12 +50,12 @@ def settle(stand: Sequence[Tower], lanes: Sequence[Lane], site: Site) -> Ground:
     plan = Plan()
     boxes: list[tuple[float, float, float, float]] = []
     parts: dict[str, Part] = {}
-    edge = 0.0
     for place, tower in enumerate(stand):
         crossing = [lane for lane in lanes if _gap(owner, lane, site) == place]
-        x = edge + tower.block.west + (_room(stand, place, crossing) if place else 0.0)
         tap = parts.get(f"{tower.of}/tap") if tower.of else None
         y = tap.y + BUS if tap else -tower.ground
+        edge = max((_east(plan, y - BUS, y + tower.block.height) if tap else plan.box[2]), 0.0)
+        x = edge + tower.block.west + (_room(stand, place, crossing) if place else 0.0)
         moved = tower.block.plan.moved(x, y)
         if tap and tower.block.entry:
             into = tower.block.entry
@@ -64,8 +64,14 @@ def settle(stand: Sequence[Tower], lanes: Sequence[Lane], site: Site) -> Ground:
         plan += moved
         parts.update({part.key: part for part in moved.parts})
         boxes.append(moved.box)
-        edge = x + tower.block.east
     return Ground(site, plan, parts, owner, boxes)
+
+
+def _east(plan: Plan, south: float, north: float) -> float:
+    """Return how far a plan reaches east between two heights."""
+    level = [part.box[2] for part in plan.parts if part.box[3] > south - 8 and part.box[1] < north + 8]
+    passing = [x for wire in plan.wires for x, y in wire.points if south - 8 < y < north + 8]
+    return max([0.0, *level, *passing])
 
 
 def _gap(owner: Mapping[str, int], lane: Lane, site: Site) -> int:
@@ -92,20 +98,29 @@ def memories(ground: Ground, lanes: Sequence[Lane]) -> Plan:
         if lane.kind != "memory" or not start or not head:
             continue
         tail, first, level = start
-        column = ground.tower[head.key]
-        east = ground.tower[tail.key] > column
+        column, home = ground.tower[head.key], ground.tower[tail.key]
         track = tracks.get(column, 0)
         tracks[column] = track + 1
-        side = ground.boxes[column][2 if east else 0]
-        x = side + (MARGIN + TRACK * track) * (1 if east else -1)
+        east = home > column
+        x = ground.boxes[column][2 if east else 0] + (MARGIN + TRACK * track) * (1 if east else -1)
         line = Line(clean(lane.label, 60), tone="memory") if lane.label and lane.label not in said else None
         said.add(lane.label)
-        half = line.width / 2 if line else 0.0
-        at = (first[0] + (-6 - half if east else 6 + half), level + 7.5)
-        into = (head.box[2 if east else 0], head.y)
-        points = _turns((first, (first[0], level), (x, level), (x, head.y), into))
+        way = 1 if x > first[0] else -1
+        at = (first[0] + way * (6 + line.width / 2), level + 7.5) if line else (0.0, 0.0)
+        over = _over(ground, home, column, first, level, way)
+        points = _turns((first, *over, (x, over[-1][1]), (x, head.y), (head.box[2 if east else 0], head.y)))
         wires.append(Wire("memory", tail.key, head.key, points, True, line, at, clean(lane.label)))
     return Plan(wires=tuple(wires))
+
+
+def _over(ground: Ground, home: int, column: int, first: Point, level: float, way: int) -> tuple[Point, ...]:
+    """Return the turns that a lane takes to pass above the towers between its own and the one that it goes to."""
+    between = ground.boxes[min(home, column) + 1 : max(home, column)]
+    high = max([level, *(box[3] + 10 for box in between)])
+    if high == level or first[1] != level:
+        return ((first[0], high),)
+    x = ground.boxes[home][2 if way > 0 else 0] + way * MARGIN
+    return (first[0], level), (x, level), (x, high)
 
 
 def _turns(points: Sequence[Point]) -> tuple[Point, ...]:
