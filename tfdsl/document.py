@@ -76,7 +76,9 @@ class Gathering:
             return value
         value = without(value, "imports")
         if not isinstance(imports, Mapping):
-            self.report("D103", "`imports` is a mapping", imports.span, help="write `imports: {blocks: parts/name.yaml}`")
+            self.report(
+                "D103", "`imports` is a mapping", imports.span, help="write `imports: {blocks: parts/name.yaml}`"
+            )
             return value
         for key, named in imports.entries:
             if key.text != "blocks":
@@ -115,7 +117,9 @@ class Gathering:
             return None
         path = folder / name
         if str(path) in chain or len(chain) > DEEPEST:
-            self.report("D114", f"`{named.value}` extends itself", named.span, notes=(Note(" → ".join((*chain, str(path)))),))
+            self.report(
+                "D114", f"`{named.value}` extends itself", named.span, notes=(Note(" → ".join((*chain, str(path)))),)
+            )
             return None
         if not path.is_file():
             self.report("D115", f"there is no file `{path}`", named.span, help=_nearby(path))
@@ -150,7 +154,9 @@ def _override(gathering: Gathering, value: Mapping, override: str) -> Mapping:
     whole = Span(file, 1, 1, 1, len(override) + 1)
     path = tuple(where.strip().split("."))
     if not equals or len(path) < 2 or not all(path):
-        gathering.report("D116", f"`{override}` is not of the form `section.name=value`", whole, help="for example `dims.d_model=64`")
+        gathering.report(
+            "D116", f"`{override}` is not of the form `section.name=value`", whole, help="for example `dims.d_model=64`"
+        )
         return value
     if path[0] not in OVERRIDABLE:
         gathering.report(

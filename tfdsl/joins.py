@@ -29,7 +29,9 @@ class Join(Part):
         first, *others = self.ends(io)
         for index, other in enumerate(others, 1):
             if other.sizes != first.sizes or other.dtype != first.dtype:
-                io.fail("T204", f"`{io.name}` {verb} {first} and {other}", f"pipes.{index}", f"this pipe ends at {other}")
+                io.fail(
+                    "T204", f"`{io.name}` {verb} {first} and {other}", f"pipes.{index}", f"this pipe ends at {other}"
+                )
             first = first.joined(other)
         return first
 

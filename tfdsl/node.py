@@ -349,12 +349,18 @@ def read(value: Any) -> Node:
         ((kind, body),) = value.items()
     elif isinstance(value, dict):
         keys = ", ".join(f"`{key}`" for key in value)
-        raise problem("D110", f"a node has one key, its kind; this has {len(value)}: {keys}", help="write the fields inside braces: `- kind: {field: value}`")
+        raise problem(
+            "D110",
+            f"a node has one key, its kind; this has {len(value)}: {keys}",
+            help="write the fields inside braces: `- kind: {field: value}`",
+        )
     else:
         raise problem("D103", f"{said(value)} is not a node", expected="a kind, or a mapping with a kind as its key")
     base = lookup(kind)
     if base is None:
-        raise located(problem("D101", f"unknown kind `{kind}`", word=kind, candidates=kinds(), at="key"), (kind,), value)
+        raise located(
+            problem("D101", f"unknown kind `{kind}`", word=kind, candidates=kinds(), at="key"), (kind,), value
+        )
     try:
         cls, fields = _fields(base, body)
         return cls.read(fields)
@@ -369,7 +375,11 @@ def _fields(base: type[Node], body: Any) -> tuple[type[Node], dict[str, Any]]:
     elif isinstance(body, dict):
         fields = body
     elif headline is None:
-        raise problem("D103", f"{said(body)} is not a mapping of fields", expected=f"a mapping: `{base.kind}` has no field that can stand alone")
+        raise problem(
+            "D103",
+            f"{said(body)} is not a mapping of fields",
+            expected=f"a mapping: `{base.kind}` has no field that can stand alone",
+        )
     else:
         fields = {headline: body}
     if not base.types:

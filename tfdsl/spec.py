@@ -22,13 +22,19 @@ class Input(Part):
 
     shape: Shape = Field(description="Its axes: sizes, or capitals for those known only when the model runs.")
     vocab: Positive | None = Field(None, description="The number of words, for tokens.")
-    pad: Natural | None = Field(None, description="The token that stands for nothing; its positions are never attended to.")
+    pad: Natural | None = Field(
+        None, description="The token that stands for nothing; its positions are never attended to."
+    )
     dtype: Literal["int", "float"] | None = Field(None, description="`int` for tokens, `float` for numbers.")
 
     @model_validator(mode="after")
     def _tokens_or_numbers(self) -> Self:
         if (self.dtype == "float") == (self.vocab is not None):
-            raise problem("D118", "an input is tokens or numbers", help="give `vocab: <words>` for tokens, `dtype: float` for numbers")
+            raise problem(
+                "D118",
+                "an input is tokens or numbers",
+                help="give `vocab: <words>` for tokens, `dtype: float` for numbers",
+            )
         if self.pad is not None and self.vocab is None:
             raise problem("D118", "only tokens have a `pad`")
         return self

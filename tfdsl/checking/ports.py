@@ -82,7 +82,9 @@ class Place:
     def floats(self) -> Tensor:
         """Return the value before, which must hold numbers."""
         if self.x.dtype != "float":
-            self.fail("T205", f"`{self.name}` works on numbers, and {self.x} holds ids", help="embed the ids first: `embed`")
+            self.fail(
+                "T205", f"`{self.name}` works on numbers, and {self.x} holds ids", help="embed the ids first: `embed`"
+            )
         return self.x
 
     def width(self) -> int:
@@ -129,8 +131,15 @@ class Place:
             raise Unknown  # what is wrong in that stream has been told
         if home != walk.open[-1]:
             chain = " → ".join((*walk.open[walk.open.index(home) :], home))
-            self.fail("N309", f"streams need each other: {chain}", field, help="one of them must begin without the other")
-        self.fail("N310", f"`{name}` is made later than `{self.name}`", field, help="move this node behind the one that it reads")
+            self.fail(
+                "N309", f"streams need each other: {chain}", field, help="one of them must begin without the other"
+            )
+        self.fail(
+            "N310",
+            f"`{name}` is made later than `{self.name}`",
+            field,
+            help="move this node behind the one that it reads",
+        )
 
     def value(self, field: str) -> Tensor:
         """Return the tensor that `field` names."""
@@ -164,7 +173,12 @@ class Place:
         path = self.walk.field_path(self.written, self.path, (field,))
         if isinstance(axis.size, int):
             if axis.size > most:
-                self.fail("T216", f"there are {axis.size} positions, and the table holds {most}", field, notes=self.origin(axis, "they come from here"))
+                self.fail(
+                    "T216",
+                    f"there are {axis.size} positions, and the table holds {most}",
+                    field,
+                    notes=self.origin(axis, "they come from here"),
+                )
             return
         names = symbols(axis.size)
         rest: Any = axis.size - (self.walk.scope.symbols[next(iter(names))] if len(names) == 1 else 0)
@@ -214,7 +228,12 @@ class Place:
         """Say that the node reads a module of the whole model."""
         registry, name = self.walk.shared, shared.name
         if named and registry.get(name, shared) != shared:
-            self.fail("N311", f"the table `{name}` is shared by attention that needs another", "position", help="give it another name")
+            self.fail(
+                "N311",
+                f"the table `{name}` is shared by attention that needs another",
+                "position",
+                help="give it another name",
+            )
         count = 1
         while registry.get(shared.name, shared) != shared:
             count += 1
@@ -235,9 +254,16 @@ class Place:
         if any(name in frame.failed for frame in frames):
             raise Unknown
         if name in self.walk.ids:
-            self.fail("N310", f"`{name}` is made later than `{self.name}`", field, help="tie the later of the two to the earlier")
+            self.fail(
+                "N310",
+                f"`{name}` is made later than `{self.name}`",
+                field,
+                help="tie the later of the two to the earlier",
+            )
         near = suggest(name, tuple(self.walk.ids))
-        self.fail("N312", f"there is no node with the id `{name}`", field, help=f"did you mean `{near}`?" if near else "")
+        self.fail(
+            "N312", f"there is no node with the id `{name}`", field, help=f"did you mean `{near}`?" if near else ""
+        )
 
     def tie(self, field: str, shape: tuple[int, int]) -> None:
         """Check that the weight that `field` shares has this shape."""
@@ -296,7 +322,9 @@ class Place:
 
     def _whole(self, weights: Mapping[str, Weight]) -> dict[str, Weight]:
         """Return the weights with the whole name of what each is tied to."""
-        return {name: replace(each, tied=self._tied(each.tied)) if each.tied else each for name, each in weights.items()}
+        return {
+            name: replace(each, tied=self._tied(each.tied)) if each.tied else each for name, each in weights.items()
+        }
 
     def _tied(self, id: str) -> str:
         name = f"{attribute(id)}.weight"

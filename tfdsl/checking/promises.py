@@ -60,7 +60,11 @@ def _names(walk: Walk) -> Iterator[tuple[str, str, Path]]:
             continue
         for parameter in block.params:
             if (f"block {name}", parameter) not in used:
-                yield "W503", f"parameter `{parameter}` of block `{name}` is not used", ("blocks", name, "params", parameter)
+                yield (
+                    "W503",
+                    f"parameter `{parameter}` of block `{name}` is not used",
+                    ("blocks", name, "params", parameter),
+                )
     for kind in spec.defaults:
         if kind not in walk.kinds:
             yield "W504", f"there is no `{kind}` for these defaults", ("defaults", kind)

@@ -76,7 +76,9 @@ class Walk:
         if name in places:
             note = Note("the other is here", self.report.document.span(places[name], key=len(places[name]) == 2))
             span = self.report.document.span(path, key)
-            self.report.add("N302", f"two things are called `{name}`", path, span=span, notes=(note,), help="give one another name")
+            self.report.add(
+                "N302", f"two things are called `{name}`", path, span=span, notes=(note,), help="give one another name"
+            )
         places.setdefault(name, path)
 
     def place(self, stream: str) -> Path:
@@ -107,7 +109,9 @@ class Walk:
             self._no_block(block, place)
         if block in self.blocks:
             chain = " → ".join((*self.blocks[self.blocks.index(block) :], block))
-            place.fail("N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself")
+            place.fail(
+                "N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself"
+            )
         bound = self._bind(block, parameters, layer, place)
         key = (block, frozen({name: each.value for name, each in bound.items()}), _like(start))
         if key not in self.kept:
@@ -221,7 +225,9 @@ class Walk:
             node = self._read(written, substituted(node, values_of(scope)), path)
             node = self._read(written, substituted(node, numbers_of(scope)), path)
         except Mistake as mistake:
-            self.report.expression(mistake.error, self.field_path(written, path, mistake.loc), self.notes(written, path, mistake.loc))
+            self.report.expression(
+                mistake.error, self.field_path(written, path, mistake.loc), self.notes(written, path, mistake.loc)
+            )
             raise Unknown from None
         missing = [name for name, info in type(node).model_fields.items() if getattr(node, name) is MISSING]
         for name in missing:

@@ -18,13 +18,20 @@ class Embed(Node):
     family = "embedding"
     title = "Token embedding"
     width: Positive | None = Field(None, description="The number of features; that of the tied table where left out.")
-    scale: Real | None = Field(None, description="Multiply the rows by this number; √d_model in the original Transformer.")
+    scale: Real | None = Field(
+        None, description="Multiply the rows by this number; √d_model in the original Transformer."
+    )
     tie: Name | None = Field(None, description="Use the table of the embedding with this id.")
 
     def shape(self, io: Ports) -> Tensor:
         ids = io.x
         if ids.dtype != "int" or ids.vocab is None:
-            io.fail("T206", f"`embed` reads ids, and this is {ids} of numbers", "source", help="read a token input: `from: tokens`")
+            io.fail(
+                "T206",
+                f"`embed` reads ids, and this is {ids} of numbers",
+                "source",
+                help="read a token input: `from: tokens`",
+            )
         if self.width is not None:
             width = io.axis("width")
         elif self.tie is not None:

@@ -42,7 +42,9 @@ class Attention(Node):
     headline = "heads"
     family = "attention"
     heads: Positive = needed(description="The number of query heads.")
-    kv_heads: Positive | None = Field(None, description="The number of key and value heads; as many as `heads` if left out.")
+    kv_heads: Positive | None = Field(
+        None, description="The number of key and value heads; as many as `heads` if left out."
+    )
     head_dim: Positive | None = Field(None, description="The features of a head; D / heads if left out.")
     kv: Name | None = Field(None, description="Keys and values come from this value: cross-attention.")
     mask: Mask = Field(Full(), description="Which positions a query may see.")
