@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -84,6 +85,11 @@ class Shared:
     weights: Mapping[str, Weight] = field(default_factory=dict)
     work: Work = Work()
 
+    @property
+    def held(self) -> str:
+        """Return the attribute that holds it; a table of weights never has the bare name, which may be a stream's."""
+        return f"{self.name}_bias" if self.weights else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -124,7 +130,7 @@ class Step:
 
     `flows` are nested pipes in the node's own scope (a residual's branch); `instances` the distinct blocks that it runs, and
     `order` says, a copy at a time, which of them; `repeats` is true where there may be several copies, `shared` where all of
-    them have one set of weights.
+    them have one set of weights. `texts` holds the fields that were written as expressions.
     """
 
     node: Node
@@ -140,6 +146,11 @@ class Step:
     shared: bool = False
     shares: tuple[Shared, ...] = ()
     weights: Mapping[str, Weight] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def said(self, field: str, number: float) -> str:
+        """Return a field as the spec says it (`√d_model`), or `number` where it says a number."""
+        return re.sub(r"sqrt\((\w+)\)", r"√\1", self.texts.get(field, f"{number:.6g}"))
 
     @property
     def x(self) -> Tensor:
@@ -160,6 +171,51 @@ class Step:
     def vocab_name(self) -> str:
         """Return the name of the number of words of the ids that it takes."""
         return self.x.vocab.name if self.x.vocab is not None else ""
+
+
+class Writer(Protocol):
+    """The place in the emitted text where a node writes its lines. Variables and layers are expressions, as text."""
+
+    @property
+    def x(self) -> str:
+        """Return the variable of the value that the node takes."""
+        ...
+
+    def layer(self, call: Call, name: str = "") -> str:
+        """Declare a layer under the node's name (or `name`) and return the expression that holds it."""
+        ...
+
+    def let(self, expression: str) -> None:
+        """Give the node's value."""
+        ...
+
+    def run(self, flow: Flow) -> str:
+        """Write a pipe beside the trunk and return the variable that it ends in."""
+        ...
+
+    def copies(self) -> None:
+        """Write the copies of a block that the node runs."""
+        ...
+
+    def value(self, field: str) -> str:
+        """Return the variable of the value that a field of the node names."""
+        ...
+
+    def start(self, tensor: Tensor) -> str:
+        """Return how many positions came before those of `tensor`, where a cache may hold some; else nothing."""
+        ...
+
+    def cache(self) -> str:
+        """Return the cache, where the model has one; else nothing."""
+        ...
+
+    def shared(self, shared: Shared, mask: Shared | None = None) -> str:
+        """Return the variable of what a module of the whole model gives; `mask` is put into it."""
+        ...
+
+    def keep(self, axis: Axis) -> str:
+        """Return which positions of an axis are real, where some may be padding; else nothing."""
+        ...
 
 
 class Ports(Protocol):
@@ -260,6 +316,7 @@ class Node(Part, ABC):
     symbol: ClassVar[str] = "+"  # of the joint where it is drawn as a branch or a fork
     title: ClassVar[str] = ""
     repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
+    branches: ClassVar[bool] = False  # whether its pipe is added to the value that it began with
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
 
     id: Name | None = Field(None, description="Its name: for reference, for its weights, for the diagram.")
@@ -303,6 +360,16 @@ class Node(Part, ABC):
     @abstractmethod
     def call(self, step: Step) -> Call | None:
         """Return the layer that the node compiles to; None where `write` writes an expression of its own."""
+
+    def write(self, w: Writer, step: Step) -> None:
+        """Write the node's lines: its layer, called with the value before."""
+        call = self.call(step)
+        assert call is not None, f"`{self.kind}` has no layer and writes nothing of its own"
+        w.let(f"{w.layer(call)}({w.x})")
+
+    def sight(self, step: Step) -> Literal["here", "behind", "everywhere"]:
+        """Return which positions decide what the node gives at one: itself, those behind it too, or all."""
+        return "here"
 
     def facts(self, step: Step) -> str:
         """Return the muted line of the figure: `12 heads × 64 · causal`."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tfdsl.checking import extents
+from tfdsl.checking.frames import members
 from tfdsl.checking.walk import Walk
 from tfdsl.diagnostics import suggest
 from tfdsl.node import Path, Value
+from tfdsl.parts import Parameter
 
 
 def outputs(walk: Walk) -> dict[str, Value]:
@@ -38,6 +40,16 @@ def _missing(walk: Walk, name: str, path: Path) -> None:
     help = f"did you mean `{near}`?" if near else f"give the node that makes it `id: {name}`"
     span = walk.report.document.span(path, key=True)
     walk.report.add("N308", f"there is no value `{name}`", path, span=span, help=help)
+
+
+def parameters(walk: Walk) -> None:
+    """Report a parameter whose default should be a block and is none, also where every copy sets another."""
+    for name, block in walk.spec.blocks.items():
+        for _, node in members(block.body, ("blocks", name, "body")):
+            named = node.given().get("block")
+            default = block.params.get(named.name) if isinstance(named, Parameter) else None
+            if isinstance(default, str) and default not in walk.spec.blocks:
+                walk.no_block(default, ("blocks", name, "params", named.name))
 
 
 def unused(walk: Walk) -> None:

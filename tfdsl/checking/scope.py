@@ -12,7 +12,6 @@ from tfdsl.expressions import Expression, ExpressionError
 from tfdsl.node import Node, Path
 from tfdsl.parts import Parameter, Part
 
-
 SILENT = ""  # the code of an error that needs no words: its cause has been told
 
 

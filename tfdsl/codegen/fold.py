@@ -24,7 +24,7 @@ Values = Mapping[str, Any]
 # What a call may leave out, because it is so anyway.
 DEFAULTS: dict[tuple[str, str], Any] = {
     ("Linear", "bias"): True,
-    ("Conv2d", "bias"): True,
+    ("__init__", "bias"): True,
     ("scaled_dot_product_attention", "attn_mask"): None,
     ("scaled_dot_product_attention", "dropout_p"): 0.0,
     ("scaled_dot_product_attention", "is_causal"): False,
@@ -159,7 +159,7 @@ class Fold:
             case ast.BinOp(op=ast.Add()) if "0" in (left := self.text(node.left), right := self.text(node.right)):
                 return right if left == "0" else left
             case ast.Slice(lower=lower, upper=upper) if lower is not None and self.text(lower) == "0":
-                return f":{self.text(upper)}" if upper is not None else ":"
+                return _until(self.text(upper)) if upper is not None else ":"
             case ast.Subscript(slice=ast.Slice() as part) if self.text(part) == ":":
                 return self.text(node.value)
             case _:
@@ -308,6 +308,11 @@ def _children(node: ast.AST) -> Iterator[ast.expr]:
             yield expression
         else:
             yield from _children(child)
+
+
+def _until(upper: str) -> str:
+    """Return a slice from the start, spaced as a formatter does."""
+    return f":{upper}" if upper.isalnum() else f": {upper}"
 
 
 def _literal(found: Any) -> str:

@@ -73,7 +73,7 @@ def _reaches(start: str, goal: str) -> bool:
         name = found.pop()
         seen.add(name)
         loads = library()[name].loads & set(library())
-        if goal in loads:
+        if goal in loads or library()[name].attributes & library()[goal].methods:
             return True
         found |= loads - seen
     return False
@@ -141,7 +141,7 @@ def _take_function(entry: Entry, node: ast.FunctionDef, texts: dict[str, str]) -
     ]
     uses, fixed = _settle(calls, sign)
     fold = Fold(entry.source, [constants() | use for use in uses], fixed, tables())
-    given = {name for name in sign.names if all(use[name] is not None for use in uses)}
+    given = {name for name in sign.names if all(name in bound for bound, _ in calls)}
     text = "\n".join(_function(fold, node, sign, fixed, given, 0))
     text, dropped = _pruned(text, sign)
     texts[entry.name] = text
@@ -190,10 +190,14 @@ def _take_class(entry: Entry, node: ast.ClassDef, texts: dict[str, str]) -> None
     forward = signature(methods["forward"]) if "forward" in methods else Signature([], {})
     sites = _forward_sites(node.name, texts)
     forward_uses, forward_fixed = _settle([(forward.bind(call), maybe) for call, maybe in sites], forward)
+    bound = [forward.bind(call) for call, _ in sites]
     forward_given = {
         name
         for name in forward.names
-        if forward_uses and all(use[name] is not None and use[name] is not UNKNOWN for use in forward_uses)
+        if all(
+            name in each and use[name] is not None and use[name] is not UNKNOWN
+            for each, use in zip(bound, forward_uses, strict=True)
+        )
     }
     for part in node.body:
         if isinstance(part, ast.FunctionDef):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent / "layers"
@@ -19,10 +19,23 @@ class Entry:
     node: ast.ClassDef | ast.FunctionDef | ast.Assign
     source: str
 
-    @property
-    def loads(self) -> set[str]:
+    @cached_property
+    def loads(self) -> frozenset[str]:
         """Return the names that it reads, those of annotations left out."""
-        return names(stripped(self.node))
+        return frozenset(names(stripped(self.node)))
+
+    @cached_property
+    def attributes(self) -> frozenset[str]:
+        """Return the attributes that it reads."""
+        return frozenset(each.attr for each in ast.walk(self.node) if isinstance(each, ast.Attribute))
+
+    @cached_property
+    def methods(self) -> frozenset[str]:
+        """Return its methods, but for those that every module has."""
+        found = {
+            each.name for each in ast.walk(self.node) if isinstance(each, ast.FunctionDef) and each is not self.node
+        }
+        return frozenset(found - {"__init__", "forward"})
 
 
 def names(node: ast.AST) -> set[str]:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfdsl.layers.cache import Cache
+from tfdsl.layers.position import T5Bias
 
 
 def rotate(x_BHTK: Tensor, rope: tuple[Tensor, Tensor], style: str, rotated: int | None) -> Tensor:
@@ -42,6 +43,8 @@ class Attention(nn.Module):
         causal: bool = False,
         style: str = "half",
         rotated: int | None = None,
+        buckets: int | None = None,
+        max_distance: int = 128,
     ) -> None:
         super().__init__()
         if kv_heads is None:
@@ -58,6 +61,7 @@ class Attention(nn.Module):
         self.rotated = rotated
         self.bias = bias
         self.kv_heads = kv_heads
+        self.buckets = buckets
         # One projection for queries, keys and values.
         if bias == "qkv":
             self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim)
@@ -65,17 +69,19 @@ class Attention(nn.Module):
             self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
         if bias not in ("", "qkv"):
             if "q" in bias:
-                self.q_bias = nn.Parameter(torch.zeros(self.heads[0], 1, self.head_dim))
+                self.q_bias = nn.Parameter(torch.zeros(self.heads[0] * self.head_dim))
             if "k" in bias:
-                self.k_bias = nn.Parameter(torch.zeros(self.heads[1], 1, self.head_dim))
+                self.k_bias = nn.Parameter(torch.zeros(self.heads[1] * self.head_dim))
             if "v" in bias:
-                self.v_bias = nn.Parameter(torch.zeros(self.heads[2], 1, self.head_dim))
+                self.v_bias = nn.Parameter(torch.zeros(self.heads[2] * self.head_dim))
         if qk_norm == "rms":
             self.q_norm = nn.RMSNorm(self.head_dim, eps=eps)
             self.k_norm = nn.RMSNorm(self.head_dim, eps=eps)
         elif qk_norm == "layer":
             self.q_norm = nn.LayerNorm(self.head_dim, eps=eps)
             self.k_norm = nn.LayerNorm(self.head_dim, eps=eps)
+        if buckets is not None:
+            self.relative = T5Bias(heads, buckets, max_distance, causal=causal)
         self.out = nn.Linear(heads * self.head_dim, width, bias=out_bias)
 
     def forward(
@@ -90,11 +96,11 @@ class Attention(nn.Module):
         q_BHTK, k_BHTK, v_BHTK = heads_BHTK.split(self.heads, dim=1)
         if self.bias not in ("", "qkv"):
             if "q" in self.bias:
-                q_BHTK = q_BHTK + self.q_bias
+                q_BHTK = q_BHTK + self.q_bias.view(-1, 1, self.head_dim)
             if "k" in self.bias:
-                k_BHTK = k_BHTK + self.k_bias
+                k_BHTK = k_BHTK + self.k_bias.view(-1, 1, self.head_dim)
             if "v" in self.bias:
-                v_BHTK = v_BHTK + self.v_bias
+                v_BHTK = v_BHTK + self.v_bias.view(-1, 1, self.head_dim)
         if self.qk_norm is not None:
             q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
         if rope is not None:
@@ -103,11 +109,14 @@ class Attention(nn.Module):
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
         causal = self.causal and mask is None
+        scores = mask
+        if self.buckets is not None:
+            scores = self.relative(x_BTD, 0 if cache is None else cache.position, mask)
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK,
             k_BHTK,
             v_BHTK,
-            attn_mask=cache.lower_right(x_BTD) if causal and cache is not None else mask,
+            attn_mask=cache.lower_right(x_BTD) if causal and cache is not None else scores,
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=causal and (cache is None or k_BHTK.size(2) == T),
             scale=self.scale,

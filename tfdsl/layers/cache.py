@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from tfdsl.layers.masks import causal_mask
+from tfdsl.layers.masks import causal_table
 
 
 class Cache:
@@ -48,7 +48,7 @@ class Cache:
         """Return the mask for several positions behind earlier ones; one sees all."""
         if self.position == 0 or x_BTD.size(1) == 1:
             return None
-        return causal_mask(x_BTD, self.position)
+        return causal_table(x_BTD, self.position)
 
     def advance(self) -> None:
         """End a forward: its positions are behind us."""

@@ -37,12 +37,17 @@ class CrossAttention(nn.Module):
         self.scale = scale
         self.qk_norm = qk_norm
         self.q = nn.Linear(width, heads * self.head_dim, bias="q" in bias)
+        self.bias = bias
         # One projection for keys and values.
-        self.kv = nn.Linear(
-            width if memory_width is None else memory_width,
-            2 * (heads if kv_heads is None else kv_heads) * self.head_dim,
-            bias="k" in bias,
-        )
+        rows = 2 * (heads if kv_heads is None else kv_heads) * self.head_dim
+        if memory_width is None:
+            self.kv = nn.Linear(width, rows, bias="k" in bias and "v" in bias)
+        else:
+            self.kv = nn.Linear(memory_width, rows, bias="k" in bias and "v" in bias)
+        if "k" in bias and "v" not in bias:
+            self.k_bias = nn.Parameter(torch.zeros(rows // 2))
+        if "v" in bias and "k" not in bias:
+            self.v_bias = nn.Parameter(torch.zeros(rows // 2))
         if qk_norm == "rms":
             self.q_norm = nn.RMSNorm(self.head_dim, eps=eps)
             self.k_norm = nn.RMSNorm(self.head_dim, eps=eps)
@@ -73,7 +78,12 @@ class CrossAttention(nn.Module):
     def read(self, memory_BSM: Tensor) -> Tensor:
         """Return the keys and values of every position, as heads one behind the other."""
         B, S = memory_BSM.shape[:2]
-        kv_BHSK = self.kv(memory_BSM).view(B, S, -1, self.head_dim).transpose(1, 2)
+        kv_BSE = self.kv(memory_BSM)
+        if "k" in self.bias and "v" not in self.bias:
+            kv_BSE = kv_BSE + F.pad(self.k_bias, (0, self.k_bias.numel()))
+        if "v" in self.bias and "k" not in self.bias:
+            kv_BSE = kv_BSE + F.pad(self.v_bias, (self.v_bias.numel(), 0))
+        kv_BHSK = kv_BSE.view(B, S, -1, self.head_dim).transpose(1, 2)
         if self.qk_norm is not None:
             k_BHSK, v_BHSK = kv_BHSK.chunk(2, dim=1)
             kv_BHSK = torch.cat((self.k_norm(k_BHSK), v_BHSK), dim=1)

@@ -12,7 +12,7 @@ from tfdsl.layers.activations import ACTIVATIONS, GATED
 class FeedForward(nn.Module):
     """Two projections with an activation between them: x_BTD -> x_BTD.
 
-    Source: Vaswani et al. 2017, equation 2; gated: Shazeer 2020.
+    Source: Vaswani et al. 2017, equation 2.
     """
 
     def __init__(
@@ -21,7 +21,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.activation = activation
         if activation in GATED:
-            # One projection for the gate and for what it gates.
+            # One projection for the gate and for what it gates (Shazeer 2020).
             self.up = nn.Linear(width, 2 * hidden, bias=bias)
         else:
             self.up = nn.Linear(width, hidden, bias=bias)

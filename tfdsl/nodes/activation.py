@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from tfdsl.activations import TITLES, Pointwise
-from tfdsl.node import Call, Node, Ports, Step, Work
+from tfdsl.node import Call, Node, Ports, Step, Work, Writer
 from tfdsl.parts import needed
 from tfdsl.shapes import Tensor
 
@@ -33,6 +31,12 @@ class Activation(Node):
             "sigmoid": Call("nn.Sigmoid"),
         }
         return modules.get(self.type)
+
+    def write(self, w: Writer, step: Step) -> None:
+        if self.type == "relu2":
+            w.let(f"F.relu({w.x}).square()")
+        else:
+            super().write(w, step)
 
     def heading(self, step: Step) -> str:
         return TITLES[self.type]

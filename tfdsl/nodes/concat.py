@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfdsl.joins import Join
-from tfdsl.node import Node, Ports
+from tfdsl.node import Node, Ports, Step, Writer
 from tfdsl.shapes import Axis, Tensor
 
 
@@ -27,3 +27,6 @@ class Concat(Join, Node):
             first = first.last(other.axes[-1]).joined(other).last(first.axes[-1])
             width = width + other.axes[-1].size
         return first.last(Axis(width))
+
+    def write(self, w: Writer, step: Step) -> None:
+        w.let(f"torch.cat(({', '.join(w.run(flow) for flow in step.flows)}), dim=-1)")

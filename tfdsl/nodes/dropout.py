@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from tfdsl.node import Call, Node, Ports, Step, Work
+from tfdsl.node import Call, Node, Ports, Step, Work, Writer
 from tfdsl.parts import Probability, needed
 from tfdsl.shapes import Tensor
 
@@ -25,6 +23,10 @@ class Dropout(Node):
 
     def call(self, step: Step) -> Call:
         return Call("nn.Dropout", (self.p,))
+
+    def write(self, w: Writer, step: Step) -> None:
+        if self.p:
+            super().write(w, step)
 
     def facts(self, step: Step) -> str:
         return f"p = {self.p:g}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.node import Call, Node, Ports, Step, Weight, Work, Writer
 from tfdsl.parts import Name, Positive, Real
 from tfdsl.shapes import Axis, Tensor
 
@@ -51,9 +51,13 @@ class Embed(Node):
     def call(self, step: Step) -> Call:
         return Call("nn.Embedding", table(step))
 
+    def write(self, w: Writer, step: Step) -> None:
+        rows = f"{w.layer(self.call(step))}({w.x})"
+        w.let(rows if self.scale is None else f"{self.scale!r} * {rows}")
+
     def facts(self, step: Step) -> str:
         assert step.x.vocab is not None, "the shape rule asked for ids"
-        scaled = f" · × {self.scale:.6g}" if self.scale is not None else ""
+        scaled = f" · × {step.said('scale', self.scale)}" if self.scale is not None else ""
         return f"{step.x.vocab.label} × {step.output.axes[-1].label}{scaled}"
 
 

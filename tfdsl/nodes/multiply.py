@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfdsl.joins import Join
-from tfdsl.node import Node, Ports, Step, Work
+from tfdsl.node import Node, Ports, Step, Work, Writer
 from tfdsl.shapes import Tensor
 
 
@@ -15,6 +15,9 @@ class Multiply(Join, Node):
 
     def shape(self, io: Ports) -> Tensor:
         return self.alike(io, "multiplies")
+
+    def write(self, w: Writer, step: Step) -> None:
+        w.let(" * ".join(w.run(flow) for flow in step.flows))
 
     def work(self, step: Step) -> Work:
         return Work(kept=step.output.count * len(step.flows))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.node import Call, Node, Ports, Step, Weight, Work, Writer
 from tfdsl.parts import Positive, PositiveReal
 from tfdsl.shapes import Tensor
 
@@ -20,6 +20,11 @@ class Position(Node):
 
     def shape(self, io: Ports) -> Tensor:
         return io.sequence()
+
+    def write(self, w: Writer, step: Step) -> None:
+        call, start = self.call(step), w.start(step.output)
+        assert call is not None, "each type has a layer"
+        w.let(f"{w.layer(call)}({w.x}{f', {start}' if start else ''})")
 
 
 class Learned(Position, type="learned"):

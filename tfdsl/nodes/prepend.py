@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.node import Call, Node, Ports, Step, Weight, Work, Writer
 from tfdsl.parts import Positive
 from tfdsl.shapes import Axis, Keep, Tensor
 
@@ -36,6 +36,10 @@ class Prepend(Node):
 
     def call(self, step: Step) -> Call:
         return Call("Prepend", (self.tokens, step.width))
+
+    def write(self, w: Writer, step: Step) -> None:
+        start = w.start(step.output)
+        w.let(f"{w.layer(self.call(step))}({w.x}{f', {start}' if start else ''})")
 
     def facts(self, step: Step) -> str:
         return f"{self.tokens} before the others"

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from tfdsl.node import Node, Pipe, Ports, Step, Work
+from tfdsl.node import Node, Pipe, Ports, Step, Work, Writer
 from tfdsl.parts import Name, Natural, Part, Positive, needed, problem
 from tfdsl.shapes import Tensor
 
@@ -115,3 +115,6 @@ class Repeat(Node):
 
     def call(self, step: Step) -> None:
         return None
+
+    def write(self, w: Writer, step: Step) -> None:
+        w.copies()

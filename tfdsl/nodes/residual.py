@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tfdsl.node import Node, Pipe, Ports, Step, Work
+from tfdsl.node import Call, Node, Pipe, Ports, Step, Work, Writer
 from tfdsl.parts import Probability, Real, needed
 from tfdsl.shapes import Tensor
 
@@ -15,6 +15,7 @@ class Residual(Node):
     headline = "body"
     title = "Residual"
     form = "branch"
+    branches = True
     body: Pipe = needed(description="The branch: a pipe that begins with the value before and must end in its shape.")
     dropout: Probability = Field(0.0, description="Dropout on what the branch gives.")
     scale: Real | None = Field(None, description="Multiply what the branch gives by this number.")
@@ -45,3 +46,12 @@ class Residual(Node):
 
     def facts(self, step: Step) -> str:
         return f"× {self.scale:.4g}" if self.scale is not None else ""
+
+    def write(self, w: Writer, step: Step) -> None:
+        x, branch = w.x, w.run(step.flows[0])
+        if self.dropout:
+            name = step.name.replace("residual", "dropout") if self.id is None else f"{step.name}_dropout"
+            branch = f"{w.layer(Call('nn.Dropout', (self.dropout,)), name)}({branch})"
+        if self.scale is not None:
+            branch = f"{self.scale!r} * {branch}"
+        w.let(f"{x} + {branch}")

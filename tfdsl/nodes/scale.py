@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfdsl.node import Node, Ports, Step, Work
+from tfdsl.node import Node, Ports, Step, Work, Writer
 from tfdsl.parts import Real, needed
 from tfdsl.shapes import Tensor
 
@@ -23,5 +23,8 @@ class Scale(Node):
     def call(self, step: Step) -> None:
         return None
 
+    def write(self, w: Writer, step: Step) -> None:
+        w.let(f"{self.by!r} * {w.x}")
+
     def facts(self, step: Step) -> str:
-        return f"× {self.by:.6g}"
+        return f"× {step.said('by', self.by)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfdsl.joins import Join
-from tfdsl.node import Node, Ports
+from tfdsl.node import Node, Ports, Step, Writer
 from tfdsl.shapes import Tensor
 
 
@@ -15,3 +15,6 @@ class Sum(Join, Node):
 
     def shape(self, io: Ports) -> Tensor:
         return self.alike(io, "adds")
+
+    def write(self, w: Writer, step: Step) -> None:
+        w.let(" + ".join(w.run(flow) for flow in step.flows))

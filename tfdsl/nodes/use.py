@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from tfdsl.node import Node, Ports, Step, Work
+from tfdsl.node import Node, Ports, Step, Work, Writer
 from tfdsl.parts import Name, needed
 from tfdsl.shapes import Tensor
 
@@ -42,3 +42,6 @@ class Use(Node):
 
     def call(self, step: Step) -> None:
         return None
+
+    def write(self, w: Writer, step: Step) -> None:
+        w.copies()

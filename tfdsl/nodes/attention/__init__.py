@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tfdsl.node import Call, Node, Ports, Shared, Step, Weight, Work
+from tfdsl.node import Call, Node, Ports, Shared, Step, Weight, Work, Writer
 from tfdsl.nodes.attention.masks import Causal, Full, Mask, Sliding
 from tfdsl.nodes.attention.positions import Nowhere, Relative, Rotary, T5Buckets
-from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, needed
+from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, needed, not_a_truth
 from tfdsl.shapes import Axis, Tensor
 
 
@@ -26,7 +26,16 @@ class Biases(Part):
     @model_validator(mode="before")
     @classmethod
     def _all_alike(cls, data: Any) -> Any:
-        return dict.fromkeys(("q", "k", "v", "out"), data) if isinstance(data, bool) else data
+        if isinstance(data, bool):
+            return dict.fromkeys(("q", "k", "v", "out"), data)
+        if not isinstance(data, dict | Biases):
+            raise not_a_truth(data, expected="`true`, `false`, or a mapping of `q`, `k`, `v` and `out`")
+        return data
+
+    @property
+    def letters(self) -> str:
+        """Return which of queries, keys and values have one: `qkv`, `qv`."""
+        return "".join(letter for letter, has in zip("qkv", (self.q, self.k, self.v), strict=True) if has)
 
     def written(self) -> Any:
         return self.q if self.q == self.k == self.v == self.out else self.given()
@@ -128,7 +137,9 @@ class Attention(Node):
         if isinstance(self.mask, Sliding):
             named = {"causal": self.mask.causal, "window": self.mask.window}
             shared.append(Shared("sliding_mask", Call("Mask", (), named), replace(queries, keep=None), keys))
-        elif keys.keep is not None and isinstance(self.mask, Causal):
+        elif isinstance(self.mask, Causal) and (
+            keys.keep is not None or isinstance(self.position, T5Buckets) or self.kv is not None
+        ):
             shared.append(Shared("causal_mask", Call("Mask", (), {"causal": True}), replace(queries, keep=None), keys))
         elif keys.keep is not None:
             shared.append(Shared("padding_mask", Call("Mask"), Axis(1), keys))
@@ -138,7 +149,7 @@ class Attention(Node):
         named = {
             "buckets": position.buckets,
             "max_distance": position.max_distance,
-            "bidirectional": self.mask.looks_ahead,
+            "causal": not self.mask.looks_ahead,
         }
         weights = {"weight": Weight((position.buckets, self.heads), decays=False)}
         call = Call("T5Bias", (self.heads,), named)
@@ -149,16 +160,11 @@ class Attention(Node):
         width, dim, bias = step.width, self.dim(step.width), self.bias
         q, k = self.heads * dim, self.groups * dim
         if self.kv is None:
-            weights = {"qkv.weight": Weight((q + 2 * k, width))}
-            if bias.q or bias.k or bias.v:
-                weights["qkv.bias"] = Weight((q + 2 * k,), "zeros", decays=False)
+            weights = {"qkv.weight": Weight((q + 2 * k, width)), **self._shifts({"q": q, "k": k, "v": k})}
         else:
-            memory = step.reads["kv"].tensor.axes[-1].size
+            memory = step.reads["kv"].tensor.width
             weights = {"q.weight": Weight((q, width)), "kv.weight": Weight((2 * k, memory))}
-            if bias.q:
-                weights["q.bias"] = Weight((q,), "zeros", decays=False)
-            if bias.k or bias.v:
-                weights["kv.bias"] = Weight((2 * k,), "zeros", decays=False)
+            weights |= self._shifts({"q": q}) | self._shifts({"k": k, "v": k})
         weights["out.weight"] = Weight((width, q), "output")
         if bias.out:
             weights["out.bias"] = Weight((width,), "zeros", decays=False)
@@ -169,6 +175,13 @@ class Attention(Node):
         if isinstance(self.position, T5Buckets) and self.position.share is None:
             weights["relative.weight"] = Weight((self.position.buckets, self.heads), decays=False)
         return weights
+
+    def _shifts(self, rows: Mapping[str, int]) -> dict[str, Weight]:
+        """Return the biases of a projection that makes these: one vector where all have one, else one for each."""
+        having = [letter for letter in rows if letter in self.bias.letters]
+        if len(having) == len(rows):
+            return {f"{''.join(rows)}.bias": Weight((sum(rows.values()),), "zeros", decays=False)}
+        return {f"{letter}_bias": Weight((rows[letter],), "zeros", decays=False) for letter in having}
 
     def work(self, step: Step) -> Work:
         memory = step.reads["kv"].tensor if self.kv is not None else step.x
@@ -184,18 +197,39 @@ class Attention(Node):
         return Work(flops=projections + products, kept=kept, cache=there * 2 * k if decodes else 0)
 
     def call(self, step: Step) -> Call:
-        named = {
-            "heads": self.heads,
-            "kv_heads": self.groups,
-            "head_dim": self.dim(step.width),
-            "bias": self.bias.written(),
-            "dropout": self.dropout,
-            "scale": self.scale,
-            "qk_norm": self.qk_norm,
-        }
+        named: dict[str, Any] = {"kv_heads": None if self.groups == self.heads else self.groups}
+        named["head_dim"] = None if self.dim(step.width) * self.heads == step.width else self.dim(step.width)
+        named |= {"bias": self.bias.letters, "out_bias": self.bias.out, "dropout": self.dropout}
+        named |= {"scale": self.scale, "qk_norm": self.qk_norm}
         if self.kv is not None:
-            return Call("CrossAttention", (step.width, step.reads["kv"].tensor.width), named)
-        return Call("Attention", (step.width,), {**named, "causal": not self.mask.looks_ahead})
+            memory = step.reads["kv"].tensor.width
+            return Call(
+                "CrossAttention",
+                (step.width, self.heads),
+                {"memory_width": None if memory == step.width else memory, **named},
+            )
+        if isinstance(self.position, Rotary):
+            named["style"] = self.position.style
+        if isinstance(self.position, T5Buckets) and self.position.share is None:
+            named |= {"buckets": self.position.buckets, "max_distance": self.position.max_distance}
+        return Call("Attention", (step.width, self.heads), {**named, "causal": not self.mask.looks_ahead})
+
+    def write(self, w: Writer, step: Step) -> None:
+        shared = {each.call.layer: each for each in step.shares}
+        mask, table = shared.get("Mask"), shared.get("T5Bias")
+        given = [w.x, *([w.value("kv")] if self.kv is not None else [])]
+        if "Rotary" in shared:
+            given.append(f"rope={w.shared(shared['Rotary'])}")
+        if table is not None or mask is not None:
+            given.append(f"mask={w.shared(table, mask) if table is not None else w.shared(mask)}")
+        if w.cache():
+            given.append(f"cache={w.cache()}")
+        w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
+
+    def sight(self, step: Step) -> Literal["here", "behind", "everywhere"]:
+        if self.kv is not None:
+            return "everywhere" if step.reads["kv"].tensor.axes[-2].size == step.x.axes[-2].size else "here"
+        return "everywhere" if self.mask.looks_ahead else "behind"
 
     def heading(self, step: Step) -> str:
         if self.kv is not None:

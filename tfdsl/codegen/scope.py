@@ -1,0 +1,326 @@
+"""scope: the text of one class as it grows, and what a node's `write` may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfdsl.codegen.library import library
+from tfdsl.codegen.names import Letters, camel, harmless
+from tfdsl.diagnostics import Span
+from tfdsl.document import Document
+from tfdsl.identifiers import attribute
+from tfdsl.node import Call, Flow, Instance, Shared, Step, Value
+from tfdsl.shapes import Axis, Keep, Tensor
+
+HINTS = {1: "B", 2: "BD", 3: "BTD", 4: "BCIJ"}
+BRANCHES = "yzuvwrspq"
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Something from outside that a block reads: it becomes a parameter of its `forward`, called `name`."""
+
+    name: str
+    about: Value | Shared | Keep | None = field(default=None, compare=False)
+    mask: Shared | None = field(default=None, compare=False)
+
+
+START, CACHE = Want("start"), Want("cache")
+
+
+@dataclass
+class Program:
+    """What all classes of a text share."""
+
+    document: Document
+    letters: Letters
+    referred: frozenset[str]  # the ids that something reads
+    remembers: frozenset[Any] = frozenset()  # the sizes of the axes that a cache holds positions of
+    inputs: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    pads: Mapping[str, int | None] = field(default_factory=dict[str, "int | None"])
+    reserved: frozenset[str] = frozenset({"Model", *library()})
+    classes: dict[str, Written] = field(default_factory=dict[str, "Written"])
+    blocks: dict[int, Written] = field(default_factory=dict[int, "Written"])
+    variants: Mapping[str, int] = field(default_factory=dict[str, int])  # how many instances a block has
+    joined: dict[str, str] = field(default_factory=dict[str, str])  # the mask that a table of biases holds
+
+    def texts(self) -> list[str]:
+        """Return the text of each block's class, inner ones first."""
+        return [written.text() for written in self.classes.values()]
+
+    def suffix(self, tensor: Tensor) -> str:
+        """Return the letters of a tensor's axes; nothing where one has none."""
+        hints = HINTS.get(len(tensor.axes), "")
+        letters = [self.letter(axis, hints[place : place + 1]) for place, axis in enumerate(tensor.axes)]
+        return "".join(letters) if all(letters) else ""
+
+    def letter(self, axis: Axis, hint: str) -> str:
+        """Return the letter of an axis."""
+        return self.letters.letter(axis.name if axis.name and isinstance(axis.size, int) else str(axis.size), hint)
+
+    def variable(self, name: str, tensor: Tensor) -> str:
+        """Return the variable for a value of this name and shape."""
+        suffix = self.suffix(tensor)
+        return f"{name}_{suffix}" if suffix else f"{name}_"
+
+    def block(self, instance: Instance, home: str, cached: bool) -> Written:
+        """Return the class of a block, written when it is first asked for."""
+        if id(instance) not in self.blocks:
+            scope = Scope(self, home, cached)
+            end = scope.run_whole(instance)
+            written = Written(self.class_name(instance), instance, scope, end)
+            self.classes[written.name] = self.blocks[id(instance)] = written
+        return self.blocks[id(instance)]
+
+    def class_name(self, instance: Instance) -> str:
+        """Return a name for a block's class: the block's, and what tells this instance from others of the block."""
+        words = [value for _, value in instance.bindings if isinstance(value, str) and value.isidentifier()]
+        plain = camel(instance.name or "layer")
+        plain = f"{plain}Block" if plain in self.reserved else plain
+        told = plain + "".join(map(camel, words))
+        for name in (told, plain) if self.variants.get(instance.name, 1) > 1 else (plain, told):
+            if name not in self.classes and name not in self.reserved:
+                return name
+        count = 2
+        while f"{plain}{count}" in self.classes:
+            count += 1
+        return f"{plain}{count}"
+
+    def span(self, step: Step) -> Span | None:
+        """Return where a step was written."""
+        return self.document.span(step.path)
+
+
+class Scope:
+    """One class: the lines of its `__init__` and of its `forward`, written a node at a time."""
+
+    def __init__(self, program: Program, home: str, cached: bool) -> None:
+        self.program = program
+        self.home = home
+        self.cached = cached
+        self.made: list[str] = []
+        self.lines: list[str] = []
+        self.values: dict[str, str] = {}
+        self.known: set[Want] = set()
+        self.wants: list[Want] = []
+        self.x = ""
+        self.base = "x"
+        self.live: list[str] = ["x"]
+        self.line: tuple[str, int] | None = None
+        self.step: Step | None = None
+
+    # -- what a node's `write` asks ------------------------------------------------------------------------------------
+
+    def layer(self, call: Call, name: str = "") -> str:
+        """Declare a layer under the node's name (or `name`) and return the expression that holds it."""
+        assert self.step is not None, "a layer belongs to a node"
+        held = attribute(name or self.step.name)
+        self.made.append(f"self.{held} = {construct(call)}")
+        return f"self.{held}"
+
+    def let(self, expression: str) -> None:
+        """Give the node's value."""
+        assert self.step is not None, "a value belongs to a node"
+        name = self.step.node.id
+        base = name if name in self.program.referred and name is not None else self.base
+        target = self.program.variable(base, self.step.output)
+        self._say()
+        self.lines.append(f"{target} = {expression}")
+        self.x = target
+        self.live = self.live[: self.live.index(self.base) + 1]
+
+    def run(self, flow: Flow) -> str:
+        """Write a pipe beside the trunk, from the node's value on, and return the variable that it ends in."""
+        before, base, step = self.x, self.base, self.step
+        self.base = next(each for each in BRANCHES if each not in self.live)
+        self.live.append(self.base)
+        self.pipe(flow)
+        end, self.x, self.base, self.step = self.x, before, base, step
+        return end
+
+    def copies(self) -> None:
+        """Write the copies of a block that the node repeats (or the one that it uses)."""
+        step = self.step
+        assert step is not None, "copies belong to a node"
+        written = [self.program.block(each, self.home, self.cached) for each in step.instances]
+        wants = list(dict.fromkeys(want for each in written for want in each.wants))
+        alike = all(set(each.wants) == set(wants) for each in written)
+        for each in written:
+            each.more |= set(wants)
+        given = "".join(
+            f", {self.want(want)}" if alike and want != CACHE else f", {want.name}={self.want(want)}"
+            for want in ordered(wants)
+        )
+        held = attribute(step.name)
+        many = step.repeats
+        if many and not step.shared:
+            self.made += _made(held, [written[each].name for each in step.order])
+        else:
+            self.made.append(f"self.{held} = {written[0].name}()")
+        if not many:
+            self.let(f"self.{held}({self.x}{given})")
+            return
+        target = self.program.variable(self.base, step.output)
+        self._say()
+        if self.x != target:
+            self.lines.append(f"{target} = {self.x}")
+            self.x = target
+        copy = f"self.{held}" if step.shared else "layer"
+        over = f"_ in range({len(step.order)})" if step.shared else f"layer in self.{held}"
+        self.lines.append(f"for {over}:")
+        self.lines.append(f"    {target} = {copy}({target}{given})")
+
+    def value(self, field: str) -> str:
+        """Return the variable of the value that one of the node's fields names."""
+        assert self.step is not None, "a field belongs to a node"
+        return self.named(self.step.reads[field])
+
+    def start(self, tensor: Tensor) -> str:
+        """Return how many positions came before those of `tensor`, where a cache may hold some; else nothing."""
+        known = self.cached and len(tensor.axes) > 2 and tensor.axes[-2].size in self.program.remembers
+        return self.want(START) if known else ""
+
+    def cache(self) -> str:
+        """Return the cache, where the model has one; else nothing."""
+        return self.want(CACHE) if self.cached else ""
+
+    def shared(self, shared: Shared, mask: Shared | None = None) -> str:
+        """Return the variable of what a module of the whole model gives; `mask` is put into it."""
+        name = shared.held
+        if mask is not None and self.program.joined.setdefault(name, mask.name) != mask.name:
+            name = f"{name}_{mask.name}"
+        return self.want(Want(name, shared, mask))
+
+    def keep(self, axis: Axis) -> str:
+        """Return which positions of an axis are real, where some may be padding; else nothing."""
+        if axis.keep is None:
+            return ""
+        tensor = self.program.inputs[axis.keep.inputs[0]].tensor
+        return self.want(Want(self.program.variable(f"{'_'.join(axis.keep.inputs)}_keep", tensor), axis.keep))
+
+    # -- how the text grows -------------------------------------------------------------------------------------------
+
+    def run_whole(self, instance: Instance) -> str:
+        """Write all of a block and return the variable that it ends in."""
+        if instance.flow.start is not None:
+            self.x = self.program.variable("x", instance.flow.start)
+        self.pipe(instance.flow)
+        return self.x
+
+    def pipe(self, flow: Flow) -> None:
+        """Write the steps of a pipe, one after the other."""
+        for step in flow.steps:
+            self.step = step
+            if "from" in step.reads:
+                self.x = self.named(step.reads["from"])
+            step.node.write(self, step)
+            self._hold(step)
+
+    def _hold(self, step: Step) -> None:
+        """Keep the value of a node that something reads later in a variable of its own."""
+        name = step.node.id
+        if name is None or name not in self.program.referred:
+            return
+        own = self.program.variable(name, step.output)
+        if self.x != own:
+            self.lines.append(f"{own} = {self.x}")
+            self.x = own
+        self.values[name] = own
+
+    def named(self, value: Value) -> str:
+        """Return the variable of a value, which may come from outside."""
+        if value.name in self.values:
+            return self.values[value.name]
+        return self.want(Want(self.program.variable(value.name, value.tensor), value))
+
+    def want(self, want: Want) -> str:
+        """Return the variable of something from outside; at the top of a stream, it is made here where it can be."""
+        if want not in self.known:
+            self.known.add(want)
+            lines = self.supply(want)
+            self.lines += lines
+            if not lines:
+                self.wants.append(want)
+        return want.name
+
+    def supply(self, want: Want) -> list[str]:
+        """Return the lines that make what is wanted, in a scope that can."""
+        return []
+
+    def _say(self) -> None:
+        """Say where the node was written, once a line."""
+        assert self.step is not None, "a line belongs to a node"
+        span = self.program.span(self.step)
+        if span is not None and (span.file, span.line) != self.line:
+            self.line = (span.file, span.line)
+            self.lines.append(f"# {harmless(span.file.rpartition('/')[2])}:{span.line}")
+
+    def ordered(self) -> tuple[Want, ...]:
+        """Return what is wanted from outside, in the order of parameters."""
+        return ordered(self.wants)
+
+
+@dataclass
+class Written:
+    """The class that a block became. `more` is what its `forward` takes because other copies in its repeat need it."""
+
+    name: str
+    instance: Instance
+    scope: Scope
+    end: str
+    more: set[Want] = field(default_factory=set[Want])
+
+    @property
+    def wants(self) -> tuple[Want, ...]:
+        """Return what its `forward` needs beside the value that it takes."""
+        return self.scope.ordered()
+
+    def text(self) -> str:
+        """Return the class."""
+        start = self.instance.flow.start
+        first = [self.scope.program.variable("x", start)] if start is not None else []
+        more = [f"{want.name}=None" for want in ordered(self.more - set(self.wants)) if want != CACHE]
+        cache = ["cache=None"] if CACHE in {*self.wants, *self.more} else []
+        wanted = [want.name for want in self.wants if want != CACHE]
+        said = ", ".join(f"{name} = {value}" for name, value in self.instance.bindings)
+        title = f"Block `{self.instance.name}`" if self.instance.name else "What is repeated"
+        title += f" with {harmless(said)}" if said else ""
+        lines = [*self.scope.lines, f"return {self.end}"]
+        return class_text(self.name, title, self.scope.made, ["self", *first, *wanted, *more, *cache], lines)
+
+
+def ordered(wants: Iterable[Want]) -> tuple[Want, ...]:
+    """Return wants as parameters stand: values, what is shared, masks, the start, the cache."""
+    return tuple(sorted(wants, key=lambda want: (want == CACHE, want == START, not isinstance(want.about, Value))))
+
+
+def class_text(name: str, title: str, made: list[str], parameters: list[str], lines: list[str]) -> str:
+    """Return the text of a module."""
+    text = [f"class {name}(nn.Module):", f'    """{title}."""', "", "    def __init__(self):"]
+    text += [f"        {line}" for line in ["super().__init__()", *made]]
+    text += ["", f"    def forward({', '.join(parameters)}):"]
+    return "\n".join(text + [f"        {line}" for line in lines])
+
+
+def construct(call: Call) -> str:
+    """Return the expression that makes a layer."""
+    arguments = [literal(value) for value in call.positional]
+    arguments += [f"{name}={literal(value)}" for name, value in call.named.items()]
+    return f"{call.layer}({', '.join(arguments)})"
+
+
+def literal(value: Any) -> str:
+    """Return a plain value as Python writes it."""
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _made(held: str, order: list[str]) -> list[str]:
+    """Return the lines that make the copies of a repeat: one class several times, or several in turn."""
+    if len(set(order)) == 1:
+        return [f"self.{held} = nn.ModuleList({order[0]}() for _ in range({len(order)}))"]
+    period = next(n for n in range(1, len(order) + 1) if len(order) % n == 0 and order == order[:n] * (len(order) // n))
+    times = "" if period == len(order) else f"{len(order) // period} * "
+    turn = [f"{held} = ({', '.join(order[:period])})"]
+    return [*turn, f"self.{held} = nn.ModuleList(layer() for layer in {times}{held})"]

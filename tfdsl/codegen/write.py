@@ -1,0 +1,329 @@
+"""write: from a checked spec to the text of its model."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import tfdsl
+from tfdsl.checking import Checked
+from tfdsl.codegen.format import lay
+from tfdsl.codegen.gather import gather
+from tfdsl.codegen.names import LAYERS, Letters, camel, harmless
+from tfdsl.codegen.scope import CACHE, START, Program, Scope, Want, class_text, construct
+from tfdsl.codegen.start import reset
+from tfdsl.declared import Declared, each_weight, several
+from tfdsl.identifiers import attribute
+from tfdsl.node import Flow, Instance, Shared, Step, Value
+from tfdsl.shapes import Axis, Keep
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a model. `lines` gives the line of the spec that each line of the text was written for."""
+
+    name: str
+    text: str
+    lines: tuple[int | None, ...]
+
+
+def write(checked: Checked) -> Source:
+    """Return the text of the model that a sound spec describes: one file that needs torch alone."""
+    assert checked.ok and checked.spec is not None, "only a sound spec is compiled"
+    pads = {name: each.pad for name, each in checked.spec.inputs.items()}
+    program = Program(checked.document, Letters(), _referred(checked), inputs=checked.inputs, pads=pads)
+    _name_axes(checked, program.letters)
+    found = {
+        id(each): each.name
+        for stream in checked.streams.values()
+        for step in steps(stream.flow)
+        for each in step.instances
+    }
+    program.variants = Counter(found.values())
+    cached = _remembering(checked, program)
+    body = _streams(checked, program, cached) if several(checked) else _single(checked, program, cached)
+    gathered = gather("\n\n\n".join([*program.texts(), body]))
+    text = lay("\n".join([_head(checked, program, gathered), *_imports(gathered), "", "", gathered]))
+    return Source(checked.spec.name, text, tuple(_spec_lines(text)))
+
+
+# -- what a model remembers ---------------------------------------------------------------------------------------------
+
+
+def steps(flow: Flow) -> Iterator[Step]:
+    """Yield every step of a pipe and of what is in it, a block that differs once."""
+    for step in flow.steps:
+        yield step
+        for inner in (*step.flows, *(each.flow for each in step.instances)):
+            yield from steps(inner)
+
+
+def _sees(stream: Instance) -> set[str]:
+    return {step.node.sight(step) for step in steps(stream.flow)}
+
+
+def _remembering(checked: Checked, program: Program) -> frozenset[str]:
+    """Return the streams that a cache serves: their attention looks back alone; none where a later one looks everywhere."""
+    sees = {name: _sees(stream) for name, stream in checked.streams.items()}
+    cached = {name for name, each in sees.items() if "behind" in each and "everywhere" not in each}
+    after = set(cached)
+    for name, stream in checked.streams.items():
+        if any(value.home in after for value in stream.reads if value.kind != "input"):
+            after.add(name)
+    if any("everywhere" in sees[name] for name in after):
+        return frozenset()
+    found = (step for name in cached for step in steps(checked.streams[name].flow))
+    program.remembers = frozenset(step.x.axes[-2].size for step in found if step.node.sight(step) == "behind")
+    return frozenset(cached)
+
+
+def _referred(checked: Checked) -> frozenset[str]:
+    """Return the ids of nodes whose values are read somewhere."""
+    values = [
+        value for stream in checked.streams.values() for step in steps(stream.flow) for value in step.reads.values()
+    ]
+    return frozenset(value.name for value in (*values, *checked.outputs.values()) if value.kind == "node")
+
+
+def _name_axes(checked: Checked, letters: Letters) -> None:
+    """Give the axes of inputs and outputs their letters first."""
+    for value in (*checked.inputs.values(), *checked.outputs.values()):
+        for place, axis in enumerate(value.tensor.axes):
+            if not isinstance(axis.size, int):
+                letters.letter(str(axis.size), "BTS"[min(place, 2)])
+
+
+# -- streams ----------------------------------------------------------------------------------------------------------
+
+
+class Top(Scope):
+    """A stream, which makes what its blocks share."""
+
+    def __init__(self, program: Program, home: str, cached: bool) -> None:
+        super().__init__(program, home, cached)
+
+    def supply(self, want: Want) -> list[str]:
+        """Return the lines that make what is wanted here."""
+        if want == START:
+            return [f"start = 0 if {self.want(CACHE)} is None else cache.position"]
+        if not isinstance(want.about, Shared):
+            return []
+        if want.about.call.layer == "Mask":
+            return self._mask(want.name, want.about)
+        held = attribute(want.about.held)
+        declaration = f"self.{held} = {construct(want.about.call)}"
+        self.made += [] if declaration in self.made else [declaration]
+        start = self._start(want.about.queries)
+        given = [self.x, *([start] if start else []), *([f"mask={self.shared(want.mask)}"] if want.mask else [])]
+        return [f"{want.name} = self.{held}({', '.join(given)})"]
+
+    def _start(self, queries: Axis) -> str:
+        return self.want(START) if self.cached and queries.size in self.program.remembers else ""
+
+    def _mask(self, name: str, mask: Shared) -> list[str]:
+        """Return the lines of a boolean mask: which keys lie behind (or near), and which are not padding."""
+        window, causal = mask.call.named.get("window"), mask.call.named.get("causal")
+        start, lines, parts = self._start(mask.queries), list[str](), list[str]()
+        if causal:
+            given = [self.x, *([start] if start else []), *([f"window={window}"] if window else [])]
+            parts.append(f"causal_table({', '.join(given)})")
+        elif window:
+            parts.append(f"window_table({self.x}, {window})")
+        keep = self.keep(mask.keys)
+        if keep and start:
+            seen = keep.replace("_keep", "_seen")
+            lines.append(f"{seen} = {keep} if cache is None else cache.extend({keep}, 1)")
+            keep = seen
+        parts += [f"{keep}[:, None, None, :]"] if keep else []
+        return [*lines, f"{name} = {' & '.join(parts)}"]
+
+
+class Whole(Scope):
+    """The model itself, where it has several streams."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program, "", False)
+
+    def supply(self, want: Want) -> list[str]:
+        """Return the lines that say which tokens are not padding."""
+        return _kept(want.name, want.about, self.program) if isinstance(want.about, Keep) else []
+
+
+class Alone(Top):
+    """The model itself, where it is one pipe."""
+
+    def supply(self, want: Want) -> list[str]:
+        """Return the lines that make what is wanted here."""
+        return _kept(want.name, want.about, self.program) if isinstance(want.about, Keep) else super().supply(want)
+
+
+def _kept(name: str, keep: Keep, program: Program) -> list[str]:
+    """Return the lines that say which positions are not padding."""
+    inputs = [program.inputs[each] for each in keep.inputs]
+    parts = [f"{program.variable(each.name, each.tensor)} != {program.pads[each.name]}" for each in inputs]
+    text = parts[0] if len(parts) == 1 else " & ".join(f"({part})" for part in parts)
+    if keep.before:
+        return [f"{name} = F.pad({text}, ({keep.before}, 0), value=True)"]
+    return [f"{name} = {text}"]
+
+
+def _single(checked: Checked, program: Program, cached: frozenset[str]) -> str:
+    """Return the class of a model that is one pipe."""
+    ((name, stream),) = checked.streams.items()
+    scope = Alone(program, name, name in cached)
+    end = scope.run_whole(stream)
+    found = {key: scope.values.get(value.name, end) for key, value in checked.outputs.items()}
+    return _model(checked, program, scope, found)
+
+
+def _streams(checked: Checked, program: Program, cached: frozenset[str]) -> str:
+    """Return the classes of the streams, and of the model that runs one after the other."""
+    whole, texts = Whole(program), list[str]()
+    classes = _stream_classes(checked, program)
+    for name, stream in checked.streams.items():
+        scope = Top(program, name, name in cached)
+        end = scope.run_whole(stream)
+        exports = _exports(checked, name)
+        ends = [scope.values.get(each.name, end) for each in exports]
+        wants = scope.ordered()
+        signature = ["self", *(f"{want.name}=None" if want == CACHE else want.name for want in wants)]
+        lines = [*scope.lines, f"return {', '.join(ends)}"]
+        texts.append(class_text(classes[name], f"Stream `{name}`", scope.made, signature, lines))
+        whole.made.append(f"self.{attribute(name)} = {classes[name]}()")
+        given = [f"cache={whole.want(want)}" if want == CACHE else _from_outside(whole, want) for want in wants]
+        for export in exports:
+            whole.values[export.name] = program.variable(export.name, export.tensor)
+        call = f"self.{attribute(name)}({', '.join(given)})"
+        if cached and name not in cached and "everywhere" in _sees(stream):
+            call = f"once({whole.want(CACHE)}, {', '.join([f'self.{attribute(name)}', *given])})"
+        whole.lines.append(f"{', '.join(whole.values[each.name] for each in exports)} = {call}")
+    found = {key: whole.values[value.name] for key, value in checked.outputs.items()}
+    return "\n\n\n".join([*texts, _model(checked, program, whole, found)])
+
+
+def _from_outside(whole: Whole, want: Want) -> str:
+    return whole.named(want.about) if isinstance(want.about, Value) else whole.want(want)
+
+
+def _exports(checked: Checked, name: str) -> list[Value]:
+    """Return the values of a stream that something outside of it reads."""
+    outside = [value for other, each in checked.streams.items() if other != name for value in each.reads]
+    read = [value for value in (*outside, *checked.outputs.values()) if value.home == name and value.kind != "input"]
+    end = checked.streams[name].flow
+    if not read and end.end is not None:
+        return [Value(name, end.end, name, "stream")]
+    return list({value.name: value for value in read}.values())
+
+
+def _stream_classes(checked: Checked, program: Program) -> dict[str, str]:
+    """Return the names of the streams' classes, and keep blocks from taking them."""
+    names = {name: camel(name) for name in checked.streams}
+    blocks = {camel(name) for name in (checked.spec.blocks if checked.spec is not None else ())}
+    return {name: f"{each}Stream" if each in blocks | program.reserved else each for name, each in names.items()}
+
+
+# -- the model --------------------------------------------------------------------------------------------------------
+
+
+def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, str]) -> str:
+    """Return the class `Model`."""
+    assert checked.spec is not None, "a sound spec is there"
+    all_declared = list(each_weight(checked))
+    cached = CACHE in scope.wants
+    inputs = [program.variable(name, value.tensor) for name, value in checked.inputs.items()]
+    result = ", ".join(f'"{key}": {each}' for key, each in found.items())
+    result = f"{{{result}}}" if len(found) > 1 else next(iter(found.values()))
+    lines = [*scope.lines, *(["if cache is not None:", "    cache.advance()"] if cached else []), f"return {result}"]
+    made = [*scope.made, *_ties(all_declared), "self.reset()"]
+    text = class_text("Model", _title(checked), made, ["self", *inputs, *(["cache=None"] if cached else [])], lines)
+    extra = reset(checked.init, all_declared)
+    if cached:
+        extra += [
+            "",
+            "def new_cache(self, length):",
+            '    """Return an empty cache for `length` positions."""',
+            "    return Cache(length)",
+        ]
+    head, forward = text.split("\n    def forward", 1)
+    return "\n".join(
+        [head.rstrip(), *(f"    {line}" if line else "" for line in extra), "", f"    def forward{forward}"]
+    )
+
+
+def _title(checked: Checked) -> str:
+    assert checked.spec is not None, "a sound spec is there"
+    takes = ", ".join(f"{name} {value.tensor}" for name, value in checked.inputs.items())
+    gives = ", ".join(f"{name} {value.tensor}" for name, value in checked.outputs.items())
+    return f"{takes} -> {gives}"
+
+
+def _ties(all_declared: list[Declared]) -> list[str]:
+    """Return the statements that make tied parameters one."""
+    found: list[str] = []
+    for each in all_declared:
+        if not each.weight.tied:
+            continue
+        places = [place for place, part in enumerate(each.path) if part is None]
+        if not places:
+            found.append(f"self.{each.name} = self.{each.weight.tied}")
+        elif f"# {each.path}" not in found:
+            over = ".".join(map(str, each.path[: places[0]]))
+            rest = ".".join(map(str, each.path[places[0] + 1 :]))
+            line = f"for layer in self.{over}:\n    layer.{rest} = self.{each.weight.tied}"
+            found += [] if line in found else [line]
+    return [part for line in found for part in line.split("\n")]
+
+
+def _head(checked: Checked, program: Program, text: str) -> str:
+    """Return the docstring of the file: what it is, what its letters mean, whose it is."""
+    assert checked.spec is not None, "a sound spec is there"
+    about = harmless(checked.spec.about)
+    used = set("".join(re.findall(r"[a-z]_([A-Z]+)\b", text)))
+    said = {letter: _meaning(checked, label) for label, letter in program.letters.taken.items()}
+    legend = "; ".join(f"{letter} {meaning}" for letter, meaning in (said | LAYERS | said).items() if letter in used)
+    lines = [
+        f"{harmless(checked.spec.name)}{': ' + about if about else ''}.",
+        "",
+        *textwrap.wrap(f"The capitals behind a name are its axes: {legend}.", 88),
+        "",
+        f"Written by tfdsl {tfdsl.__version__} from {harmless(checked.document.file.rpartition('/')[2])}.",
+        "The file belongs to whoever compiled it.",
+    ]
+    return '"""' + "\n".join(lines) + '\n"""\n'
+
+
+def _meaning(checked: Checked, label: str) -> str:
+    """Return what an axis is: a size with its name, or where a symbolic one comes from."""
+    if label in checked.dims:
+        return f"{label} = {checked.dims[label]}"
+    if label == "B":
+        return "batch"
+    homes = [name for name, value in checked.inputs.items() if label in {str(axis.size) for axis in value.tensor.axes}]
+    return f"length of {', '.join(homes)}" if homes else label
+
+
+def _imports(text: str) -> list[str]:
+    """Return the imports that a text needs, as they are sorted."""
+    wanted = (
+        ("math.", "import math"),
+        ("torch.", "import torch"),
+        ("F.", "import torch.nn.functional as F"),
+        ("nn.", "from torch import nn"),
+    )
+    found = [line for mark, line in wanted if re.search(rf"(?<![\w.]){re.escape(mark)}", text)]
+    return [part for line in found for part in ([line, ""] if line == "import math" else [line])]
+
+
+def _spec_lines(text: str) -> Iterator[int | None]:
+    """Yield, for each line of a text, the line of the spec that the comment above it names."""
+    current: int | None = None
+    for line in text.splitlines():
+        said = re.fullmatch(r" +# \S.*:(\d+)", line)
+        if said:
+            current = int(said[1])
+        elif re.match(r"(class |def |    def )", line):
+            current = None
+        yield current
