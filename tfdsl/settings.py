@@ -24,7 +24,9 @@ class Tokenizer(Part):
     @model_validator(mode="after")
     def _size_is_of_bpe(self) -> Tokenizer:
         if self.vocab_size is not None and self.type != "bpe":
-            raise problem("D120", f"`vocab_size` belongs to `bpe`: the data alone decide how many {self.type} there are")
+            raise problem(
+                "D120", f"`vocab_size` belongs to `bpe`: the data alone decide how many {self.type} there are"
+            )
         return self
 
 
@@ -50,8 +52,12 @@ class Evaluate(Part):
     """When the loss on held-out text is measured, and on how much of it."""
 
     every: Positive = Field(250, description="Steps between two measurements")
-    batches: Annotated[Any, Number(integer=True, minimum=1, words=("all",))] = Field(20, description="Batches a measurement; `all` is the whole held-out text")
-    held_out: Annotated[float, Number(above=0, below=1)] = Field(0.1, description="Share of the text that is never trained on")
+    batches: Annotated[Any, Number(integer=True, minimum=1, words=("all",))] = Field(
+        20, description="Batches a measurement; `all` is the whole held-out text"
+    )
+    held_out: Annotated[float, Number(above=0, below=1)] = Field(
+        0.1, description="Share of the text that is never trained on"
+    )
     final: bool = Field(True, description="Measure the whole held-out text at the end")
 
 
@@ -80,8 +86,12 @@ class Train(Part):
     label_smoothing: Share = Field(0.0, description="Share of the target spread over all tokens")
     evaluate: Evaluate = Evaluate()
     checkpoint: Checkpoint = Checkpoint()
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the products; weights stay float32")
-    threads: Positive | None = Field(None, description="CPU threads; as many as torch takes if left out")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Of the products (weights stay float32): `auto` is bfloat16 where the CPU multiplies it"
+    )
+    threads: Annotated[Any, Number(integer=True, minimum=1, words=("auto",))] | None = Field(
+        None, description="CPU threads; as many as torch takes if left out; `auto` changes to one while that is faster"
+    )
     compile: bool = Field(False, description="Use torch.compile: a minute's start for about a tenth more speed")
 
 
