@@ -3,46 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tfdsl.checking import Checked
 from tfdsl.identifiers import attribute
-from tfdsl.node import Flow, Instance, Step, Weight
+from tfdsl.node import Flow, Step, Weight
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A weight where it stands. `path` is its name, None in place of a copy's number; `scaled` says that it ends a branch."""
+
+    name: str
+    path: tuple[str | None, ...]
+    weight: Weight
+    scaled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What stands before the names of a scope: counted, as a path, and as the block in which ties are named."""
+
+    name: str = ""
+    path: tuple[str | None, ...] = ()
+    block: str = ""
+    branch: bool = False
+
+    def inner(self, name: str, copy: int | None = None) -> Within:
+        """Return what stands before the names of a block in this scope, or of one of its copies."""
+        prefix = f"{self.name}{name}." if copy is None else f"{self.name}{name}.{copy}."
+        path = (*self.path, name) if copy is None else (*self.path, name, None)
+        return Within(prefix, path, prefix, self.branch)
+
+
+def each_weight(checked: Checked) -> Iterator[Declared]:
+    """Yield every weight of the model, tied ones too, in the order of its streams."""
+    first: dict[str, str] = {}
+    for name, stream in checked.streams.items():
+        within = Within().inner(attribute(name)) if several(checked) else Within()
+        for shared in stream.shares:
+            for key, weight in shared.weights.items():
+                full = f"{within.name}{shared.held}.{key}"
+                tied = first.setdefault(f"{shared.name}.{key}", full)
+                path = (*within.path, shared.held, key)
+                yield Declared(full, path, weight if tied == full else replace(weight, tied=tied))
+        yield from _flow(stream.flow, within)
+
+
+def several(checked: Checked) -> bool:
+    """Return whether the model has named streams, each of which is a module of its own."""
+    return checked.spec is not None and isinstance(checked.spec.model, dict)
+
+
+def _flow(flow: Flow, within: Within) -> Iterator[Declared]:
+    for step in flow.steps:
+        for name, weight in step.weights.items():
+            tied = within.block + weight.tied[1:] if weight.tied.startswith(".") else weight.tied
+            path = (*within.path, step.name, name)
+            scaled = within.branch and weight.init == "output"
+            yield Declared(f"{within.name}{step.name}.{name}", path, replace(weight, tied=tied), scaled)
+        for inner in step.flows:
+            yield from _flow(inner, replace(within, branch=within.branch or step.node.branches))
+        yield from _copies(step, within)
+
+
+def _copies(step: Step, within: Within) -> Iterator[Declared]:
+    if not step.repeats or step.shared:
+        for instance in step.instances[:1]:
+            yield from _flow(instance.flow, within.inner(step.name))
+        return
+    for copy, index in enumerate(step.order):
+        yield from _flow(step.instances[index].flow, within.inner(step.name, copy))
 
 
 def weights(checked: Checked) -> dict[str, Weight]:
     """Return every weight of the model by its full name (`layers.0.attention.qkv.weight`), tied ones too."""
-    several = checked.spec is not None and isinstance(checked.spec.model, dict)
-    found: dict[str, Weight] = {}
-    for name, shared in checked.shared.items():
-        found |= {f"{attribute(name)}.{weight}": each for weight, each in shared.weights.items()}
-    for name, stream in checked.streams.items():
-        found |= dict(_instance(stream, f"{attribute(name)}." if several else ""))
-    return found
-
-
-def _instance(instance: Instance, prefix: str) -> Iterator[tuple[str, Weight]]:
-    yield from _flow(instance.flow, prefix, prefix)
-
-
-def _flow(flow: Flow, prefix: str, block: str) -> Iterator[tuple[str, Weight]]:
-    for step in flow.steps:
-        for name, weight in step.weights.items():
-            tied = block + weight.tied[1:] if weight.tied.startswith(".") else weight.tied
-            yield f"{prefix}{step.name}.{name}", replace(weight, tied=tied)
-        for inner in step.flows:
-            yield from _flow(inner, prefix, block)
-        yield from _copies(step, f"{prefix}{step.name}.")
-
-
-def _copies(step: Step, prefix: str) -> Iterator[tuple[str, Weight]]:
-    if not step.repeats:
-        for instance in step.instances:
-            yield from _instance(instance, prefix)
-        return
-    order = step.order[:1] if step.shared else step.order
-    for copy, index in enumerate(order):
-        yield from _instance(step.instances[index], prefix if step.shared else f"{prefix}{copy}.")
+    return {each.name: each.weight for each in each_weight(checked)}
 
 
 def count(checked: Checked) -> int:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfdsl.codegen.library import library
-from tfdsl.codegen.names import Letters, attribute, camel, harmless
+from tfdsl.codegen.names import Letters, camel, harmless
 from tfdsl.diagnostics import Span
 from tfdsl.document import Document
+from tfdsl.identifiers import attribute
 from tfdsl.node import Call, Flow, Instance, Shared, Step, Value
 from tfdsl.shapes import Axis, Keep, Tensor
 
@@ -153,7 +154,7 @@ class Scope:
             for want in ordered(wants)
         )
         held = attribute(step.name)
-        many = step.node.kind == "repeat"
+        many = step.repeats
         if many and not step.shared:
             self.made += _made(held, [written[each].name for each in step.order])
         else:
@@ -187,7 +188,7 @@ class Scope:
 
     def shared(self, shared: Shared, mask: Shared | None = None) -> str:
         """Return the variable of what a module of the whole model gives; `mask` is put into it."""
-        name = shared_name(shared)
+        name = shared.held
         if mask is not None and self.program.joined.setdefault(name, mask.name) != mask.name:
             name = f"{name}_{mask.name}"
         return self.want(Want(name, shared, mask))
@@ -313,11 +314,6 @@ def construct(call: Call) -> str:
 def literal(value: Any) -> str:
     """Return a plain value as Python writes it."""
     return f'"{value}"' if isinstance(value, str) else repr(value)
-
-
-def shared_name(shared: Shared) -> str:
-    """Return the attribute and the variable of a shared module."""
-    return f"{shared.name}_bias" if shared.weights else shared.name
 
 
 def _made(held: str, order: list[str]) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tfdsl.codegen.declared import Declared
+from tfdsl.declared import Declared
 from tfdsl.spec import Init
 
 
 def reset(init: Init, weights: list[Declared]) -> list[str]:
     """Return the lines of the method `reset`: a branch for each way in which some weight of the model starts."""
-    own = [each for each in weights if not each.tied]
+    own = [each for each in weights if not each.weight.tied]
     scaled = [each for each in own if each.scaled and init.residual_scale != 1.0]
     cases: list[tuple[str, str]] = []
     if scaled:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import tfdsl
 from tfdsl.checking import Checked
-from tfdsl.codegen.declared import Declared, declared, several
 from tfdsl.codegen.format import lay
 from tfdsl.codegen.gather import gather
-from tfdsl.codegen.names import LAYERS, Letters, attribute, camel, harmless
-from tfdsl.codegen.scope import CACHE, START, Program, Scope, Want, class_text, construct, shared_name
+from tfdsl.codegen.names import LAYERS, Letters, camel, harmless
+from tfdsl.codegen.scope import CACHE, START, Program, Scope, Want, class_text, construct
 from tfdsl.codegen.start import reset
+from tfdsl.declared import Declared, each_weight, several
+from tfdsl.identifiers import attribute
 from tfdsl.node import Flow, Instance, Shared, Step, Value
 from tfdsl.shapes import Axis, Keep
 
@@ -112,7 +113,7 @@ class Top(Scope):
             return []
         if want.about.call.layer == "Mask":
             return self._mask(want.name, want.about)
-        held = attribute(shared_name(want.about))
+        held = attribute(want.about.held)
         declaration = f"self.{held} = {construct(want.about.call)}"
         self.made += [] if declaration in self.made else [declaration]
         start = self._start(want.about.queries)
@@ -230,7 +231,7 @@ def _stream_classes(checked: Checked, program: Program) -> dict[str, str]:
 def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, str]) -> str:
     """Return the class `Model`."""
     assert checked.spec is not None, "a sound spec is there"
-    all_declared = list(declared(checked))
+    all_declared = list(each_weight(checked))
     cached = CACHE in scope.wants
     inputs = [program.variable(name, value.tensor) for name, value in checked.inputs.items()]
     result = ", ".join(f'"{key}": {each}' for key, each in found.items())
@@ -263,15 +264,15 @@ def _ties(all_declared: list[Declared]) -> list[str]:
     """Return the statements that make tied parameters one."""
     found: list[str] = []
     for each in all_declared:
-        if not each.tied:
+        if not each.weight.tied:
             continue
         places = [place for place, part in enumerate(each.path) if part is None]
         if not places:
-            found.append(f"self.{each.name} = self.{each.tied}")
+            found.append(f"self.{each.name} = self.{each.weight.tied}")
         elif f"# {each.path}" not in found:
             over = ".".join(map(str, each.path[: places[0]]))
             rest = ".".join(map(str, each.path[places[0] + 1 :]))
-            line = f"for layer in self.{over}:\n    layer.{rest} = self.{each.tied}"
+            line = f"for layer in self.{over}:\n    layer.{rest} = self.{each.weight.tied}"
             found += [] if line in found else [line]
     return [part for line in found for part in line.split("\n")]
 

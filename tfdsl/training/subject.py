@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from tfdsl import build
+from tfdsl import building, declared
 from tfdsl.checking import Checked
-from tfdsl.codegen.declared import declared
 from tfdsl.codegen.write import write
 from tfdsl.diagnostics import Span
 
@@ -57,10 +56,12 @@ def of(checked: Checked) -> Subject:
         name=spec.name,
         spec=spec.to_yaml(),
         source=write(checked).text,
-        build=lambda: build.build(checked),
+        build=lambda: building.build(checked),
         vocab=vocab if isinstance(vocab, int) else 0,
         context=min(checked.limits.values(), default=None),
-        decays=frozenset(each.name for each in declared(checked) if each.weight.decays and not each.tied),
+        decays=frozenset(
+            name for name, weight in declared.weights(checked).items() if weight.decays and not weight.tied
+        ),
         where=where,
         reads_text=len(tokens) == len(checked.inputs) == len(outputs) == 1
         and [axis.size for axis in outputs[0].axes] == [*(axis.size for axis in tokens[0].axes), vocab],

@@ -1,4 +1,4 @@
-"""build: from a checked spec to a torch module: the emitted text, run, and proved to be what was declared."""
+"""building: from a checked spec to a torch module: the emitted text, run, and proved to be what was declared."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from tfdsl.checking import Checked
-from tfdsl.codegen.declared import declared
 from tfdsl.codegen.write import Source, write
+from tfdsl.declared import count as parameters
+from tfdsl.declared import weights
 
 _numbers = count(1)
 
@@ -43,16 +44,15 @@ def load(source: Source) -> ModuleType:
 def prove(checked: Checked, model: nn.Module) -> None:
     """Compare every declared parameter with the module's: name, shape, and what is tied. Raises Mismatch with all of it."""
     built = dict(model.named_parameters(remove_duplicate=False))
-    wanted = {each.name: each for each in declared(checked)}
+    wanted = weights(checked)
     found = [f"`{name}` was declared and not built" for name in wanted if name not in built]
     found += [f"`{name}` was built and not declared" for name in built if name not in wanted]
-    for name, each in wanted.items():
-        if name in built and tuple(built[name].shape) != each.weight.shape:
-            found.append(f"`{name}` was declared as {each.weight.shape} and built as {tuple(built[name].shape)}")
-        if each.tied and built.get(name) is not built.get(each.tied):
-            found.append(f"`{name}` was tied to `{each.tied}` and is not the same")
-    own = sum(each.weight.count for each in wanted.values() if not each.tied)
-    total = sum(weight.numel() for weight in model.parameters())
+    for name, weight in wanted.items():
+        if name in built and tuple(built[name].shape) != weight.shape:
+            found.append(f"`{name}` was declared as {weight.shape} and built as {tuple(built[name].shape)}")
+        if weight.tied and built.get(name) is not built.get(weight.tied):
+            found.append(f"`{name}` was tied to `{weight.tied}` and is not the same")
+    own, total = parameters(checked), sum(weight.numel() for weight in model.parameters())
     if own != total:
         found.append(f"{own:,} parameters were declared and {total:,} built")
     if found:
