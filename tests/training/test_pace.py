@@ -4,7 +4,7 @@ from tfdsl.training.pace import Pace
 
 
 def used(most: int, steps: int, seconds: dict[int, float], later: dict[int, float]) -> list[int]:
-    """Return the count in use at each step, where one with n threads takes `seconds[n]`, after half of them `later[n]`."""
+    """Return the count in use a step, where one with n threads takes `seconds[n]`, after half of them `later[n]`."""
     now: list[int] = []
     counts: list[int] = []
     pace = Pace(most, now.append)
