@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -129,7 +130,7 @@ class Step:
 
     `flows` are nested pipes in the node's own scope (a residual's branch); `instances` the distinct blocks that it runs, and
     `order` says, a copy at a time, which of them; `repeats` is true where there may be several copies, `shared` where all of
-    them have one set of weights.
+    them have one set of weights. `texts` holds the fields that were written as expressions.
     """
 
     node: Node
@@ -145,6 +146,11 @@ class Step:
     shared: bool = False
     shares: tuple[Shared, ...] = ()
     weights: Mapping[str, Weight] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def said(self, field: str, number: float) -> str:
+        """Return a field as the spec says it (`√d_model`), or `number` where it says a number."""
+        return re.sub(r"sqrt\((\w+)\)", r"√\1", self.texts.get(field, f"{number:.6g}"))
 
     @property
     def x(self) -> Tensor:

@@ -158,14 +158,18 @@ class Place:
 
     def _said(self, field: str) -> str:
         """Return the name that stands in `field`, or nothing where a number or a longer expression does."""
+        text = self._text(field)
+        return text if text.isidentifier() else ""
+
+    def _text(self, field: str) -> str:
+        """Return the expression that was written in `field`, or nothing where it was a number or a word."""
         default = self.walk.spec.defaults.get(self.written.kind)
-        owners = [owner.given() for owner in (self.written, default) if owner is not None]
-        said: Any = next((fields[field] for fields in owners if field in fields), None)
+        owners = [owner for owner in (self.written, default) if owner is not None and field in owner.model_fields_set]
+        said: Any = getattr(owners[0], field, None) if owners else None
         if isinstance(said, Parameter):
             bound = self.frame.scope.parameters.get(said.name)
             said = bound.value if bound is not None else None
-        text = said.text if isinstance(said, Expression) else said
-        return text if isinstance(text, str) and text.isidentifier() else ""
+        return said.text if isinstance(said, Expression) else said if isinstance(said, str) else ""
 
     def limit(self, axis: Axis, field: str) -> None:
         """Say that `axis` may be no longer than what `field` holds."""
@@ -316,6 +320,7 @@ class Place:
             self.node.repeats,
             bool(getattr(self.node, "share", False)),
             tuple(self.shares),
+            texts={name: text for name in type(self.node).model_fields if (text := self._text(name))},
         )
         return replace(step, weights=self._whole(self.node.weights(step)))
 

@@ -57,7 +57,7 @@ class Embed(Node):
 
     def facts(self, step: Step) -> str:
         assert step.x.vocab is not None, "the shape rule asked for ids"
-        scaled = f" · × {self.scale:.6g}" if self.scale is not None else ""
+        scaled = f" · × {step.said('scale', self.scale)}" if self.scale is not None else ""
         return f"{step.x.vocab.label} × {step.output.axes[-1].label}{scaled}"
 
 
