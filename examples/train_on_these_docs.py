@@ -1,4 +1,4 @@
-"""Train from Python: a byte model learns from this project's own pages for a few seconds, then writes some of its own."""
+"""Train from Python: a byte model learns from this project's own pages for some seconds, then writes a line."""
 
 import tempfile
 from pathlib import Path
