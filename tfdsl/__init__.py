@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tfdsl.checking import Checked
-    from tfdsl.public import SpecError, build, check, compile, cost, draw, load, sample, train
+    from tfdsl.public import RunError, SpecError, build, check, compile, cost, draw, load, open_run, sample, train
     from tfdsl.spec import Block, Init, Input, Spec
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Checked",
     "Init",
     "Input",
+    "RunError",
     "Spec",
     "SpecError",
     "build",
@@ -32,6 +33,7 @@ __all__ = [
     "cost",
     "draw",
     "load",
+    "open_run",
     "sample",
     "train",
 ]

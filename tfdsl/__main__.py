@@ -2,7 +2,7 @@
 
 import sys
 
-from tfdsl.cli import main
+from tfdsl.cli import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start())

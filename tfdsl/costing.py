@@ -98,7 +98,14 @@ def count(
 
 
 def _lengths(checked: Checked, axes: dict[str, int], batch: int | None) -> dict[str, int]:
-    names = list(dict.fromkeys(name for value in checked.inputs.values() for axis in value.tensor.axes for name in sorted(shapes.symbols(axis.size))))
+    names = list(
+        dict.fromkeys(
+            name
+            for value in checked.inputs.values()
+            for axis in value.tensor.axes
+            for name in sorted(shapes.symbols(axis.size))
+        )
+    )
     firsts = [axis.size for value in checked.inputs.values() for axis in value.tensor.axes[:1]]
     batches = {str(size) for size in firsts if isinstance(size, Poly)}
     if batch is not None:
@@ -109,7 +116,9 @@ def _lengths(checked: Checked, axes: dict[str, int], batch: int | None) -> dict[
             raise AxisError(f"there is no axis `{name}`: the axes are {near}")
         most = checked.limits.get(name)
         if length < 1 or (most is not None and length > most):
-            raise AxisError(f"axis `{name}` cannot be {length}: " + (f"its positions hold {most}" if most else "it begins at 1"))
+            raise AxisError(
+                f"axis `{name}` cannot be {length}: " + (f"its positions hold {most}" if most else "it begins at 1")
+            )
     defaults = {name: 1 if name in batches else checked.limits.get(name, DEFAULT_LENGTH) for name in names}
     return {**defaults, **axes}
 

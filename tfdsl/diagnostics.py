@@ -93,15 +93,24 @@ class Lines:
         return self.text[self.starts[number - 1] : end].rstrip("\r\n")
 
 
+UNKNOWN = ("E402", "N303", "N308", "N312")  # names that nothing has
+MOST = 4  # notes of further places
+
+
 def collect(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return each cause once, by file and place: what is told of the same place again adds its context to the first.
 
-    The copies of a block may disagree in other numbers, so a shape error is the same whatever its message.
+    The copies of a block may disagree in other numbers, so a shape error is the same whatever its message. A name that is
+    not there is one cause, however often it is used: the other places are notes.
     """
     causes: dict[tuple[str, Span | None, str], Diagnostic] = {}
     for each in diagnostics:
-        cause = (each.code, each.span, "" if each.code[0] == "T" and each.span else each.message)
+        span = None if each.code in UNKNOWN else each.span
+        cause = (each.code, span, "" if each.code[0] == "T" and span else each.message)
         first = causes.setdefault(cause, each)
+        if each.span != first.span and len(first.notes) < MOST:
+            notes = (*first.notes, Note("it is used here too", each.span))
+            first = causes[cause] = replace(first, notes=notes, edits=first.edits + each.edits)
         added = tuple(line for line in each.context if line not in first.context)
         if added:
             causes[cause] = replace(first, context=first.context + added)

@@ -50,8 +50,9 @@ class Gathering:
         self, value: Value | None, text: str, found: list[Diagnostic], file: str, folder: Path, chain: tuple[str, ...]
     ) -> Mapping | None:
         """Return `value` on top of what it extends and imports."""
-        self.texts[file] = text
         self.found += found
+        if text or value is not None:
+            self.texts[file] = text  # of a file that could not be read there is nothing to show
         if value is None:
             return None
         if not isinstance(value, Mapping):
@@ -76,7 +77,9 @@ class Gathering:
             return value
         value = without(value, "imports")
         if not isinstance(imports, Mapping):
-            self.report("D103", "`imports` is a mapping", imports.span, help="write `imports: {blocks: parts/name.yaml}`")
+            self.report(
+                "D103", "`imports` is a mapping", imports.span, help="write `imports: {blocks: parts/name.yaml}`"
+            )
             return value
         for key, named in imports.entries:
             if key.text != "blocks":
@@ -115,7 +118,9 @@ class Gathering:
             return None
         path = folder / name
         if str(path) in chain or len(chain) > DEEPEST:
-            self.report("D114", f"`{named.value}` extends itself", named.span, notes=(Note(" → ".join((*chain, str(path)))),))
+            self.report(
+                "D114", f"`{named.value}` extends itself", named.span, notes=(Note(" → ".join((*chain, str(path)))),)
+            )
             return None
         if not path.is_file():
             self.report("D115", f"there is no file `{path}`", named.span, help=_nearby(path))
@@ -129,11 +134,11 @@ def gather(path: Path, overrides: Seq[str] = ()) -> Document:
     return _document(gathering, gathering.file(path, ()), str(path), overrides)
 
 
-def gather_text(text: str, file: str, folder: Path, overrides: Seq[str] = ()) -> Document:
+def gather_text(text: str | bytes, file: str, folder: Path, overrides: Seq[str] = ()) -> Document:
     """Read a spec from its text; `file` names it in diagnostics, `folder` is where it looks for other files."""
-    gathering = Gathering()
-    value, found = source.parse(text, file)
-    return _document(gathering, gathering.merged(value, text, found, file, folder, ()), file, overrides)
+    gathering, taken = Gathering(), source.take(text, file)
+    value = gathering.merged(taken.value, taken.text, list(taken.diagnostics), file, folder, ())
+    return _document(gathering, value, file, overrides)
 
 
 def _document(gathering: Gathering, value: Mapping | None, file: str, overrides: Seq[str]) -> Document:
@@ -150,7 +155,12 @@ def _override(gathering: Gathering, value: Mapping, override: str) -> Mapping:
     whole = Span(file, 1, 1, 1, len(override) + 1)
     path = tuple(where.strip().split("."))
     if not equals or len(path) < 2 or not all(path):
-        gathering.report("D116", f"`{override}` is not of the form `section.name=value`", whole, help="for example `dims.d_model=64`")
+        gathering.report(
+            "D116", f"`{override}` is not of the form `section.name=value`", whole, help="for example `dims.d_model=64`"
+        )
+        return value
+    if not text.strip():
+        gathering.report("D116", f"`{override}` gives no value", whole, help=f"for example `{where.strip()}=64`")
         return value
     if path[0] not in OVERRIDABLE:
         gathering.report(

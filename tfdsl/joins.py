@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from tfdsl import look
 from tfdsl.node import Pipe, Ports, Step, Work
 from tfdsl.parts import Part, needed
 from tfdsl.shapes import Tensor
@@ -13,6 +14,7 @@ class Join(Part):
     """Runs several pipes, each over the value before (or over what its first node reads), and joins their ends."""
 
     headline = "pipes"
+    form: ClassVar[look.Form] = "fork"
     symbol: ClassVar[str]
     pipes: tuple[Pipe, ...] = needed(description="The pipes, each a list.")
 
@@ -27,7 +29,9 @@ class Join(Part):
         first, *others = self.ends(io)
         for index, other in enumerate(others, 1):
             if other.sizes != first.sizes or other.dtype != first.dtype:
-                io.fail("T204", f"`{io.name}` {verb} {first} and {other}", f"pipes.{index}", f"this pipe ends at {other}")
+                io.fail(
+                    "T204", f"`{io.name}` {verb} {first} and {other}", f"pipes.{index}", f"this pipe ends at {other}"
+                )
             first = first.joined(other)
         return first
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 Family = Literal["embedding", "position", "attention", "norm", "ffn", "linear", "softmax", "mask", "plain"]
+Form = Literal["box", "beside", "branch", "fork", "group", "inline"]
+"""How a node stands in a figure: as one of the elements below; `inline` is a block that is drawn as if written in place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One node on the trunk. `shape` is what leaves it (`B × T × d_model`); `corner` its parameters (`2.36M`, `tied`)."""
+    """One node on the trunk: `shape` is what leaves it (`B × T × d_model`), `corner` its parameters (`2.36M`, `tied`)."""
 
     id: str
     family: Family
@@ -34,7 +36,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A residual: a lane around `body`, joined to it by a `+`. `facts` stand beside the lane (`× 0.5`)."""
+    """A residual: a lane around `body`, joined to it by a `+`. `facts` say what becomes of the body first (`× 0.5`)."""
 
     id: str
     body: tuple[Element, ...]
@@ -46,13 +48,17 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Several pipes over the same value (or each from a source of its own), joined by `symbol`: `+`, `×`, or `concat`."""
+    """Several pipes over the same value (or each from a source of its own), joined by `symbol`: `+`, `×`, or a word.
+
+    `labels` stand on the wires that leave the pipes. With the symbol `or`, each copy of a block has one of the pipes.
+    """
 
     id: str
     pipes: tuple[tuple[Element, ...], ...]
     symbol: str = "+"
     shape: str = ""
     tooltip: str = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -129,7 +130,7 @@ class Step:
 
     `flows` are nested pipes in the node's own scope (a residual's branch); `instances` the distinct blocks that it runs, and
     `order` says, a copy at a time, which of them; `repeats` is true where there may be several copies, `shared` where all of
-    them have one set of weights.
+    them have one set of weights. `texts` holds the fields that were written as expressions.
     """
 
     node: Node
@@ -145,6 +146,11 @@ class Step:
     shared: bool = False
     shares: tuple[Shared, ...] = ()
     weights: Mapping[str, Weight] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def said(self, field: str, number: float) -> str:
+        """Return a field as the spec says it (`√d_model`), or `number` where it says a number."""
+        return re.sub(r"sqrt\((\w+)\)", r"√\1", self.texts.get(field, f"{number:.6g}"))
 
     @property
     def x(self) -> Tensor:
@@ -306,6 +312,8 @@ class Node(Part, ABC):
     type_name: ClassVar[str] = ""
     default_type: ClassVar[str | None] = None
     family: ClassVar[look.Family] = "plain"
+    form: ClassVar[look.Form] = "box"
+    symbol: ClassVar[str] = "+"  # of the joint where it is drawn as a branch or a fork
     title: ClassVar[str] = ""
     repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
     branches: ClassVar[bool] = False  # whether its pipe is added to the value that it began with
@@ -408,12 +416,18 @@ def read(value: Any) -> Node:
         ((kind, body),) = value.items()
     elif isinstance(value, dict):
         keys = ", ".join(f"`{key}`" for key in value)
-        raise problem("D110", f"a node has one key, its kind; this has {len(value)}: {keys}", help="write the fields inside braces: `- kind: {field: value}`")
+        raise problem(
+            "D110",
+            f"a node has one key, its kind; this has {len(value)}: {keys}",
+            help="write the fields inside braces: `- kind: {field: value}`",
+        )
     else:
         raise problem("D103", f"{said(value)} is not a node", expected="a kind, or a mapping with a kind as its key")
     base = lookup(kind)
     if base is None:
-        raise located(problem("D101", f"unknown kind `{kind}`", word=kind, candidates=kinds(), at="key"), (kind,), value)
+        raise located(
+            problem("D101", f"unknown kind `{kind}`", word=kind, candidates=kinds(), at="key"), (kind,), value
+        )
     try:
         cls, fields = _fields(base, body)
         return cls.read(fields)
@@ -428,7 +442,11 @@ def _fields(base: type[Node], body: Any) -> tuple[type[Node], dict[str, Any]]:
     elif isinstance(body, dict):
         fields = body
     elif headline is None:
-        raise problem("D103", f"{said(body)} is not a mapping of fields", expected=f"a mapping: `{base.kind}` has no field that can stand alone")
+        raise problem(
+            "D103",
+            f"{said(body)} is not a mapping of fields",
+            expected=f"a mapping: `{base.kind}` has no field that can stand alone",
+        )
     else:
         fields = {headline: body}
     if not base.types:

@@ -8,11 +8,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints, ValidationError
-from pydantic import GetJsonSchemaHandler, ModelWrapValidatorHandler, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from tfdsl import expressions
+from tfdsl.diagnostics import suggest
 from tfdsl.expressions import Expression, ExpressionError
 
 if TYPE_CHECKING:
@@ -20,6 +31,8 @@ if TYPE_CHECKING:
 
 NAME = r"[a-z][a-z0-9_]*"
 _PARAMETER = re.compile(rf"\${NAME}")
+SILENT = "silent"  # the code of an error that needs no words: its cause is told elsewhere
+WORDS_1_1 = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false", "none": "false"}
 
 
 class Missing:
@@ -126,9 +139,10 @@ class Part(BaseModel):
     """A frozen piece of a spec. An unknown field is refused; any field may hold a block's parameter (`$name`)."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, strict=False
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, defer_build=True
     )
     headline: ClassVar[str | None] = None
+    type_name: ClassVar[str] = ""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -203,7 +217,13 @@ class Choice(Part):
 def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None) -> Any:
     """Return the class of `base` that `fields["type"]` names, or raise with the types that there are."""
     word = fields.get("type", default or base.default_type)
+    if word == SILENT:
+        raise problem(SILENT, "the type in `defaults` is unknown")
     if word is None:
+        for key in fields:
+            if isinstance(key, str) and suggest(key, ("type",)):
+                unknown = problem("D102", f"unknown field `{key}`", word=key, candidates=("type",), at="key")
+                raise located(unknown, (key,), word)
         raise problem("D105", "`type` is missing", expected=one_of(base.types))
     if not isinstance(word, str) or word not in base.types:
         at = ("type",) if "type" in fields else ()
@@ -273,6 +293,7 @@ def _expression(text: str) -> Expression:
 def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
     """Replace pydantic's words for an unknown field by ours, which know the fields that there are."""
     fields = tuple(field.alias or name for name, field in cls.model_fields.items())
+    fields = ("type", *fields) if cls.type_name else fields
     lines: list[InitErrorDetails] = []
     for line in error.errors(include_url=False):
         kind: Any = line["type"]
@@ -282,18 +303,34 @@ def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
         elif "message" in line.get("ctx", {}):
             kind = PydanticCustomError(kind, "{message}", line["ctx"])
         else:
-            kind = problem(*_translated(line))
+            kind = _translated(line)
         lines.append(InitErrorDetails(type=kind, loc=line["loc"], input=line["input"]))
     return ValidationError.from_exception_data(cls.__name__, lines)
 
 
-def _translated(line: Any) -> tuple[str, str]:
+def _translated(line: Any) -> PydanticCustomError:
     value, kind = line["input"], line["type"]
+    field = line["loc"][-1] if line["loc"] else "value"
     if kind == "missing":
-        return "D105", f"`{line['loc'][-1]}` is missing"
+        return problem("D105", f"`{field}` is missing", field=str(field))
     if kind == "literal_error":
-        return "D104", f"{said(value)} is not one of {line['ctx']['expected'].replace(chr(39), '`')}"
+        words = tuple(re.findall(r"'([^']*)'", line["ctx"]["expected"]))
+        if not words:
+            return problem("D104", f"unknown `{field}`: {said(value)}", expected=line["ctx"]["expected"])
+        return problem("D104", f"unknown `{field}`: {said(value)}", word=str(value), candidates=words)
     if kind == "string_pattern_mismatch":
-        return "D106", f"{said(value)} is not a name: names are lower-case letters, digits and `_`"
-    wanted = {"bool": "`true` or `false`", "string": "a text", "tuple": "a list", "list": "a list", "dict": "a mapping"}
-    return "D103", f"{said(value)} is not {wanted.get(kind.split('_')[0], 'what is wanted here')}"
+        return problem("D106", f"{said(value)} is not a name: names are lower-case letters, digits and `_`")
+    if kind.startswith("bool"):
+        return not_a_truth(value)
+    wanted = {"string": "a text", "tuple": "a list", "list": "a list", "dict": "a mapping", "model": "a mapping"}
+    return problem("D103", f"{said(value)} is not {wanted.get(kind.split('_')[0], 'what is wanted here')}")
+
+
+def not_a_truth(value: Any, expected: str = "") -> PydanticCustomError:
+    """Make the error for what should be `true` or `false`; the words of YAML 1.1 (`yes`, `off`) are known."""
+    word = WORDS_1_1.get(str(value).lower(), str(value).lower())
+    near = suggest(word, ("true", "false"))
+    facts = {"word": near, "candidates": (near,)} if near is not None else {}
+    return problem(
+        "D103", f"{said(value)} is not `true` or `false`", **facts, **({"expected": expected} if expected else {})
+    )

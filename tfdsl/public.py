@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfdsl import checking
-from tfdsl import document
+from tfdsl import checking, document
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.spec import Spec
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tfdsl.costing import Cost
+    from tfdsl.run import Run
 
 Source = str | Path | Spec | Checked
 
@@ -28,6 +28,16 @@ class SpecError(ValueError):
 
         super().__init__("\n" + report.render(checked.diagnostics, checked.document.texts))
         self.diagnostics: tuple[Diagnostic, ...] = checked.diagnostics
+
+
+class RunError(ValueError):
+    """A run cannot be made, gone on with, or opened. `diagnostics` says why; the message is what the commands print."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        from tfdsl import report
+
+        super().__init__("\n" + report.render(list(diagnostics), {}))
+        self.diagnostics = tuple(diagnostics)
 
 
 def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
@@ -66,15 +76,84 @@ def cost(source: Source, axes: Mapping[str, int] | None = None, batch: int | Non
     return costing.count(sound(source), axes, batch)
 
 
-def compile(source: Source) -> str:
-    """Return the text of the model: Python that needs torch alone, and the very text that `build` runs; raises SpecError."""
-    from tfdsl.codegen.write import write
+def draw(source: Source, theme: str = "light") -> str:
+    """Return a spec's figure as DOT text, in the theme `light` or `dark`; raises SpecError, and DrawError for another theme."""
+    from tfdsl import diagram
 
-    return write(sound(source)).text
+    return diagram.draw(sound(source), theme)
+
+
+def compile(source: Source) -> str:
+    """Return a spec as the text of one Python file that needs torch alone; raises SpecError."""
+    from tfdsl.codegen import write
+
+    return write.write(sound(source)).text
 
 
 def build(source: Source) -> nn.Module:
-    """Return the model, its weights at their first values, proved to be what was declared; raises SpecError."""
+    """Return a spec as a torch module, made by the text that `compile` returns; raises SpecError."""
     from tfdsl import building
 
     return building.build(sound(source))
+
+
+def train(source: Source, folder: str | Path, overrides: Sequence[str] = ()) -> Run:
+    """Train a spec as its `train` section says, in a new run folder, and return the run.
+
+    `overrides` are settings from outside: `["train.steps=200"]`. Raises SpecError for the spec, RunError where the data
+    and the model do not go together or the run cannot go on.
+    """
+    from tfdsl import training
+    from tfdsl.training import subject
+
+    checked = sound(source, overrides)
+    outcome, found = training.train(subject.of(checked), checked.train, Path(folder), sample=checked.sample)
+    if outcome is None or outcome.end == "diverged":
+        raise RunError(found)
+    return open_run(folder)
+
+
+def open_run(folder: str | Path) -> Run:
+    """Open a run folder; raises RunError where there is none, or none that is whole."""
+    from tfdsl import run as runs
+
+    opened, found = runs.open_run(Path(folder))
+    if opened is None:
+        raise RunError(found)
+    return opened
+
+
+def sample(
+    source: Run | str | Path,
+    prompt: str | None = None,
+    *,
+    length: int | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    greedy: bool | None = None,
+    seed: int | None = None,
+) -> Iterator[str]:
+    """Yield the text that a run's model writes behind `prompt`, piece by piece.
+
+    What is not given is as the `sample` section of the run's spec says. Raises RunError for a prompt that the tokenizer
+    cannot read.
+    """
+    from tfdsl import building, sampling, settings
+
+    opened = open_run(source) if isinstance(source, str | Path) else source
+    asked = {
+        "prompt": prompt,
+        "length": length,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "greedy": greedy,
+        "seed": seed,
+    }
+    chosen = {**opened.sample.given(), **{name: value for name, value in asked.items() if value is not None}}
+    model = opened.model(lambda: building.build(sound(opened.spec)))
+    text, found = sampling.sample(model, opened.tokenizer, settings.Sample.read(chosen), opened.context)
+    if text is None:
+        raise RunError(found)
+    return text

@@ -283,7 +283,12 @@ def _or_parameter(schema: Schema) -> Schema:
 
 
 def _number(number: Number) -> Schema:
-    limits = {"minimum": number.minimum, "maximum": number.maximum, "exclusiveMinimum": number.above, "exclusiveMaximum": number.below}
+    limits = {
+        "minimum": number.minimum,
+        "maximum": number.maximum,
+        "exclusiveMinimum": number.above,
+        "exclusiveMaximum": number.below,
+    }
     told = (
         "a symbolic axis such as `B`, a number, or an expression over dims"
         if number.symbolic

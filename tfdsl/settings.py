@@ -24,7 +24,9 @@ class Tokenizer(Part):
     @model_validator(mode="after")
     def _size_is_of_bpe(self) -> Tokenizer:
         if self.vocab_size is not None and self.type != "bpe":
-            raise problem("D120", f"`vocab_size` belongs to `bpe`: the data alone decide how many {self.type} there are")
+            raise problem(
+                "D120", f"`vocab_size` belongs to `bpe`: the data alone decide how many {self.type} there are"
+            )
         return self
 
 
@@ -50,8 +52,12 @@ class Evaluate(Part):
     """When the loss on held-out text is measured, and on how much of it."""
 
     every: Positive = Field(250, description="Steps between two measurements")
-    batches: Annotated[Any, Number(integer=True, minimum=1, words=("all",))] = Field(20, description="Batches a measurement; `all` is the whole held-out text")
-    held_out: Annotated[float, Number(above=0, below=1)] = Field(0.1, description="Share of the text that is never trained on")
+    batches: Annotated[Any, Number(integer=True, minimum=1, words=("all",))] = Field(
+        20, description="Batches a measurement; `all` is the whole held-out text"
+    )
+    held_out: Annotated[float, Number(above=0, below=1)] = Field(
+        0.1, description="Share of the text that is never trained on"
+    )
     final: bool = Field(True, description="Measure the whole held-out text at the end")
 
 

@@ -239,7 +239,9 @@ class Symbolic(Numbers):
 
 def _unproved(term: Binary | Call) -> ExpressionError:
     message = "this needs an axis that is known only when the model runs"
-    return ExpressionError(message, term.start, term.end, "axes may be added, multiplied, and divided by a number with `//`")
+    return ExpressionError(
+        message, term.start, term.end, "axes may be added, multiplied, and divided by a number with `//`"
+    )
 
 
 def evaluate(expression: Expression, names: Mapping[str, Any]) -> Any:

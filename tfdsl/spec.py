@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Map
 from typing import Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationError, field_validator, model_validator
@@ -10,7 +11,7 @@ from tfdsl import node, source
 from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest
 from tfdsl.document import Document
 from tfdsl.node import Node, Pipe
-from tfdsl.parts import Name, Natural, Part, Positive, PositiveReal, Real, Shape, problem
+from tfdsl.parts import SILENT, Name, Natural, Part, Positive, PositiveReal, Real, Shape, problem
 from tfdsl.settings import Sample, Train
 
 _pipe: TypeAdapter[Pipe] = TypeAdapter(Pipe)
@@ -22,13 +23,19 @@ class Input(Part):
 
     shape: Shape = Field(description="Its axes: sizes, or capitals for those known only when the model runs.")
     vocab: Positive | None = Field(None, description="The number of words, for tokens.")
-    pad: Natural | None = Field(None, description="The token that stands for nothing; its positions are never attended to.")
+    pad: Natural | None = Field(
+        None, description="The token that stands for nothing; its positions are never attended to."
+    )
     dtype: Literal["int", "float"] | None = Field(None, description="`int` for tokens, `float` for numbers.")
 
     @model_validator(mode="after")
     def _tokens_or_numbers(self) -> Self:
         if (self.dtype == "float") == (self.vocab is not None):
-            raise problem("D118", "an input is tokens or numbers", help="give `vocab: <words>` for tokens, `dtype: float` for numbers")
+            raise problem(
+                "D118",
+                "an input is tokens or numbers",
+                help="give `vocab: <words>` for tokens, `dtype: float` for numbers",
+            )
         if self.pad is not None and self.vocab is None:
             raise problem("D118", "only tokens have a `pad`")
         return self
@@ -113,7 +120,13 @@ def read(document: Document) -> tuple[Spec | None, list[Diagnostic]]:
     try:
         return Spec.model_validate(source.plain(document.value)), []
     except ValidationError as error:
-        return None, [_diagnostic(document, line) for line in error.errors(include_url=False)]
+        lines = [line for line in error.errors(include_url=False) if line["type"] != SILENT]
+        # A field that is misspelt is not also missing.
+        keys = [(line["loc"], _near(line)) for line in lines if line["type"] == "D102"]
+        meant = {(*loc[:-1], near) for loc, near in keys}
+        return None, [
+            _diagnostic(document, line) for line in lines if line["type"] != "D105" or line["loc"] not in meant
+        ]
 
 
 def types(defaults: dict[str, Any]) -> dict[str, str]:
@@ -121,8 +134,9 @@ def types(defaults: dict[str, Any]) -> dict[str, str]:
     types: dict[str, str] = {}
     for kind, body in defaults.items():
         named = body.type_name if isinstance(body, Node) else body.get("type") if isinstance(body, dict) else body
-        if isinstance(named, str) and named:
-            types[kind] = named
+        base = node.lookup(kind)
+        if isinstance(named, str) and named and base is not None and base.types:
+            types[kind] = named if named in base.types else SILENT
     return types
 
 
@@ -137,16 +151,32 @@ def _diagnostic(document: Document, line: Any) -> Diagnostic:
     span = document.span(path, key)
     if "start" in context and span is not None:
         span = inside(document, path, context["start"], context["end"]) or span
+    if line["type"] == "D105" and span is not None:
+        span = first_line(document, path) or span
+    help, edits = advice(context, span)
+    return Diagnostic(line["type"], context["message"], span, _expected(context), help=help, edits=edits)
+
+
+def _near(line: Any) -> str | None:
+    context: dict[str, Any] = line.get("ctx", {})
+    return suggest(context["word"], context.get("candidates", ())) if "word" in context else None
+
+
+def advice(context: Map[str, Any], span: Span | None) -> tuple[str, tuple[Edit, ...]]:
+    """Return what to do about an error, and the edit that does it where that is certain."""
     word, candidates = context.get("word"), context.get("candidates", ())
     near = suggest(word, candidates) if word is not None else None
-    help = context.get("help", "")
-    edits: tuple[Edit, ...] = ()
     if near is not None:
-        help = f"did you mean `{near}`?"
-        edits = (Edit(span, near),) if span is not None else ()
-    elif candidates:
-        help = f"there are {listed(candidates)}"
-    return Diagnostic(line["type"], context["message"], span, _expected(context), help=help, edits=edits)
+        return f"did you mean `{near}`?", (Edit(span, near),) if span is not None else ()
+    return context.get("help", "") or (f"there are {listed(candidates)}" if candidates else ""), ()
+
+
+def first_line(document: Document, path: tuple[str | int, ...]) -> Span | None:
+    """Return the span of the first key of the mapping at `path`, where the mapping has several lines."""
+    value = source.find(document.value, path) if document.value is not None else None
+    if isinstance(value, source.Mapping) and value.entries and value.span.line != value.span.end_line:
+        return value.entries[0][0].span
+    return None
 
 
 def _expected(context: dict[str, Any]) -> str:

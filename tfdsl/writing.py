@@ -55,7 +55,9 @@ def plain(value: Any) -> Any:
             return {"params": plain(value.params), "body": plain(value.body)} if value.params else plain(value.body)
         case Part():
             written = value.written()
-            return {name: plain(item) for name, item in written.items()} if isinstance(written, dict) else plain(written)
+            return (
+                {name: plain(item) for name, item in written.items()} if isinstance(written, dict) else plain(written)
+            )
         case Expression() | Parameter():
             return str(value)
         case dict():

@@ -16,13 +16,13 @@ from PIL import Image  # pyright: ignore[reportMissingImports]
 from tests.diagram.figures import FIGURES
 from tfdsl.diagram import engines
 from tfdsl.diagram.dot import write
-from tfdsl.diagram.engines import EngineError, Format, render
+from tfdsl.diagram.engines import EngineError, render
 
 DOT = write(FIGURES["gpt2"])
 
 
 @pytest.mark.parametrize("format", ["svg", "png", "pdf"])
-def test_the_embedded_engine_draws_each_format(format: Format) -> None:
+def test_the_embedded_engine_draws_each_format(format: str) -> None:
     drawn = render(DOT, format)
     assert drawn.engine == "embedded Graphviz"
     assert drawn.data == render(DOT, format).data or format == "pdf"  # a PDF holds its date
@@ -63,7 +63,7 @@ def test_what_is_not_dot_is_a_sentence() -> None:
 
 def test_an_unknown_format_is_a_sentence() -> None:
     with pytest.raises(EngineError, match="the formats are svg, png and pdf"):
-        render(DOT, "gif")  # pyright: ignore[reportArgumentType]
+        render(DOT, "gif")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_unknown_format_is_a_sentence() -> None:
     ],
 )
 def test_a_failing_child_is_a_sentence(monkeypatch: pytest.MonkeyPatch, program: str, reason: str) -> None:
-    def commands(format: Format) -> list[tuple[str, list[str]]]:
+    def commands(format: str) -> list[tuple[str, list[str]]]:
         return [("stub", [sys.executable, "-c", program])]
 
     monkeypatch.setattr(engines, "_commands", commands)

@@ -11,7 +11,7 @@ from tfdsl.checking import extents, promises
 from tfdsl.checking.report import Report
 from tfdsl.checking.scope import Scope
 from tfdsl.checking.walk import Walk
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.diagnostics import Diagnostic, collect
 from tfdsl.document import Document
 from tfdsl.node import Instance, Shared, Value
 from tfdsl.settings import Sample, Train
@@ -50,7 +50,7 @@ def run(document: Document) -> Checked:
     spec, found = read_spec(document)
     found = [*document.diagnostics, *found]
     if spec is None:
-        return Checked(None, document, tuple(found))
+        return Checked(None, document, collect(found))
     report = Report(document)
     scope = _scope(spec, report)
     inputs = {name: value for name, each in spec.inputs.items() if (value := extents.given(name, each, scope, report))}
@@ -60,6 +60,7 @@ def run(document: Document) -> Checked:
     init = walk.settings(spec.init, ("init",))
     train = walk.settings(spec.train, ("train",))
     sample = walk.settings(spec.sample, ("sample",))
+    promises.parameters(walk)
     outputs = promises.outputs(walk)
     if not found:
         promises.unused(walk)
@@ -68,7 +69,7 @@ def run(document: Document) -> Checked:
     return Checked(
         spec,
         document,
-        tuple(found),
+        collect(found),
         scope.dims,
         inputs,
         outputs,

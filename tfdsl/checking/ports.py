@@ -13,7 +13,7 @@ from tfdsl.expressions import Expression
 from tfdsl.identifiers import attribute
 from tfdsl.node import Flow, Instance, Node, Path, Shared, Step, Value, Weight
 from tfdsl.parts import Parameter
-from tfdsl.shapes import Axis, Poly, Tensor, symbols
+from tfdsl.shapes import Axis, Tensor, symbols
 
 if TYPE_CHECKING:
     from tfdsl.checking.walk import Walk
@@ -82,7 +82,9 @@ class Place:
     def floats(self) -> Tensor:
         """Return the value before, which must hold numbers."""
         if self.x.dtype != "float":
-            self.fail("T205", f"`{self.name}` works on numbers, and {self.x} holds ids", help="embed the ids first: `embed`")
+            self.fail(
+                "T205", f"`{self.name}` works on numbers, and {self.x} holds ids", help="embed the ids first: `embed`"
+            )
         return self.x
 
     def width(self) -> int:
@@ -129,8 +131,15 @@ class Place:
             raise Unknown  # what is wrong in that stream has been told
         if home != walk.open[-1]:
             chain = " → ".join((*walk.open[walk.open.index(home) :], home))
-            self.fail("N309", f"streams need each other: {chain}", field, help="one of them must begin without the other")
-        self.fail("N310", f"`{name}` is made later than `{self.name}`", field, help="move this node behind the one that it reads")
+            self.fail(
+                "N309", f"streams need each other: {chain}", field, help="one of them must begin without the other"
+            )
+        self.fail(
+            "N310",
+            f"`{name}` is made later than `{self.name}`",
+            field,
+            help="move this node behind the one that it reads",
+        )
 
     def value(self, field: str) -> Tensor:
         """Return the tensor that `field` names."""
@@ -149,14 +158,18 @@ class Place:
 
     def _said(self, field: str) -> str:
         """Return the name that stands in `field`, or nothing where a number or a longer expression does."""
+        text = self._text(field)
+        return text if text.isidentifier() else ""
+
+    def _text(self, field: str) -> str:
+        """Return the expression that was written in `field`, or nothing where it was a number or a word."""
         default = self.walk.spec.defaults.get(self.written.kind)
-        owners = [owner.given() for owner in (self.written, default) if owner is not None]
-        said: Any = next((fields[field] for fields in owners if field in fields), None)
+        owners = [owner for owner in (self.written, default) if owner is not None and field in owner.model_fields_set]
+        said: Any = getattr(owners[0], field, None) if owners else None
         if isinstance(said, Parameter):
             bound = self.frame.scope.parameters.get(said.name)
             said = bound.value if bound is not None else None
-        text = said.text if isinstance(said, Expression) else said
-        return text if isinstance(text, str) and text.isidentifier() else ""
+        return said.text if isinstance(said, Expression) else said if isinstance(said, str) else ""
 
     def limit(self, axis: Axis, field: str) -> None:
         """Say that `axis` may be no longer than what `field` holds."""
@@ -164,7 +177,12 @@ class Place:
         path = self.walk.field_path(self.written, self.path, (field,))
         if isinstance(axis.size, int):
             if axis.size > most:
-                self.fail("T216", f"there are {axis.size} positions, and the table holds {most}", field, notes=self.origin(axis, "they come from here"))
+                self.fail(
+                    "T216",
+                    f"there are {axis.size} positions, and the table holds {most}",
+                    field,
+                    notes=self.origin(axis, "they come from here"),
+                )
             return
         names = symbols(axis.size)
         rest: Any = axis.size - (self.walk.scope.symbols[next(iter(names))] if len(names) == 1 else 0)
@@ -214,7 +232,12 @@ class Place:
         """Say that the node reads a module of the whole model."""
         registry, name = self.walk.shared, shared.name
         if named and registry.get(name, shared) != shared:
-            self.fail("N311", f"the table `{name}` is shared by attention that needs another", "position", help="give it another name")
+            self.fail(
+                "N311",
+                f"the table `{name}` is shared by attention that needs another",
+                "position",
+                help="give it another name",
+            )
         count = 1
         while registry.get(shared.name, shared) != shared:
             count += 1
@@ -235,9 +258,16 @@ class Place:
         if any(name in frame.failed for frame in frames):
             raise Unknown
         if name in self.walk.ids:
-            self.fail("N310", f"`{name}` is made later than `{self.name}`", field, help="tie the later of the two to the earlier")
+            self.fail(
+                "N310",
+                f"`{name}` is made later than `{self.name}`",
+                field,
+                help="tie the later of the two to the earlier",
+            )
         near = suggest(name, tuple(self.walk.ids))
-        self.fail("N312", f"there is no node with the id `{name}`", field, help=f"did you mean `{near}`?" if near else "")
+        self.fail(
+            "N312", f"there is no node with the id `{name}`", field, help=f"did you mean `{near}`?" if near else ""
+        )
 
     def tie(self, field: str, shape: tuple[int, int]) -> None:
         """Check that the weight that `field` shares has this shape."""
@@ -262,8 +292,7 @@ class Place:
 
     def _say(self, code: str, message: str, field: str, label: str, notes: tuple[Note, ...], help: str) -> None:
         loc: Path = tuple(int(step) if step.isdigit() else step for step in field.split(".")) if field else ()
-        path = self.walk.field_path(self.written, self.path, loc)
-        extra = self.walk.notes(self.written, self.path, loc)
+        path, extra = self.walk.source(self.written, self.path, loc, self.frame.scope)
         self.walk.report.add(code, message, path, label=label, notes=(*extra, *notes), help=help)
 
     def known(self, value: Tensor | None) -> Tensor:
@@ -291,12 +320,15 @@ class Place:
             self.node.repeats,
             bool(getattr(self.node, "share", False)),
             tuple(self.shares),
+            texts={name: text for name in type(self.node).model_fields if (text := self._text(name))},
         )
         return replace(step, weights=self._whole(self.node.weights(step)))
 
     def _whole(self, weights: Mapping[str, Weight]) -> dict[str, Weight]:
         """Return the weights with the whole name of what each is tied to."""
-        return {name: replace(each, tied=self._tied(each.tied)) if each.tied else each for name, each in weights.items()}
+        return {
+            name: replace(each, tied=self._tied(each.tied)) if each.tied else each for name, each in weights.items()
+        }
 
     def _tied(self, id: str) -> str:
         name = f"{attribute(id)}.weight"

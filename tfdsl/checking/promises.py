@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tfdsl.checking import extents
+from tfdsl.checking.frames import members
 from tfdsl.checking.walk import Walk
 from tfdsl.diagnostics import suggest
 from tfdsl.node import Path, Value
+from tfdsl.parts import Parameter
 
 
 def outputs(walk: Walk) -> dict[str, Value]:
@@ -40,6 +42,16 @@ def _missing(walk: Walk, name: str, path: Path) -> None:
     walk.report.add("N308", f"there is no value `{name}`", path, span=span, help=help)
 
 
+def parameters(walk: Walk) -> None:
+    """Report a parameter whose default should be a block and is none, also where every copy sets another."""
+    for name, block in walk.spec.blocks.items():
+        for _, node in members(block.body, ("blocks", name, "body")):
+            named = node.given().get("block")
+            default = block.params.get(named.name) if isinstance(named, Parameter) else None
+            if isinstance(default, str) and default not in walk.spec.blocks:
+                walk.no_block(default, ("blocks", name, "params", named.name))
+
+
 def unused(walk: Walk) -> None:
     """Warn of what nothing needs. With an error in the spec, what is needed is not known, and nothing is said."""
     if walk.report.broken:
@@ -60,7 +72,11 @@ def _names(walk: Walk) -> Iterator[tuple[str, str, Path]]:
             continue
         for parameter in block.params:
             if (f"block {name}", parameter) not in used:
-                yield "W503", f"parameter `{parameter}` of block `{name}` is not used", ("blocks", name, "params", parameter)
+                yield (
+                    "W503",
+                    f"parameter `{parameter}` of block `{name}` is not used",
+                    ("blocks", name, "params", parameter),
+                )
     for kind in spec.defaults:
         if kind not in walk.kinds:
             yield "W504", f"there is no `{kind}` for these defaults", ("defaults", kind)

@@ -12,7 +12,6 @@ from tfdsl.expressions import Expression, ExpressionError
 from tfdsl.node import Node, Path
 from tfdsl.parts import Parameter, Part
 
-
 SILENT = ""  # the code of an error that needs no words: its cause has been told
 
 
@@ -74,9 +73,17 @@ class Scope(Mapping[str, Any]):
     def parameter(self, name: str) -> Bound:
         """Return what a parameter stands for; raise ExpressionError where the block has none of that name."""
         if name not in self.parameters:
-            where = f"block `{self.block}` has no parameter" if self.block else "there is no parameter outside of blocks:"
+            where = (
+                f"block `{self.block}` has no parameter" if self.block else "there is no parameter outside of blocks:"
+            )
             near = suggest(name, tuple(self.parameters))
-            help = f"did you mean `${near}`?" if near else "declare it: `params: {" + name + ": ...}`" if self.block else ""
+            help = (
+                f"did you mean `${near}`?"
+                if near
+                else "declare it: `params: {" + name + ": ...}`"
+                if self.block
+                else ""
+            )
             raise ExpressionError(f"{where} `{name}`", 0, len(name) + 1, help, "N305")
         self.used.add((f"block {self.block}", name))
         return self.parameters[name]

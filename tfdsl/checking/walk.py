@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from tfdsl import source
 from tfdsl.checking import extents
 from tfdsl.checking.frames import Frame, members, named
 from tfdsl.checking.ports import NOTHING, UNKNOWN, Flowing, Place, Unknown
@@ -16,10 +17,9 @@ from tfdsl.checking.scope import Bound, Mistake, Scope, frozen, numbers_of, subs
 from tfdsl.diagnostics import Note, suggest
 from tfdsl.expressions import ExpressionError
 from tfdsl.node import Flow, Instance, Node, Path, Pipe, Shared, Step, Value
-from tfdsl.parts import MISSING, Part
+from tfdsl.parts import MISSING, Parameter, Part
 from tfdsl.shapes import Tensor
-from tfdsl.spec import Block, Spec
-
+from tfdsl.spec import Block, Spec, advice
 
 SomePart = TypeVar("SomePart", bound=Part)
 
@@ -76,7 +76,9 @@ class Walk:
         if name in places:
             note = Note("the other is here", self.report.document.span(places[name], key=len(places[name]) == 2))
             span = self.report.document.span(path, key)
-            self.report.add("N302", f"two things are called `{name}`", path, span=span, notes=(note,), help="give one another name")
+            self.report.add(
+                "N302", f"two things are called `{name}`", path, span=span, notes=(note,), help="give one another name"
+            )
         places.setdefault(name, path)
 
     def place(self, stream: str) -> Path:
@@ -104,10 +106,14 @@ class Walk:
         if block is None:
             return self._body(start, place)
         if block not in self.spec.blocks:
-            self._no_block(block, place)
+            path, notes = self.source(place.written, place.path, ("block",), place.frame.scope)
+            self.no_block(block, path, notes)
+            raise Unknown
         if block in self.blocks:
             chain = " → ".join((*self.blocks[self.blocks.index(block) :], block))
-            place.fail("N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself")
+            place.fail(
+                "N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself"
+            )
         bound = self._bind(block, parameters, layer, place)
         key = (block, frozen({name: each.value for name, each in bound.items()}), _like(start))
         if key not in self.kept:
@@ -135,7 +141,7 @@ class Walk:
 
     def _body(self, start: Flowing, place: Place) -> Instance:
         """Check a repeat's own pipe, whose names are found in the scope around it too."""
-        pipe: Pipe = getattr(place.written, "body")
+        pipe: Pipe = place.written.body
         path = (*place.path, place.written.kind, "body")
         key = (id(place.frame), path, _like(start))
         if key not in self.kept:
@@ -148,10 +154,11 @@ class Walk:
         place.inherit(self.kept[key].instance)
         return self.kept[key].instance
 
-    def _no_block(self, block: str, place: Place) -> None:
+    def no_block(self, block: str, path: Path, notes: tuple[Note, ...] = ()) -> None:
+        """Report a name at `path` that no block has."""
         near = suggest(block, tuple(self.spec.blocks))
         help = f"did you mean `{near}`?" if near else "" if self.spec.blocks else "the spec has no `blocks`"
-        place.fail("N303", f"there is no block `{block}`", "block", help=help)
+        self.report.add("N303", f"there is no block `{block}`", path, help=help, notes=notes)
 
     def _bind(self, block: str, parameters: Mapping[str, Any], layer: int | None, place: Place) -> dict[str, Bound]:
         declared = self.spec.blocks[block].params
@@ -216,12 +223,12 @@ class Walk:
         default = self.spec.defaults.get(written.kind)
         fields = {**self._fitting(default, written), **written.given()} if default is not None else written.given()
         fields.pop("expect", None)  # a shape to compare with, over symbolic axes, and no setting
-        node = self._read(written, fields, path)
+        node = self._read(written, fields, path, scope)
         try:
-            node = self._read(written, substituted(node, values_of(scope)), path)
-            node = self._read(written, substituted(node, numbers_of(scope)), path)
+            node = self._read(written, substituted(node, values_of(scope)), path, scope)
+            node = self._read(written, substituted(node, numbers_of(scope)), path, scope)
         except Mistake as mistake:
-            self.report.expression(mistake.error, self.field_path(written, path, mistake.loc), self.notes(written, path, mistake.loc))
+            self.report.expression(mistake.error, *self.source(written, path, mistake.loc, scope))
             raise Unknown from None
         missing = [name for name, info in type(node).model_fields.items() if getattr(node, name) is MISSING]
         for name in missing:
@@ -240,16 +247,16 @@ class Walk:
         known = {info.alias or name for name, info in type(written).model_fields.items()}
         return {name: value for name, value in default.given().items() if name in known}
 
-    def _read(self, written: Node, fields: Mapping[str, Any], path: Path) -> Node:
+    def _read(self, written: Node, fields: Mapping[str, Any], path: Path, scope: Scope) -> Node:
         try:
             return type(written).read(dict(fields))
         except ValidationError as error:
             for code, loc, context in lines(error):
-                field = self.field_path(written, path, loc)
                 message = self._remainder(written, loc, path) or context["message"]
                 label = f"expected {context['expected']}" if context.get("expected") else ""
-                more = {"label": label, "help": context.get("help", ""), "notes": self.notes(written, path, loc)}
-                self.report.add(code, message, field, message, **more)
+                help, _ = advice(context, None)
+                field, notes = self.source(written, path, loc, scope)
+                self.report.add(code, message, field, message, label=label, help=help, notes=notes)
             raise Unknown from None
 
     def _remainder(self, written: Node, loc: Path, path: Path) -> str:
@@ -272,11 +279,33 @@ class Walk:
             return ("defaults", written.kind, *loc)
         return path
 
-    def notes(self, written: Node, path: Path, loc: Path) -> tuple[Note, ...]:
-        """Return a note that shows the node, where the field at `loc` comes from `defaults`."""
-        if self.field_path(written, path, loc)[:1] == ("defaults",):
-            return (self.report.note(path, "the node that takes it from `defaults`"),)
-        return ()
+    def source(self, written: Node, path: Path, loc: Path, scope: Scope) -> tuple[Path, tuple[Note, ...]]:
+        """Return where the value of a field was written, and notes that show where it is used instead.
+
+        That is in the node, in `defaults`, or where the block's parameter that stands in the field got its value.
+        """
+        field = self.field_path(written, path, loc)
+        notes = (
+            (self.report.note(path, "the node that takes it from `defaults`"),) if field[:1] == ("defaults",) else ()
+        )
+        owner = self.spec.defaults[written.kind] if notes else written
+        value: Any = owner.given()
+        for step in loc:
+            value = value.given() if isinstance(value, Part) else value
+            value = value.get(step) if isinstance(value, dict) else None
+        bound = scope.parameters.get(value.name) if isinstance(value, Parameter) else None
+        if bound is None:
+            return field, notes
+        return self._said(bound), (*notes, self.report.note(field, f"`{value}` is used here"))
+
+    def _said(self, bound: Bound) -> Path:
+        """Return where in what a parameter may be (a cycle, a list) the value stands that it is."""
+        tree = self.report.document.value
+        if tree is not None:
+            for below, scalar in source.scalars(source.find(tree, bound.path)):
+                if scalar.value == bound.value:
+                    return (*bound.path, *below)
+        return bound.path
 
     def _expected(self, place: Place, output: Tensor) -> None:
         wanted = place.written.expect

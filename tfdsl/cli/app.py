@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from tfdsl.cli.output import Stop
+from tfdsl.cli.output import Stop, reason
 
 COMMANDS = {
     "new": "Write a spec to start from",
@@ -87,8 +87,12 @@ def run(arguments: list[str]) -> int:
         if stop.message:
             click.echo(f"tfdsl: {stop.message}", err=True)
         return stop.code
-    except BrokenPipeError:
-        raise
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.filename is None:
+            raise  # of the standard output
+        refusal = f"`{error.filename}`: {reason(error)}"
+        click.echo(f"tfdsl: {refusal}", err=True)
+        return 2
     except Exception as error:
         if os.environ.get("TFDSL_TRACE"):
             raise

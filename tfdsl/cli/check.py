@@ -11,7 +11,7 @@ from tfdsl import report
 from tfdsl.checking import Checked
 from tfdsl.cli import options
 from tfdsl.cli.output import coloured, remark, say, write
-from tfdsl.cli.reading import STDIN, inspect
+from tfdsl.cli.reading import STDIN, inspect, verdict
 
 ROUNDS = 8  # of fixing: a fix may bring what stood behind it to light
 
@@ -39,17 +39,12 @@ def command(specs: tuple[str, ...], as_json: bool, sarif: bool, fix: bool, overr
         texts = {file: text for result in results for file, text in result.document.texts.items()}
         say(report.render(found, texts, coloured()), end="")
         _praise(dict.fromkeys(specs), results, found != [])
-    errors = [each.code for each in found if each.severity == "error"]
-    return 2 if "Y001" in errors else 1 if errors else 0
+    return verdict(found)
 
 
 def _praise(specs: Sequence[str] | dict[str, None], results: list[Checked], after: bool) -> None:
     """Say of each spec without errors that it is well."""
-    well = [
-        spec
-        for spec, result in zip(specs, results, strict=True)
-        if not any(each.severity == "error" for each in result.diagnostics)
-    ]
+    well = [spec for spec, result in zip(specs, results, strict=True) if result.ok]
     if well and after:
         say()
     for spec in well:

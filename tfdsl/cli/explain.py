@@ -20,5 +20,5 @@ def command(code: str | None) -> int:
     if known:
         say(text.rstrip("\n"))
         return 0
-    remark(f"tfdsl: {text.rstrip()}. `tfdsl explain` lists the codes.")
+    remark(f"tfdsl: {text.rstrip().rstrip('?')}{'?' if '?' in text else '.'} `tfdsl explain` lists the codes.")
     return 2

@@ -6,7 +6,6 @@ import contextlib
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -78,6 +77,8 @@ def _write(target: Path, raw: bytes) -> None:
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_mask()
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(13, "Permission denied")
+    import tempfile  # costs a start-up 4 ms, and few commands write
+
     handle, name = tempfile.mkstemp(prefix=f".{target.name[:60]}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:

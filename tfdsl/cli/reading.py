@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from tfdsl import report
 from tfdsl.checking import Checked, run
 from tfdsl.cli.output import Stop, coloured, remark
+from tfdsl.diagnostics import Diagnostic
 from tfdsl.document import Document, gather, gather_text
 from tfdsl.source.text import LARGEST
 
@@ -24,10 +26,9 @@ def inspect(spec: str, overrides: tuple[str, ...] = ()) -> Checked:
 def checked(spec: str, overrides: tuple[str, ...] = ()) -> Checked:
     """Check a spec for a command that needs a right one; end the command where it has errors, after showing them."""
     result = inspect(spec, overrides)
-    errors = [each for each in result.diagnostics if each.severity == "error"]
-    if errors:
+    if not result.ok:
         remark(report.render(result.diagnostics, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
-        raise Stop(code=2 if any(each.code == "Y001" for each in errors) else 1)
+        raise Stop(code=verdict(result.diagnostics))
     warnings = sum(each.severity == "warning" for each in result.diagnostics)
     if warnings:
         many = "1 warning" if warnings == 1 else f"{warnings} warnings"
@@ -35,8 +36,15 @@ def checked(spec: str, overrides: tuple[str, ...] = ()) -> Checked:
     return result
 
 
+def verdict(diagnostics: Iterable[Diagnostic]) -> int:
+    """Return the exit code: 0 without errors, 1 with errors in a spec, 2 where a file or `--set` itself is at fault."""
+    errors = [each for each in diagnostics if each.severity == "error"]
+    outside = any(each.code == "Y001" or (each.span and each.span.file.startswith("--set ")) for each in errors)
+    return 2 if outside else 1 if errors else 0
+
+
 def _document(spec: str, overrides: tuple[str, ...]) -> Document:
     if spec != "-":
         return gather(Path(spec), overrides)
     raw = click.get_binary_stream("stdin").read(LARGEST + 1)
-    return gather_text(raw.decode("utf-8", "surrogateescape"), STDIN, Path(), overrides)
+    return gather_text(raw, STDIN, Path(), overrides)

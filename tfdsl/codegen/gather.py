@@ -194,7 +194,10 @@ def _take_class(entry: Entry, node: ast.ClassDef, texts: dict[str, str]) -> None
     forward_given = {
         name
         for name in forward.names
-        if all(name in each and use[name] is not None and use[name] is not UNKNOWN for each, use in zip(bound, forward_uses, strict=True))
+        if all(
+            name in each and use[name] is not None and use[name] is not UNKNOWN
+            for each, use in zip(bound, forward_uses, strict=True)
+        )
     }
     for part in node.body:
         if isinstance(part, ast.FunctionDef):

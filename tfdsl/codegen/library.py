@@ -24,7 +24,6 @@ class Entry:
         """Return the names that it reads, those of annotations left out."""
         return frozenset(names(stripped(self.node)))
 
-
     @cached_property
     def attributes(self) -> frozenset[str]:
         """Return the attributes that it reads."""
@@ -33,7 +32,9 @@ class Entry:
     @cached_property
     def methods(self) -> frozenset[str]:
         """Return its methods, but for those that every module has."""
-        found = {each.name for each in ast.walk(self.node) if isinstance(each, ast.FunctionDef) and each is not self.node}
+        found = {
+            each.name for each in ast.walk(self.node) if isinstance(each, ast.FunctionDef) and each is not self.node
+        }
         return frozenset(found - {"__init__", "forward"})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+
 def camel(name: str) -> str:
     """Return a class's name: `encoder_layer` becomes `EncoderLayer`."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))

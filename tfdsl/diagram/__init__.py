@@ -1,1 +1,48 @@
 """Figures: a checked spec drawn as DOT, and as SVG, PNG or PDF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfdsl.checking import Checked
+
+LEVELS = ("block",)
+
+
+class DrawError(ValueError):
+    """A figure cannot be drawn as asked: the text is a sentence for a person."""
+
+
+def draw(checked: Checked, theme: str = "light", level: str = "block") -> str:
+    """Return the figure of a spec without errors as DOT text, in the theme `light` or `dark`.
+
+    Raises DrawError for a theme or a level that there is not.
+    """
+    from tfdsl.diagram.dot import write
+    from tfdsl.diagram.figure import figure
+    from tfdsl.diagram.palette import THEMES
+
+    if theme not in THEMES:
+        raise DrawError(f"there is no theme `{theme}`: it is `light` or `dark`")
+    if level not in LEVELS:
+        raise DrawError(f"figures are drawn at the level `block` so far, not `{level}`")
+    return write(figure(checked), theme)
+
+
+def render_file(checked: Checked, path: Path, theme: str = "light", level: str = "block") -> str:
+    """Draw a spec into a file, in the format that its ending names (svg, png, pdf, dot), and return what drew it.
+
+    Raises DrawError for another ending, EngineError where no engine can draw, OSError where the file cannot be written.
+    """
+    from tfdsl.diagram.engines import FORMATS, render
+
+    ending = path.suffix.lower().removeprefix(".")
+    text = draw(checked, theme, level)
+    if ending == "dot":
+        path.write_text(text, encoding="utf-8")
+        return "tfdsl"
+    if ending not in FORMATS:
+        raise DrawError(f"cannot tell the format of `{path.name}`: name it .svg, .png, .pdf or .dot")
+    drawn = render(text, ending)
+    path.write_bytes(drawn.data)
+    return drawn.engine

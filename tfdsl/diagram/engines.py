@@ -9,19 +9,17 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from xml.sax.saxutils import escape
 
 from tfdsl.diagram import fonts
 
-Format = Literal["svg", "png", "pdf"]
-FORMATS: tuple[Format, ...] = ("svg", "png", "pdf")
+FORMATS = ("svg", "png", "pdf")
 
 DPI = 192  # of a PNG: twice a screen's
 SECONDS = 30
 MEMORY = 2 << 30
-BEGINS: Mapping[Format, bytes] = {"svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF-"}
-ENDS: Mapping[Format, bytes] = {"svg": b"</svg>", "png": b"IEND\xaeB`\x82", "pdf": b"%%EOF"}
+BEGINS: Mapping[str, bytes] = {"svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF-"}
+ENDS: Mapping[str, bytes] = {"svg": b"</svg>", "png": b"IEND\xaeB`\x82", "pdf": b"%%EOF"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class EngineError(Exception):
     """No engine drew the picture: its text is a sentence for a person."""
 
 
-def render(dot: str, format: Format) -> Rendered:
+def render(dot: str, format: str) -> Rendered:
     """Return the picture of a DOT text as SVG, PNG (192 dots an inch) or PDF.
 
     The embedded Graphviz (the `pygraphviz` wheel) draws in a child process, with the bundled Liberation Sans alone; a
@@ -56,7 +54,7 @@ def render(dot: str, format: Format) -> Rendered:
     raise EngineError("no engine could draw the figure (" + "; ".join(reasons) + "); `-o figure.dot` needs none")
 
 
-def _commands(format: Format) -> list[tuple[str, Sequence[str]]]:
+def _commands(format: str) -> list[tuple[str, Sequence[str]]]:
     painter = Path(__file__).with_name("painter.py")
     embedded = [sys.executable, "-P", str(painter), format, str(DPI), str(MEMORY), str(SECONDS)]
     system = ["dot", f"-T{format}", *([f"-Gdpi={DPI}"] if format == "png" else [])]
@@ -97,7 +95,7 @@ def _run(command: Sequence[str], dot: bytes, environment: Mapping[str, str]) -> 
     return b"", said[-1][:200] if said else f"it ended with code {child.returncode}"
 
 
-def _broken(data: bytes, format: Format) -> str:
+def _broken(data: bytes, format: str) -> str:
     if not data:
         return "it wrote nothing"
     if not data.startswith(BEGINS[format]) or ENDS[format] not in data[-64:]:

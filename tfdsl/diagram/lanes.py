@@ -13,6 +13,7 @@ from tfdsl.look import Lane
 
 TRACK = 11.0  # between two lanes side by side
 GUTTER = 26.0  # between two towers that no lane goes between
+TIED = "one weight, in both places"
 MARGIN = 15.0  # from a tower to the first lane beside it
 
 
@@ -103,7 +104,7 @@ def memories(ground: Ground, lanes: Sequence[Lane]) -> Plan:
         at = (first[0] + (-6 - half if east else 6 + half), level + 7.5)
         into = (head.box[2 if east else 0], head.y)
         points = _turns((first, (first[0], level), (x, level), (x, head.y), into))
-        wires.append(Wire("memory", tail.key, head.key, points, True, line, at))
+        wires.append(Wire("memory", tail.key, head.key, points, True, line, at, clean(lane.label)))
     return Plan(wires=tuple(wires))
 
 
@@ -159,7 +160,7 @@ def _outer(ground: Ground, tail: Card, head: Card, label: str, tracks: dict[str,
     x = edge + sign * (room + TRACK * track)
     points = ((tail.box[2 if east else 0], tail.y), (x, tail.y), (x, head.y), (near, head.y))
     at = ((x + near + sign * 6) / 2, head.y + 7) if line else (0.0, 0.0)
-    return Wire("tie", tail.key, head.key, points, True, line, at)
+    return Wire("tie", tail.key, head.key, points, True, line, at, TIED)
 
 
 def _across(ground: Ground, tail: Card, head: Card, tracks: dict[str, int]) -> Wire:
@@ -167,8 +168,9 @@ def _across(ground: Ground, tail: Card, head: Card, tracks: dict[str, int]) -> W
     sign = 1 if head.x > tail.x else -1
     start, stop = tail.x + sign * tail.width / 2, head.x - sign * head.width / 2
     if abs(tail.y - head.y) < 0.5:
-        return Wire("tie", tail.key, head.key, ((start, tail.y), (stop, tail.y)))
+        return Wire("tie", tail.key, head.key, ((start, tail.y), (stop, tail.y)), tooltip=TIED)
     track = tracks.get(gap := f"into {ground.tower[head.key]}", 0)
     tracks[gap] = track + 1
     x = ground.boxes[ground.tower[head.key]][0 if sign > 0 else 2] - sign * (MARGIN / 2 + TRACK * track)
-    return Wire("tie", tail.key, head.key, ((start, tail.y), (x, tail.y), (x, head.y), (stop, head.y)))
+    points = ((start, tail.y), (x, tail.y), (x, head.y), (stop, head.y))
+    return Wire("tie", tail.key, head.key, points, tooltip=TIED)

@@ -82,7 +82,7 @@ def _legend(drawing: Plan, room: float) -> Plan:
     """Return the key to the families, joints and lanes that the drawing uses, from the origin down, in columns."""
     entries = _entries(drawing)
     widths = [SWATCH[0] + 5 + line.width for _, line in entries]
-    across = max([1, *(n for n in range(1, len(entries) + 1) if sum(_columns(widths, n)) - 16 <= room)])
+    across = max([1, *(n for n in range(1, len(entries) + 1) if sum(_columns(widths, n)) - 13 <= room)])
     columns = _columns(widths, across)
     plan = Plan()
     for place, (sign, line) in enumerate(entries):
@@ -95,7 +95,7 @@ def _legend(drawing: Plan, room: float) -> Plan:
 
 def _columns(widths: Sequence[float], across: int) -> list[float]:
     """Return the widths of `across` columns that hold entries row by row, and the space behind each."""
-    return [max(widths[column::across]) + 16 for column in range(min(across, len(widths)))]
+    return [max(widths[column::across]) + 13 for column in range(min(across, len(widths)))]
 
 
 def _renamed(sign: Plan, stem: str) -> Plan:

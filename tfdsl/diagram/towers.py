@@ -147,7 +147,7 @@ def _column(column: Column, site: Site, side: int) -> Block:
 
 
 def _result(column: Column, name: str, shape: str) -> Text:
-    return bare(f"{column.name}/{name}", name, tooltip=f"{name}: {shape}" if shape else name)
+    return bare(f"/result/{column.name}/{name}", name, tooltip=f"{name}: {shape}" if shape else name)
 
 
 def _item(part: Part) -> Block:

@@ -128,7 +128,7 @@ def _block(element: Element, body: Block | None, shared: _Shared, setting: Setti
     if isinstance(element, Source):
         return replace(_single(bare(element.id, element.title, element.facts)), entry=None)
     if isinstance(element, Beside):
-        return _beside(element, setting)
+        return _beside(element, setting, flow)
     if isinstance(element, Fork):
         return _fork(element, setting, flow)
     if isinstance(element, Branch):
@@ -180,12 +180,13 @@ def link(tail: End, head: End, label: str, middle: float, x: float = 0.0) -> Wir
     return Wire("flow", tail.key, head.key, ((x, tail.y), (x, head.y)), head.arrow, line, at)
 
 
-def _beside(element: Beside, setting: Setting) -> Block:
-    """A `+` on the trunk, the card that feeds it to the side, and what that card reads under it."""
+def _beside(element: Beside, setting: Setting, flow: str) -> Block:
+    """A `+` on the trunk, the card that feeds it to the side, and under that what it reads, clear of the trunk."""
     mark = replace(joint(element.id, element.symbol), y=15.0)
     wide = needed(element.box, 96.0)
     feed = bare(f"{element.id}/feed", element.feed) if element.feed else None
-    inner = max(38.0, setting.width / 2 + 10 + (feed.width - wide) / 2) if feed else 38.0
+    clear = max(setting.width / 2, Line(flow).width + 5) + 10
+    inner = max(38.0, clear + (feed.width - wide) / 2) if feed else 38.0
     x = setting.side * (inner + wide / 2)
     side = replace(card(element.box, wide), x=x, y=mark.y)
     points = ((setting.side * inner, mark.y), (setting.side * RADIUS, mark.y))
@@ -203,20 +204,20 @@ def _branch(element: Branch, body: Block, shared: _Shared, setting: Setting) -> 
     """A dot, the body, a `+`, and the lane that goes around the body from the one to the other."""
     start, end = dot(f"{element.id}/in"), joint(element.id, element.symbol, element.tooltip)
     base = BUS if body.entry else 0.0
-    end = replace(end, y=base + body.height + (LABEL_GAP if body.label else GAP) + RADIUS)
+    label = " · ".join(piece for piece in (body.label, clean(element.facts, 40)) if piece)
+    end = replace(end, y=base + body.height + (LABEL_GAP if label else GAP) + RADIUS)
     plan = Plan((start, end)) + body.plan.moved(0, base)
     south = End(end.key, end.box[1])
     if body.entry and body.exit:
         plan += Plan(wires=(link(End(start.key, 0), replace(body.entry, y=body.entry.y + base), "", 0),))
         top = base + body.height
-        plan += Plan(wires=(link(replace(body.exit, y=body.exit.y + base), south, body.label, (top + south.y) / 2),))
+        plan += Plan(wires=(link(replace(body.exit, y=body.exit.y + base), south, label, (top + south.y) / 2),))
     else:
         plan += Plan(wires=(link(End(start.key, 0), south, "", 0),))
     lane, side = setting.side * shared.lane, setting.side * end.width / 2
-    facts = Line(clean(element.facts, 40)) if element.facts else None
     corners = ((0.0, 0.0), (lane, 0.0), (lane, end.y), (side, end.y))
-    at = ((lane + side) / 2, end.y + 7) if facts else (0.0, 0.0)
-    plan += Plan(wires=(Wire("residual", start.key, end.key, corners, True, facts, at, clean(element.tooltip, 400)),))
+    around = Wire("residual", start.key, end.key, corners, tooltip=clean(element.tooltip, 400))
+    plan += Plan(wires=(around,))
     height = end.box[3]
     crown = height - base - body.height if setting.side > 0 else 0.0
     return Block(plan, height, End(start.key, 0, arrow=False), End(end.key, height), crown=crown)
@@ -226,7 +227,8 @@ def _group(element: Group, body: Block, shared: _Shared, setting: Setting) -> Bl
     """A frame around the body, its title and facts at the top left."""
     room = shared.west - 10 - (RADIUS + 4 if body.crown else 6)
     title = Line(clean(element.title), TITLE_SIZE, bold=True, tone="ink")
-    lines = wrap(title, room, 2) + wrap(Line(clean(element.facts)), room)
+    facts = [line for text in element.facts.splitlines()[:4] for line in wrap(Line(clean(text)), room)]
+    lines = (*wrap(title, room, 2), *facts)
     head = sum(line.height for line in lines)
     top = max(14.0, head + 13 - body.crown)
     height = FRAME + body.height + top
@@ -249,7 +251,11 @@ def _group(element: Group, body: Block, shared: _Shared, setting: Setting) -> Bl
 def _fork(element: Fork, setting: Setting, flow: str) -> Block:
     """Pipes side by side, fed from one bus where they read the trunk, and joined above."""
     blocks = [pipe(part, replace(setting, width=widest(part, 96.0)), flow) for part in element.pipes]
-    blocks = [replace(block, label="") if block.label == element.shape else block for block in blocks]
+    labels = [*element.labels, *("" for _ in blocks)]
+    blocks = [
+        replace(block, label=clean(label, 40) or ("" if block.label == element.shape else block.label))
+        for block, label in zip(blocks, labels, strict=False)
+    ]
     centres = spread(blocks)
     fed = [not part or bool(block.entry) for part, block in zip(element.pipes, blocks, strict=True)]
     base = BUS if any(fed) else 0.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from tfdsl.node import Call, Node, Ports, Step, Work, Writer
 from tfdsl.parts import Probability, needed
 from tfdsl.shapes import Tensor

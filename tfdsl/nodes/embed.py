@@ -18,13 +18,20 @@ class Embed(Node):
     family = "embedding"
     title = "Token embedding"
     width: Positive | None = Field(None, description="The number of features; that of the tied table where left out.")
-    scale: Real | None = Field(None, description="Multiply the rows by this number; √d_model in the original Transformer.")
+    scale: Real | None = Field(
+        None, description="Multiply the rows by this number; √d_model in the original Transformer."
+    )
     tie: Name | None = Field(None, description="Use the table of the embedding with this id.")
 
     def shape(self, io: Ports) -> Tensor:
         ids = io.x
         if ids.dtype != "int" or ids.vocab is None:
-            io.fail("T206", f"`embed` reads ids, and this is {ids} of numbers", "source", help="read a token input: `from: tokens`")
+            io.fail(
+                "T206",
+                f"`embed` reads ids, and this is {ids} of numbers",
+                "source",
+                help="read a token input: `from: tokens`",
+            )
         if self.width is not None:
             width = io.axis("width")
         elif self.tie is not None:
@@ -50,7 +57,7 @@ class Embed(Node):
 
     def facts(self, step: Step) -> str:
         assert step.x.vocab is not None, "the shape rule asked for ids"
-        scaled = f" · × {self.scale:.6g}" if self.scale is not None else ""
+        scaled = f" · × {step.said('scale', self.scale)}" if self.scale is not None else ""
         return f"{step.x.vocab.label} × {step.output.axes[-1].label}{scaled}"
 
 

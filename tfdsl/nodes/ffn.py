@@ -34,7 +34,10 @@ class FeedForward(Node):
         width, up = step.width, self.hidden * (2 if is_gated(self.activation) else 1)
         weights = {"up.weight": Weight((up, width)), "down.weight": Weight((width, self.hidden), "output")}
         if self.bias:
-            weights |= {"up.bias": Weight((up,), "zeros", decays=False), "down.bias": Weight((width,), "zeros", decays=False)}
+            weights |= {
+                "up.bias": Weight((up,), "zeros", decays=False),
+                "down.bias": Weight((width,), "zeros", decays=False),
+            }
         return weights
 
     def work(self, step: Step) -> Work:

@@ -57,4 +57,6 @@ class MixtureOfExperts(Node):
         return Call("MixtureOfExperts", (step.width, self.hidden), named)
 
     def facts(self, step: Step) -> str:
-        return f"{self.top_k} of {self.experts} · {step.width} → {self.hidden} → {step.width} · {TITLES[self.activation]}"
+        return (
+            f"{self.top_k} of {self.experts} · {step.width} → {self.hidden} → {step.width} · {TITLES[self.activation]}"
+        )

@@ -16,6 +16,7 @@ class Position(Node):
     """Adds a vector that depends on the position: [B, T, D] -> [B, T, D]."""
 
     family = "position"
+    form = "beside"
 
     def shape(self, io: Ports) -> Tensor:
         return io.sequence()

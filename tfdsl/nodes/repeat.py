@@ -30,7 +30,11 @@ class Vary(Part):
     def _one_way(self) -> Vary:
         ways = [name for name in ("cycle", "list", "at", "every") if name in self.model_fields_set]
         if len(ways) != 1:
-            raise problem("D107", "say how it varies in one way", expected="`cycle`, `list`, `at` with `else`, or an expression in `layer`")
+            raise problem(
+                "D107",
+                "say how it varies in one way",
+                expected="`cycle`, `list`, `at` with `else`, or an expression in `layer`",
+            )
         return self
 
     def written(self) -> Any:
@@ -52,6 +56,7 @@ class Repeat(Node):
 
     headline = "block"
     title = "Repeat"
+    form = "group"
     repeats = True
     own_scope = frozenset({"body"})
     block: Name | None = Field(None, description="The name of the block; or give the pipe itself in `body`.")
@@ -66,7 +71,9 @@ class Repeat(Node):
 
     def shape(self, io: Ports) -> Tensor:
         if (self.block is None) == (self.body is None):
-            io.fail("D108", "`repeat` takes either `block` or `body`", help="name a block, or write the pipe under `body`")
+            io.fail(
+                "D108", "`repeat` takes either `block` or `body`", help="name a block, or write the pipe under `body`"
+            )
         if self.share and self.vary:
             io.fail("D119", "copies that share their weights cannot differ", "vary", help="leave out `share` or `vary`")
         self._check_vary(io)
@@ -99,7 +106,9 @@ class Repeat(Node):
                 io.fail("E408", f"the list has {len(vary.list)} values for {self.times} copies", f"{field}.list")
             late = [copy for copy in vary.at or {} if copy >= self.times]
             if late:
-                io.fail("E409", f"there is no copy {late[0]}: the {self.times} copies count from 0", f"{field}.at.{late[0]}")
+                io.fail(
+                    "E409", f"there is no copy {late[0]}: the {self.times} copies count from 0", f"{field}.at.{late[0]}"
+                )
 
     def work(self, step: Step) -> Work:
         return Work()

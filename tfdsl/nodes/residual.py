@@ -14,6 +14,7 @@ class Residual(Node):
 
     headline = "body"
     title = "Residual"
+    form = "branch"
     branches = True
     body: Pipe = needed(description="The branch: a pipe that begins with the value before and must end in its shape.")
     dropout: Probability = Field(0.0, description="Dropout on what the branch gives.")
@@ -42,6 +43,9 @@ class Residual(Node):
 
     def call(self, step: Step) -> None:
         return None
+
+    def facts(self, step: Step) -> str:
+        return f"× {self.scale:.4g}" if self.scale is not None else ""
 
     def write(self, w: Writer, step: Step) -> None:
         x, branch = w.x, w.run(step.flows[0])

@@ -27,4 +27,4 @@ class Scale(Node):
         w.let(f"{self.by!r} * {w.x}")
 
     def facts(self, step: Step) -> str:
-        return f"× {self.by:.6g}"
+        return f"× {step.said('by', self.by)}"

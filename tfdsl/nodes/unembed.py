@@ -29,7 +29,11 @@ class Unembed(Projection, Node):
         elif self.tie is not None:
             words = Axis(io.owner("tie").weights["weight"].shape[0], name=io.owner("tie").vocab_name)
         else:
-            io.fail("D105", "`unembed` needs the number of words", help="give `tie: <id of the embedding>` or `width: <words>`")
+            io.fail(
+                "D105",
+                "`unembed` needs the number of words",
+                help="give `tie: <id of the embedding>` or `width: <words>`",
+            )
         if self.tie is not None:
             io.tie("tie", (words.size, size))
         return io.x.last(words)

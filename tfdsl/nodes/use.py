@@ -18,6 +18,7 @@ class Use(Node):
 
     headline = "block"
     title = "Block"
+    form = "inline"
     block: Name = needed(description="The name of the block.")
 
     @property

@@ -10,7 +10,7 @@ from pathlib import Path
 from tfdsl.diagnostics import Diagnostic, Span, suggest
 from tfdsl.source.text import LARGEST, characters, decode, large
 from tfdsl.source.tree import read
-from tfdsl.source.values import Mapping, Plain, Scalar, Sequence, Tree, Value, find, key_span, merge, plain
+from tfdsl.source.values import Mapping, Plain, Scalar, Sequence, Tree, Value, find, key_span, merge, plain, scalars
 
 __all__ = [
     "Document",
@@ -26,6 +26,8 @@ __all__ = [
     "merge",
     "parse",
     "plain",
+    "scalars",
+    "take",
 ]
 
 
@@ -41,7 +43,7 @@ class Document:
 
 def parse(text: str | bytes, file: str) -> tuple[Value | None, list[Diagnostic]]:
     """Read one YAML document; return its value (None where there is none to be had) and what is wrong with it."""
-    document = _document(text, file)
+    document = take(text, file)
     return document.value, list(document.diagnostics)
 
 
@@ -58,14 +60,15 @@ def load(path: str | os.PathLike[str]) -> Document:
         if not stat.S_ISREG(mode):
             return _unread(file, "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file")
         with os.fdopen(os.dup(handle), "rb") as stream:
-            return _document(stream.read(LARGEST + 1), file)
+            return take(stream.read(LARGEST + 1), file)
     except OSError as error:
         return _unread(file, _reason(file, error))
     finally:
         os.close(handle)
 
 
-def _document(text: str | bytes, file: str) -> Document:
+def take(text: str | bytes, file: str) -> Document:
+    """Read one YAML document that is in memory already; `file` names it in diagnostics."""
     if isinstance(text, bytes):
         text, found = decode(text, file)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tfdsl.diagnostics import Span
@@ -77,6 +78,18 @@ def plain(value: Value) -> Tree:
     if isinstance(value, Sequence):
         return [plain(item) for item in value.items]
     return {key.value: plain(child) for key, child in value.entries}
+
+
+def scalars(value: Value, path: Path = ()) -> Iterator[tuple[Path, Scalar]]:
+    """Yield every scalar in a value (keys left out), with its place below the value."""
+    if isinstance(value, Scalar):
+        yield path, value
+    elif isinstance(value, Sequence):
+        for index, item in enumerate(value.items):
+            yield from scalars(item, (*path, index))
+    else:
+        for key, child in value.entries:
+            yield from scalars(child, (*path, key.text))
 
 
 def merge(base: Value, over: Value) -> Value:

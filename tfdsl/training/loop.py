@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import batches, checkpoint, memory, objective, optimizer
+from tfdsl.training import attention, batches, checkpoint, memory, objective, optimizer
 from tfdsl.training.log import Log
 from tfdsl.training.objective import Measured
 from tfdsl.training.prepare import Job
@@ -226,7 +226,8 @@ def process(threads: int | None) -> Iterator[None]:
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        yield
+        with attention.written_out():
+            yield
     finally:
         torch.set_num_threads(before)
         torch.set_rng_state(state)

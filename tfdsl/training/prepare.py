@@ -86,6 +86,9 @@ def _against_model(subject: Subject, train: settings.Train) -> list[Diagnostic]:
         span = subject.where("train.objective")
         help_ = "`next_token` can; the spec still checks, renders, costs and compiles"
         problems.append(Diagnostic("R701", message, span, label="not built yet", help=help_))
+    elif not subject.reads_text:
+        message = f"`{train.objective}` wants a model that turns one input of tokens [B, T] into logits [B, T, V]"
+        problems.append(Diagnostic("R710", message, subject.where("inputs"), label="not such a model"))
     if subject.context is not None and (train.context or 0) > subject.context:
         message = f"sequences of {train.context:,} tokens do not fit the model's {subject.context:,} positions"
         help_ = f"set `train.context` to {subject.context} or less, or make the position table longer"

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from tfdsl.node import Call, Node, Ports, Shared, Step, Weight, Work, Writer
 from tfdsl.nodes.attention.masks import Causal, Full, Mask, Sliding
 from tfdsl.nodes.attention.positions import Nowhere, Relative, Rotary, T5Buckets
-from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, needed
+from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, needed, not_a_truth
 from tfdsl.shapes import Axis, Tensor
 
 
@@ -26,7 +26,11 @@ class Biases(Part):
     @model_validator(mode="before")
     @classmethod
     def _all_alike(cls, data: Any) -> Any:
-        return dict.fromkeys(("q", "k", "v", "out"), data) if isinstance(data, bool) else data
+        if isinstance(data, bool):
+            return dict.fromkeys(("q", "k", "v", "out"), data)
+        if not isinstance(data, dict | Biases):
+            raise not_a_truth(data, expected="`true`, `false`, or a mapping of `q`, `k`, `v` and `out`")
+        return data
 
     @property
     def letters(self) -> str:
@@ -47,7 +51,9 @@ class Attention(Node):
     headline = "heads"
     family = "attention"
     heads: Positive = needed(description="The number of query heads.")
-    kv_heads: Positive | None = Field(None, description="The number of key and value heads; as many as `heads` if left out.")
+    kv_heads: Positive | None = Field(
+        None, description="The number of key and value heads; as many as `heads` if left out."
+    )
     head_dim: Positive | None = Field(None, description="The features of a head; D / heads if left out.")
     kv: Name | None = Field(None, description="Keys and values come from this value: cross-attention.")
     mask: Mask = Field(Full(), description="Which positions a query may see.")
@@ -197,7 +203,11 @@ class Attention(Node):
         named |= {"scale": self.scale, "qk_norm": self.qk_norm}
         if self.kv is not None:
             memory = step.reads["kv"].tensor.width
-            return Call("CrossAttention", (step.width, self.heads), {"memory_width": None if memory == step.width else memory, **named})
+            return Call(
+                "CrossAttention",
+                (step.width, self.heads),
+                {"memory_width": None if memory == step.width else memory, **named},
+            )
         if isinstance(self.position, Rotary):
             named["style"] = self.position.style
         if isinstance(self.position, T5Buckets) and self.position.share is None:

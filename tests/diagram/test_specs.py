@@ -1,0 +1,98 @@
+"""Figures of the specs: each drawn from what the checker found, to the letter, and without a fault."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import tfdsl
+from tests.diagram.test_dot import faults
+from tfdsl import diagram
+from tfdsl.diagram.engines import render
+from tfdsl.diagram.figure import figure
+from tfdsl.look import Group
+
+SPECS = Path(__file__).parents[2] / "specs"
+GOLDEN = Path(__file__).with_name("golden")
+NAMES = sorted(path.stem for path in SPECS.glob("*.yaml"))
+SIX = ("bert", "gpt2", "hybrid", "t5", "transformer", "vit")
+
+
+@pytest.mark.parametrize("name", SIX)
+def test_a_spec_is_drawn_as_it_was(name: str, accept: bool) -> None:
+    path, text = GOLDEN / f"spec_{name}.dot", diagram.draw(tfdsl.check(SPECS / f"{name}.yaml"))
+    if accept:
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_of_a_spec_has_no_fault(name: str) -> None:
+    assert faults(render(diagram.draw(tfdsl.check(SPECS / f"{name}.yaml"), "dark"), "svg").data) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "subtitle", "group"),
+    [
+        ("bert", "encoder-only · post-norm · 110.1M parameters", ("× 12", "layer · 7.09M each")),
+        ("gpt2", "decoder-only · pre-norm · 124.4M parameters", ("× 12", "layer · 7.09M each")),
+        (
+            "hybrid",
+            "decoder-only · sandwich norm · 850.9M parameters",
+            ("× 24", "layer · 818M in all\nmix × 4 of [5 local, 1 global]\nmlp × 12 of [dense, sparse]"),
+        ),
+        ("t5", "encoder-decoder · pre-norm · 60.51M parameters", ("× 6", "encoder_layer · 3.15M each")),
+        ("transformer", "encoder-decoder · post-norm · 63.08M parameters", ("× 6", "encoder_layer · 3.15M each")),
+        ("vit", "encoder-only · pre-norm · 86.57M parameters", ("× 12", "layer · 7.09M each")),
+    ],
+)
+def test_a_figure_says_what_the_model_is(name: str, subtitle: str, group: tuple[str, str]) -> None:
+    drawn = figure(tfdsl.check(SPECS / f"{name}.yaml"))
+    groups = [element for column in drawn.columns for element in column.body if isinstance(element, Group)]
+    assert drawn.subtitle == subtitle
+    assert group in [(element.title, element.facts) for element in groups]
+
+
+def test_one_matrix_three_times_and_the_memory_are_lanes() -> None:
+    lanes = figure(tfdsl.check(SPECS / "transformer.yaml")).lanes
+    assert [(lane.kind, lane.tail, lane.head, lane.label) for lane in lanes] == [
+        ("tie", "encoder/tok", "decoder/embed", ""),
+        ("memory", "encoder/encoder_layers", "decoder/decoder_layers/attention_2", "K, V : B × S × d_model"),
+        ("tie", "encoder/tok", "decoder/logits", ""),
+    ]
+
+
+def test_96_layers_are_drawn_in_less_than_a_second() -> None:
+    checked = tfdsl.check(SPECS / "gpt2.yaml", ["dims.n_layers=96"])
+    start = time.perf_counter()
+    svg = render(diagram.draw(checked), "svg").data
+    assert time.perf_counter() - start < 1
+    assert 18_000 < len(svg) < 70_000
+
+
+def test_drawing_imports_no_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys, tfdsl, pathlib; from tfdsl import diagram\n"
+        f"engine = diagram.render_file(tfdsl.check({str(SPECS / 'gpt2.yaml')!r}), pathlib.Path(sys.argv[1]))\n"
+        "print(engine, *sorted({'torch', 'pygraphviz', 'networkx'} & set(sys.modules)))"
+    )
+    target = tmp_path / "gpt2.png"
+    done = subprocess.run([sys.executable, "-c", program, str(target)], capture_output=True, text=True, check=True)
+    assert done.stdout == "embedded Graphviz\n"
+    assert target.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
+    checked = tfdsl.check(SPECS / "gpt2.yaml")
+    with pytest.raises(diagram.DrawError, match="there is no theme `sepia`"):
+        diagram.draw(checked, "sepia")
+    with pytest.raises(diagram.DrawError, match="at the level `block` so far, not `full`"):
+        diagram.draw(checked, level="full")
+    with pytest.raises(diagram.DrawError, match=r"cannot tell the format of `x\.gif`: name it \.svg"):
+        diagram.render_file(checked, tmp_path / "x.gif")
+    assert diagram.render_file(checked, tmp_path / "x.dot") == "tfdsl"
+    assert (tmp_path / "x.dot").read_text(encoding="utf-8") == diagram.draw(checked)

@@ -1,0 +1,37 @@
+"""Specs with one mistake each: one error is told, in the right line, with the right name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.broken import BREAKS, Break
+from tfdsl import checking, document
+from tfdsl.report import render
+
+SPECS = Path(__file__).parent.parent / "specs"
+
+
+def mended(each: Break) -> tuple[str, int]:
+    """Return the broken text, and the line in which the mistake must be told."""
+    text = (SPECS / f"{each.spec}.yaml").read_text()
+    assert each.old in text
+    at = text.index(each.old)
+    broken = text[:at] + each.new + text[at + len(each.old) :]
+    place = broken.index(each.at) if each.at else at + len(each.new) - len(each.new.lstrip())
+    return broken, broken.count("\n", 0, place) + 1
+
+
+@pytest.mark.parametrize("each", BREAKS, ids=[f"{each.spec}-{index}-{each.code}" for index, each in enumerate(BREAKS)])
+def test_one_mistake_is_one_error(each: Break) -> None:
+    text, line = mended(each)
+    checked = checking.run(document.gather_text(text, "broken.yaml", SPECS))
+    page = render(checked.diagnostics, checked.document.texts)
+    found = [one for one in checked.diagnostics if one.severity == "error"]
+    assert [(one.code, one.span and one.span.line) for one in found] == [(each.code, line)], page
+    assert each.name in page
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len({(each.spec, each.old, each.new) for each in BREAKS}) == len(BREAKS) >= 150

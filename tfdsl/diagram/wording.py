@@ -1,0 +1,120 @@
+"""What a figure says in words: counts, the title's facts, the meaning of its symbols."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from tfdsl import declared
+from tfdsl.checking import Checked
+from tfdsl.look import Beside, Box, Branch, Column, Element, Fork, Group, Lane, Source
+from tfdsl.node import Flow, Instance, Step
+
+
+def number(count: int, digits: int = 3) -> str:
+    """Return a count as a figure says it: `512`, `1.5K`, `38.6M`, `7.09B`.
+
+    >>> number(1536), number(38597376), number(124439808, 4)
+    ('1.5K', '38.6M', '124.4M')
+    """
+    for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
+        if round(count / size, 3) >= 1:
+            value = count / size
+            places = max(0, digits - len(str(int(value))))
+            return f"{value:.{min(1, places) if unit == 'K' else places}f}{unit}"
+    return str(count)
+
+
+def own(step: Step) -> int:
+    """Return the parameters that a node brings itself, those in its branches and blocks left out."""
+    return sum(weight.count for weight in step.weights.values() if not weight.tied)
+
+
+def size(flow: Flow) -> int:
+    """Return the parameters of a pipe, a tied one not counted, each copy of a block counted."""
+    return sum(own(step) + sum(map(size, step.flows)) + _copies(step) for step in flow.steps)
+
+
+def _copies(step: Step) -> int:
+    order = step.order[:1] if step.shared else step.order
+    return sum(size(step.instances[index].flow) for index in order)
+
+
+def steps(flow: Flow) -> Iterator[Step]:
+    """Yield the steps of a pipe and of all that it runs, each different copy of a block once."""
+    for step in flow.steps:
+        yield step
+        for inner in (*step.flows, *(instance.flow for instance in step.instances)):
+            yield from steps(inner)
+
+
+def subtitle(checked: Checked, columns: Sequence[Column], lanes: Sequence[Lane]) -> str:
+    """Return `decoder-only · pre-norm · 124.4M parameters`: what kind of model it is, as far as its parts tell."""
+    pieces = [_architecture(checked.streams, lanes), _norms(columns)]
+    pieces.append(f"{number(declared.count(checked), 4)} parameters")
+    return " · ".join(piece for piece in pieces if piece)
+
+
+def _architecture(streams: Mapping[str, Instance], lanes: Sequence[Lane]) -> str:
+    if any(lane.kind == "memory" for lane in lanes) and len(streams) > 1:
+        return "encoder-decoder"
+    attention = [step for each in streams.values() for step in steps(each.flow) if step.node.family == "attention"]
+    if not attention:
+        return ""
+    decodes = [bool(step.node.work(step).cache) for step in attention]
+    return "decoder-only" if all(decodes) else "" if any(decodes) else "encoder-only"
+
+
+def _norms(columns: Sequence[Column]) -> str:
+    """Return where the norms stand about the residuals, where all of them agree."""
+    found = {place for column in columns for place in _places(column.body)}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _places(elements: Sequence[Element]) -> Iterator[str]:
+    for place, element in enumerate(elements):
+        if isinstance(element, Group):
+            yield from _places(element.body)
+        if isinstance(element, Branch) and element.body:
+            before, after = _is_norm(element.body[0]), _is_norm(element.body[-1])
+            behind = place + 1 < len(elements) and _is_norm(elements[place + 1])
+            if len(element.body) > 1 and before and after:
+                yield "sandwich norm"
+            elif before:
+                yield "pre-norm"
+            else:
+                yield "post-norm" if behind else ""
+
+
+def _is_norm(element: Element) -> bool:
+    return isinstance(element, Box) and element.family == "norm"
+
+
+def symbols(checked: Checked, columns: Sequence[Column]) -> tuple[tuple[str, str], ...]:
+    """Return the names that stand in the figure's shapes and facts, with what each is."""
+    said = " ".join(text for column in columns for text in _texts(column.body))
+    words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", said))
+    found: dict[str, str] = {}
+    for name, value in checked.inputs.items():
+        for place, axis in enumerate(value.tensor.axes):
+            if not isinstance(axis.size, int) and axis.label in words and axis.label not in found:
+                most = checked.limits.get(axis.label)
+                meaning = "batch" if place == 0 else f"length of {name}"
+                found[axis.label] = f"{meaning} ≤ {most:,}" if most else meaning
+    dims = {name: value for name, value in checked.dims.items() if name in words and name not in found}
+    found |= {name: f"{value:,}" if isinstance(value, int) else f"{value:g}" for name, value in dims.items()}
+    return tuple(found.items())
+
+
+def _texts(elements: Sequence[Element]) -> Iterator[str]:
+    for element in elements:
+        if isinstance(element, Box | Source):
+            yield f"{element.shape} {element.facts}"
+        elif isinstance(element, Beside):
+            yield f"{element.box.facts} {element.feed}"
+        elif isinstance(element, Branch | Group):
+            yield from _texts(element.body)
+        elif isinstance(element, Fork):
+            yield element.shape
+            for part in element.pipes:
+                yield from _texts(part)
