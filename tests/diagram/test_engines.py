@@ -34,7 +34,7 @@ def test_every_text_keeps_its_length_in_any_font() -> None:
     texts = re.findall(r"<text ([^>]*)>([^<]*)</text>", render(DOT, "svg").data.decode())
     lengths = {words: re.findall(r'textLength="([^"]*)"', attributes) for attributes, words in texts}
     assert len(texts) > 30
-    assert all(len(length) == 1 for length in lengths.values())
+    assert [words for words, length in lengths.items() if len(length) != 1] == ["+"]
     assert lengths["LayerNorm"] == ["58.1"]
 
 

@@ -153,12 +153,9 @@ class _Sheet:
 
     def _font(self, line: Line) -> str:
         words = f"<b>{_escaped(line.text)}</b>" if line.bold else _escaped(line.text)
-        colour = {
-            "ink": self.theme.ink,
-            "muted": self.theme.muted,
-            "memory": self.theme.memory,
-            "tie": self.theme.tie,
-        }[line.tone]
+        theme = self.theme
+        colours = {"ink": theme.ink, "muted": theme.muted, "memory": theme.memory, "tie": theme.tie}
+        colour = colours[line.tone]
         return f'<font point-size="{_number(line.size)}" color="{colour}">{words}</font>'
 
     def frames(self, frames: Sequence[Frame]) -> list[str]:
@@ -244,7 +241,7 @@ def _between(start: Point, stop: Point, share: float) -> Point:
 
 
 def _number(value: float) -> str:
-    return f"{round(value, 2) + 0.0:g}"
+    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
 def _inches(points: float) -> str:

@@ -111,6 +111,8 @@ def _fitted(svg: bytes) -> bytes:
 
     def fit(match: re.Match[str]) -> str:
         opening, size, words = match.groups()
+        if len(words) == 1:  # the sign in a circle
+            return match.group()
         long = fonts.width(html.unescape(words), float(size), bold='font-weight="bold"' in opening)
         return f'{opening} textLength="{long:.1f}" lengthAdjust="spacingAndGlyphs">{words}</text>'
 
