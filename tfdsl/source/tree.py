@@ -18,7 +18,6 @@ from tfdsl.source.values import Mapping, Scalar, Sequence, Value
 DEEPEST = 64
 MOST = 100_000  # values: scalars, lists and mappings, keys included
 WORST = 100  # mistakes, after which reading ends
-ANCHORED = 1_000  # anchored values, after which reading ends: none of them belongs here
 PIECES = 16  # of a call that commas have torn apart
 GLUED = re.compile(r"([a-z][a-z0-9_]*):(?!//)(\S.*)", re.DOTALL)
 DASHED = re.compile(r"-[A-Za-z]")
@@ -53,7 +52,6 @@ class Reader:
         self.found: list[Diagnostic] = []
         self.anchors: dict[str, tuple[Span, list[Note]]] = {}
         self.count = 0
-        self.anchored = 0
         self.broken = False  # too much is missing for the tree to mean anything
 
     def report(self, code: str, message: str, span: Span, label: str = "", help: str = "", **more: Any) -> None:
@@ -99,9 +97,6 @@ class Reader:
             return
         start = event.start_mark.index
         if event.anchor is not None:
-            self.anchored += 1
-            if self.anchored > ANCHORED:
-                raise Stop
             at = self.text.find(f"&{event.anchor}", start)
             self.anchors.setdefault(event.anchor, (self.lines.span(at, at + len(event.anchor) + 1), []))
         if event.tag is not None:
