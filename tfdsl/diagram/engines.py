@@ -18,7 +18,7 @@ from tfdsl.diagram import fonts
 FORMATS = ("svg", "png", "pdf")
 
 DPI = 192  # of a PNG: twice a screen's
-SECONDS = 30
+SECONDS = 60
 MEMORY = 2 << 30
 TEXT = re.compile(r'(<text [^>]*font-size="([\d.]+)"[^>]*)>([^<]*)</text>')
 BEGINS: Mapping[str, bytes] = {"svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF-"}
