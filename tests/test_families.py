@@ -84,7 +84,9 @@ def bert(w: Weights) -> dict[str, Tensor]:
     for n in range(3):
         ours, theirs = f"encoder.layers.{n}", f"bert.encoder.layer.{n}"
         for kind in ("weight", "bias"):
-            found[f"{ours}.attention.qkv.{kind}"] = rows(w, f"{theirs}.attention.self", "query", "key", "value", kind=kind)
+            found[f"{ours}.attention.qkv.{kind}"] = rows(
+                w, f"{theirs}.attention.self", "query", "key", "value", kind=kind
+            )
         found |= pair(f"{ours}.attention.out", w, f"{theirs}.attention.output.dense")
         found |= pair(f"{ours}.norm_1", w, f"{theirs}.attention.output.LayerNorm")
         found |= pair(f"{ours}.ffn.up", w, f"{theirs}.intermediate.dense")
@@ -109,7 +111,9 @@ def t5(w: Weights) -> dict[str, Tensor]:
                 found[f"{ours}.attention_2.out.weight"] = w[f"{theirs}.1.EncDecAttention.o.weight"]
             found[f"{ours}.ffn.up.weight"] = w[f"{theirs}.{len(names) - 1}.DenseReluDense.wi.weight"]
             found[f"{ours}.ffn.down.weight"] = w[f"{theirs}.{len(names) - 1}.DenseReluDense.wo.weight"]
-            found |= {f"{ours}.{name}.weight": w[f"{theirs}.{place}.layer_norm.weight"] for place, name in enumerate(names)}
+            found |= {
+                f"{ours}.{name}.weight": w[f"{theirs}.{place}.layer_norm.weight"] for place, name in enumerate(names)
+            }
     return found
 
 
@@ -121,9 +125,13 @@ def vit(w: Weights) -> dict[str, Tensor]:
     for n in range(3):
         ours, theirs = f"layers.{n}", f"vit.layers.{n}"
         for kind in ("weight", "bias"):
-            found[f"{ours}.attention.qkv.{kind}"] = rows(w, f"{theirs}.attention", "q_proj", "k_proj", "v_proj", kind=kind)
+            found[f"{ours}.attention.qkv.{kind}"] = rows(
+                w, f"{theirs}.attention", "q_proj", "k_proj", "v_proj", kind=kind
+            )
         found |= pair(f"{ours}.attention.out", w, f"{theirs}.attention.o_proj")
-        found |= pair(f"{ours}.norm_1", w, f"{theirs}.layernorm_before") | pair(f"{ours}.norm_2", w, f"{theirs}.layernorm_after")
+        found |= pair(f"{ours}.norm_1", w, f"{theirs}.layernorm_before") | pair(
+            f"{ours}.norm_2", w, f"{theirs}.layernorm_after"
+        )
         found |= pair(f"{ours}.ffn.up", w, f"{theirs}.mlp.fc1") | pair(f"{ours}.ffn.down", w, f"{theirs}.mlp.fc2")
     return found
 

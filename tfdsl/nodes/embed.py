@@ -29,7 +29,7 @@ class Embed(Node):
             io.fail(
                 "T206",
                 f"`embed` reads ids, and this is {ids} of numbers",
-                "source",
+                "from",
                 help="read a token input: `from: tokens`",
             )
         if self.width is not None:

@@ -24,11 +24,11 @@ class Patch(Node):
     def shape(self, io: Ports) -> Tensor:
         x = io.floats()
         if len(x.axes) != 4:
-            io.fail("T202", f"`patch` reads images [B, C, H, W], and this is {x}", "source")
+            io.fail("T202", f"`patch` reads images [B, C, H, W], and this is {x}", "from")
         batch, channels, *sides = x.axes
         for side in (channels, *sides):
             if not isinstance(side.size, int):
-                io.fail("T205", f"`patch` needs sizes that are known, and `{side}` is not", "source")
+                io.fail("T205", f"`patch` needs sizes that are known, and `{side}` is not", "from")
         for side in sides:
             if side.size % self.size:
                 io.fail(
