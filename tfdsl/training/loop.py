@@ -70,10 +70,9 @@ class Loop:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
         end: End = "steps"
         problems: tuple[Diagnostic, ...] = ()
-
         with _signals() as stopped:
             self.model.train()
-            while self.step < self.set.steps:
+            while self.step < self.set.steps and self._share() < 1:
                 began = time.monotonic()
                 try:
                     self.advance()
@@ -83,11 +82,13 @@ class Loop:
                 if self.pace is not None:
                     self.pace.stepped(time.monotonic() - began)
                 self._keep()
-                if stopped.is_set() or self._share() >= 1:
-                    end = "signal" if stopped.is_set() else "minutes" if self.step < self.set.steps else "steps"
+                if stopped.is_set():
+                    end = "signal"
                     break
             if end != "diverged":
                 self._finish(stopped.is_set())
+        if end == "steps" and self.step < self.set.steps:
+            end = "minutes"
         return Outcome(end, self.step, self.loss, self.held_out, time.monotonic() - self.started, problems)
 
     def advance(self) -> None:
@@ -210,7 +211,7 @@ def _signals() -> Iterator[threading.Event]:
 
     def stop(number: int, frame: object) -> None:
         stopped.set()
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
