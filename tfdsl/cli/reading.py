@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfdsl import report
 from tfdsl.checking import Checked, run
-from tfdsl.cli.output import Stop, coloured, remark
+from tfdsl.cli.output import Stop, coloured, refuse, remark
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.document import Document, gather, gather_text
 from tfdsl.source.text import LARGEST
@@ -42,6 +42,8 @@ def verdict(diagnostics: Iterable[Diagnostic]) -> int:
 
 
 def _document(spec: str, overrides: tuple[str, ...]) -> Document:
+    if not spec:
+        refuse("the name of a spec is empty")
     if spec != "-":
         return gather(Path(spec), overrides)
     return gather_text(sys.stdin.buffer.read(LARGEST + 1), STDIN, Path(), overrides)
