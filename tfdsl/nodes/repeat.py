@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from tfdsl.node import Node, Pipe, Ports, Step, Work, Writer
-from tfdsl.parts import Name, Natural, Part, Positive, needed, problem
+from tfdsl.parts import Name, Natural, Number, Part, needed, problem
 from tfdsl.shapes import Tensor
 
 
 class Vary(Part):
     """What a parameter is in each copy: a cycle, a list, or a value at some copies and another elsewhere."""
+
+    holds = True
 
     cycle: tuple[Any, ...] | None = Field(None, description="These values in turn.")
     partial: bool = Field(False, description="Allow the last cycle to be cut short.")
@@ -61,7 +63,7 @@ class Repeat(Node):
     own_scope = frozenset({"body"})
     block: Name | None = Field(None, description="The name of the block; or give the pipe itself in `body`.")
     body: Pipe | None = Field(None, description="The pipe that is repeated, in place of `block`.")
-    times: Positive = needed(description="How many copies.")
+    times: Annotated[int, Number(integer=True, minimum=1, maximum=10_000)] = needed(description="How many copies.")
     share: bool = Field(False, description="All copies use one set of weights (arXiv:1909.11942).")
     vary: dict[Name, Vary] = Field({}, description="What the block's parameters are in each copy.")
 
@@ -83,6 +85,9 @@ class Repeat(Node):
             start, end = value, io.instance(self.block, bound, value, copy).flow.end
             broken = broken or end is None
             value = end if end is not None else start
+            if not self.vary and value == start:
+                io.again(self.times - copy - 1)
+                break
             if value.sizes != start.sizes:
                 io.fail(
                     "T215",

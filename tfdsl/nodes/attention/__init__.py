@@ -18,6 +18,8 @@ from tfdsl.shapes import Axis, Tensor
 class Biases(Part):
     """Which of the four projections have a vector added."""
 
+    holds = True
+
     q: bool = False
     k: bool = False
     v: bool = False
@@ -50,6 +52,7 @@ class Attention(Node):
 
     headline = "heads"
     family = "attention"
+    reads = ("from", "kv")
     heads: Positive = needed(description="The number of query heads.")
     kv_heads: Positive | None = Field(
         None, description="The number of key and value heads; as many as `heads` if left out."

@@ -1,0 +1,122 @@
+"""tfdsl train: train a spec on text."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfdsl import report
+from tfdsl.checking import Checked
+from tfdsl.cli import options
+from tfdsl.cli.output import Stop, coloured, refuse, remark, say
+from tfdsl.cli.reading import checked
+
+if TYPE_CHECKING:
+    from tfdsl.training import Outcome
+
+PARTS = {
+    "spec.yaml": "the spec",
+    "model.py": "the model as PyTorch source",
+    "checkpoints": "the best and the last weights",
+    "log.jsonl": "every step",
+    "loss.png": "the loss curve (and loss.svg)",
+}
+
+
+@click.command()
+@click.argument("spec", metavar="SPEC")
+@click.option(
+    "-o", "--output", metavar="FOLDER", help="The run's folder, which must not hold a run. [default: runs/NAME]"
+)
+@click.option("--data", metavar="TEXT", help="A text file, a folder, or `stdlib`: short for --set train.data=TEXT.")
+@click.option(
+    "--resume", is_flag=True, help="Take the run in FOLDER up at its last checkpoint (SPEC may be FOLDER itself)."
+)
+@options.overrides
+def command(spec: str, output: str | None, data: str | None, resume: bool, overrides: tuple[str, ...]) -> int:
+    """Train a spec on text, as its `train` section says.
+
+    Ctrl-C ends a run at the next step, with its weights saved; --resume goes on as if nothing had been.
+    The exit code is 0 at the end of a run, 1 where it cannot begin or diverges, 130 after Ctrl-C.
+    """
+    if data is not None:
+        overrides = (*overrides, f"train.data={data}")
+    if resume:
+        return _resume(spec, output, overrides)
+    result = checked(spec, overrides)
+    assert result.spec is not None, "a spec without errors is there"
+    return _run(result, Path(output or f"runs/{result.spec.name}"), False)
+
+
+def _resume(spec: str, output: str | None, overrides: tuple[str, ...]) -> int:
+    if overrides:
+        refuse("a run that is taken up again keeps its settings: leave --set and --data out, or begin another run")
+    folder = Path(output or spec)
+    if folder.suffix in (".yaml", ".yml") and not folder.is_dir():
+        result = checked(spec)
+        assert result.spec is not None, "a spec without errors is there"
+        folder = Path(f"runs/{result.spec.name}")
+    if not (folder / "spec.yaml").is_file():
+        refuse(f"`{folder}` holds no run to take up: name the folder of one, as `tfdsl train {folder} --resume`")
+    return _run(checked(str(folder / "spec.yaml")), folder, True)
+
+
+def _run(result: Checked, folder: Path, resume: bool) -> int:
+    gc.set_threshold(700, 10, 10)  # a long run wants its garbage taken away
+    from tfdsl import training
+    from tfdsl.training import subject
+
+    taken = subject.of(result)
+    try:
+        with training.Bar(result.train.steps) as bar:
+            if resume:
+                outcome, found = training.resume(taken, folder, report=bar)
+            else:
+                outcome, found = training.train(taken, result.train, folder, sample=result.sample, report=bar)
+    except OSError as error:
+        refuse(f"cannot write the run into `{folder}`: {(error.strerror or str(error)).lower()}", 1)
+    if found:
+        remark(report.render(found, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
+    if outcome is None:
+        raise Stop(code=1)
+    return _tell(outcome, folder)
+
+
+def _tell(outcome: Outcome, folder: Path) -> int:
+    """Say how the run ended and what it left, and draw its curve."""
+    from tfdsl.training import log
+    from tfdsl.training.progress import clock
+
+    entries = log.read(folder / "log.jsonl")
+    losses = [(entry["step"], entry["loss"]) for entry in entries if "loss" in entry]
+    held_out = [(entry["step"], entry["held_out"]) for entry in entries if "held_out" in entry]
+    say(_plotted(losses, held_out))
+    ended = {"signal": "stopped", "diverged": "diverged"}.get(outcome.end, "trained")
+    measured = ""
+    if outcome.held_out is not None:
+        measured = f"; held out: {outcome.held_out.loss:.3f} nats a token, {outcome.held_out.bits:.3f} bits a byte"
+    say(f"{ended} after {outcome.step:,} steps in {clock(outcome.seconds)}{measured}")
+    for name, meaning in PARTS.items():
+        if (folder / name).exists():
+            say(f"  {folder / name!s:32} {meaning}")
+    if outcome.end == "signal":
+        say(f"go on: tfdsl train {folder} --resume")
+        return 130
+    say(f"next: tfdsl sample {folder}")
+    return 1 if outcome.end == "diverged" else 0
+
+
+def _plotted(losses: list[tuple[float, float]], held_out: list[tuple[float, float]]) -> str:
+    """Return the curve of the loss, its steps averaged so that it can be read."""
+    from tfdsl.cli.plot import plot
+
+    if len(losses) < 2:
+        return ""
+    width = max(1, len(losses) // 100)
+    rows = [losses[start : start + width] for start in range(0, len(losses), width)]
+    means = [(row[-1][0], sum(loss for _, loss in row) / len(row)) for row in rows]
+    return "\nloss, nats a token (dots: training; o: held out)\n" + plot(means, held_out) + "\n"
