@@ -187,9 +187,7 @@ class Fold:
             return repr(not decisive)
         if len(left) == 1:
             return self.text(left[0])
-        texts = [
-            f"({self.text(item)})" if isinstance(item, ast.BoolOp | ast.IfExp) else self.text(item) for item in left
-        ]
+        texts = [_bracketed(self.text(item)) for item in left]
         return (" or " if decisive else " and ").join(texts)
 
     def _from_table(self, table: ast.Dict, key: ast.expr, argument: ast.expr) -> str:
@@ -318,6 +316,11 @@ def _children(node: ast.AST) -> Iterator[ast.expr]:
             yield expression
         else:
             yield from _children(child)
+
+
+def _bracketed(text: str) -> str:
+    """Return an operand, in brackets where it binds less than `and` and `or`, or is one of them."""
+    return f"({text})" if isinstance(ast.parse(text, mode="eval").body, ast.BoolOp | ast.IfExp) else text
 
 
 def _until(upper: str) -> str:
