@@ -223,8 +223,10 @@ class Attention(Node):
         given = [w.x, *([w.value("kv")] if self.kv is not None else [])]
         if "Rotary" in shared:
             given.append(f"rope={w.shared(shared['Rotary'])}")
-        if table is not None or mask is not None:
-            given.append(f"mask={w.shared(table, mask) if table is not None else w.shared(mask)}")
+        if table is not None:
+            given.append(f"mask={w.shared(table, mask)}")
+        elif mask is not None:
+            given.append(f"mask={w.shared(mask)}")
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
