@@ -275,6 +275,10 @@ class Ports(Protocol):
         """Check one copy of a block (None: the pipe in `body`) with `parameters`; the same copy is checked once."""
         ...
 
+    def again(self, instance: Instance) -> None:
+        """Say that one more copy follows that is like one before."""
+        ...
+
     def share(self, shared: Shared, named: bool = False) -> None:
         """Say that the node reads a module of the whole model; where the spec named it, one that differs is an error."""
         ...

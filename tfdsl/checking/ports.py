@@ -214,6 +214,11 @@ class Place:
         self.order.append(next(index for index, each in enumerate(self.instances) if each is instance))
         return instance
 
+    def again(self, instance: Instance) -> None:
+        """Say that one more copy follows that is like one before."""
+        self.order.append(next(index for index, each in enumerate(self.instances) if each is instance))
+        self.walk.repeated(instance)
+
     def inherit(self, instance: Instance) -> None:
         """Note that this scope needs from outside what a block in it needs."""
         for value in instance.reads:

@@ -124,6 +124,12 @@ class Walk:
         place.inherit(kept.instance)
         return kept.instance
 
+    def repeated(self, instance: Instance) -> None:
+        """Note that one more copy is like one that was checked."""
+        if instance.name and not self.blocks and self.report.found:
+            kept = next(kept for kept in self.kept.values() if kept.instance is instance)
+            self.report.counted(kept.mistakes, instance.name)
+
     def _checked(self, name: str, bound: Mapping[str, Bound], start: Flowing, place: Place) -> Kept:
         block: Block = self.spec.blocks[name]
         self.seen.add(name)

@@ -218,14 +218,21 @@ class Attention(Node):
             kept += q + 2 * there * self.heads * dim + scores * (3 if self.dropout else 1)
             kept += q + 2 * k if self.qk_norm else 0
         else:
-            kept += q + 2 * k + here * self.heads + self._mask(step)
-            kept += q if self.groups != self.heads else 0
-            turned = self.qk_norm or isinstance(self.position, Rotary)
-            kept += q + (2 if turned and self.kv is not None else 1) * k if turned else 0
+            kept += here * self.heads + self._mask(step) + (q if self.groups != self.heads else 0)
+            kept += self._projected(q, k)
         if isinstance(self.position, T5Buckets) and self.position.share is None:
             kept += 2 * step.x.axes[-2].size * memory.axes[-2].size  # the bucket of each pair, an id
         heads = here * self.heads + there * self.groups
         return kept + {None: 0, "rms": q + k + heads, "layer": 2 * heads}[self.qk_norm]
+
+    def _projected(self, q: Size, k: Size) -> Size:
+        """Return what is kept of queries, keys and values: the projection, and those that are made anew from it."""
+        if self.kv is not None:
+            return 2 * (q + 2 * k) if self.qk_norm else q + 2 * k
+        made = set(self.bias.letters if self.bias.letters != "qkv" else "")
+        made |= set("qk") if self.qk_norm or isinstance(self.position, Rotary) else set()
+        anew = sum(({"q": q, "k": k, "v": k}[each] for each in made), start=0)
+        return anew if len(made) == 3 and not self.qk_norm else q + 2 * k + anew
 
     def _mask(self, step: Step) -> Size:
         """Return the elements of the mask that is added to the scores."""
