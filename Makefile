@@ -17,10 +17,9 @@ test: setup ## Run every test
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -q
 
 lint: setup ## Check style, types and the layers of imports
-	@$(PY) -m ruff check .
-	@$(PY) -m ruff format --check .
-	@.venv/bin/lint-imports --no-cache
-	@$(PY) -m pyright
+	@failed=; for each in "ruff check ." "ruff format --check ." pyright "lint-imports --no-cache"; do \
+	    echo "-- $$each"; .venv/bin/$$each || failed="$$failed $$each"; \
+	done; test -z "$$failed" || { echo "lint failed:$$failed"; exit 1; }
 
 docs: setup ## Write the generated pages anew: kinds, errors, the JSON Schema, the README's diagram
 	@$(PY) docs/build.py

@@ -1,4 +1,4 @@
-"""Write the pages that are made from the code: kinds, errors, the map, the JSON Schema. `--check` says which are stale."""
+"""Write the pages that are made from the code: kinds, errors, map, schema, figure. `--check` says which are stale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import tfdsl
 from tfdsl import errors, node, reference, schema
+from tfdsl.diagram import engines
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -26,6 +28,12 @@ def pages() -> dict[Path, str]:
     }
     made[DOCS / "errors/index.md"] = _errors()
     return made
+
+
+def figure() -> str:
+    """Return the README's figure as SVG."""
+    checked = tfdsl.check(ROOT / "specs/transformer.yaml")
+    return engines.render(tfdsl.draw(checked), "svg").data.decode()
 
 
 def stale() -> list[Path]:
@@ -48,6 +56,7 @@ def write() -> None:
         else:
             path.unlink()
         print(path.relative_to(ROOT))
+    (DOCS / "transformer.svg").write_text(figure(), encoding="utf-8")
 
 
 def _map() -> str:
@@ -129,7 +138,11 @@ def _uses(kind: str) -> Iterator[str]:
     found: dict[str, str] = {}
     for path in sorted((ROOT / "specs").glob("*.yaml")):
         lines = [line.strip().partition("  #")[0].rstrip() for line in path.read_text(encoding="utf-8").splitlines()]
-        lines = [line for line in lines if re.search(rf"(^|[\s\[{{]){kind}:", line) and line.startswith("- ")]
+        lines = [
+            line
+            for line in lines
+            if re.search(rf"(^|[\s\[{{]){kind}: ", line) and line.startswith(("- ", f"{kind}: {{"))
+        ]
         if lines:
             line = min(lines, key=len)
             found.setdefault(line, path.stem)

@@ -26,7 +26,10 @@ def main() -> int:
     steps = [
         ("Check the spec: names, shapes, sizes.", ["check", SPEC]),
         ("Draw it.", ["render", SPEC, "-o", f"{FOLDER}/model.svg"]),
-        ("Draw it once more, as a picture for a dark page.", ["render", SPEC, "-o", f"{FOLDER}/model.png", "--theme", "dark"]),
+        (
+            "Draw it once more, as a picture for a dark page.",
+            ["render", SPEC, "-o", f"{FOLDER}/model.png", "--theme", "dark"],
+        ),
         ("Count what it costs.", ["cost", SPEC, "--batch", "8"]),
         ("Write it as PyTorch.", ["compile", SPEC, "-o", f"{FOLDER}/model.py"]),
         (

@@ -38,7 +38,13 @@ def replay(page: str, folder: Path) -> str:
 def _run(command: str, folder: Path, environment: dict[str, str]) -> str:
     arguments = ["sh", "-c", command.removeprefix("$ ").partition("   #")[0]]
     done = subprocess.run(
-        arguments, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
+        arguments,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        check=False,
     )
     printed = done.stdout.decode()
     code = f"[exit {done.returncode}]\n" if done.returncode else ""
@@ -53,6 +59,8 @@ def _shell(folder: Path) -> dict[str, str]:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tfdsl "$@"\n')
     program.chmod(0o755)
     (folder / "specs").symlink_to(ROOT / "specs")
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR", "PYTHONDONTWRITEBYTECODE") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR", "PYTHONDONTWRITEBYTECODE") if name in os.environ
+    }
     path = f"{bin_}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}

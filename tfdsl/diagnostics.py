@@ -93,28 +93,39 @@ class Lines:
         return self.text[self.starts[number - 1] : end].rstrip("\r\n")
 
 
-UNKNOWN = ("E402", "N303", "N308", "N312")  # names that nothing has
+FAR = ("E402", "D105")  # and every T and N: what is missing or does not fit may show in many places
 MOST = 4  # notes of further places
 
 
 def collect(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Return each cause once, by file and place: what is told of the same place again adds its context to the first.
+    """Return each cause once, by file and place; what is said of the same again adds its context to the first.
 
-    The copies of a block may disagree in other numbers, so a shape error is the same whatever its message. A name that is
-    not there is one cause, however often it is used: the other places are notes.
+    A name that is not there is one cause, however often it is used, and so is a size that fits nowhere: the other
+    places of which the same is said are notes. The copies of a block may disagree in other numbers, so two shape errors
+    in one place are one.
     """
-    causes: dict[tuple[str, Span | None, str], Diagnostic] = {}
-    for each in diagnostics:
-        span = None if each.code in UNKNOWN else each.span
-        cause = (each.code, span, "" if each.code[0] == "T" and span else each.message)
-        first = causes.setdefault(cause, each)
-        if each.span != first.span and len(first.notes) < MOST:
-            notes = (*first.notes, Note("it is used here too", each.span))
-            first = causes[cause] = replace(first, notes=notes, edits=first.edits + each.edits)
-        added = tuple(line for line in each.context if line not in first.context)
-        if added:
-            causes[cause] = replace(first, context=first.context + added)
-    return tuple(sorted(causes.values(), key=_place))
+    causes: list[Diagnostic] = []
+    known: dict[tuple[str, Span | None, str], int] = {}
+    for each in sorted(diagnostics, key=_place):
+        shape = each.code[0] == "T"
+        words = (each.code, None if shape or each.code[0] == "N" or each.code in FAR else each.span, each.message)
+        place = (each.code, each.span, "" if shape and each.span else each.message)
+        index = known.get(place, known.get(words, len(causes)))
+        known.setdefault(place, index)
+        known.setdefault(words, index)
+        if index == len(causes):
+            causes.append(each)
+        else:
+            causes[index] = _joined(causes[index], each)
+    return tuple(causes)
+
+
+def _joined(first: Diagnostic, other: Diagnostic) -> Diagnostic:
+    context = tuple(dict.fromkeys(first.context + other.context))
+    if other.span == first.span:
+        return replace(first, context=context)
+    notes = (*first.notes, Note("here too", other.span)) if len(first.notes) < MOST else first.notes
+    return replace(first, context=context, notes=notes, edits=first.edits + other.edits)
 
 
 def _place(diagnostic: Diagnostic) -> tuple[str, int, int, int]:
@@ -135,14 +146,17 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
         limit = max(1, max(len(wanted), len(other)) // 3) if len(wanted) > 1 else 0
         score = float(_distance(wanted, other, limit))
         if score > limit:
+            # Further off, but of the same parts, or one the beginning of the other.
             if sorted(wanted.split("_")) == sorted(other.split("_")):
                 score = 1.5
             elif min(len(wanted), len(other)) >= 3 and (other.startswith(wanted) or wanted.startswith(other)):
                 score = 2.5
             else:
                 continue
+        elif other.startswith(wanted) or wanted.startswith(other):
+            score -= 0.6  # a missing ending is more likely than another letter
         elif sorted(wanted) == sorted(other):
-            score -= 0.5  # swapped letters before changed ones
+            score -= 0.5  # and so are swapped letters
         if wanted and (best is None or (score, candidate) < best):
             best = (score, candidate)
     return best[1] if best else None

@@ -53,7 +53,7 @@ class Work:
     """What one forward pass of a node costs, its children left out.
 
     `flops` counts two for a multiply and add, as `torch.utils.flop_counter` does; `entering` those of them that multiply
-    the value which the node takes by a weight. `holds` names the values that the backward pass needs: `x`, what the node
+    the value which the node takes by a weight. `needs` names the values that the backward pass needs: `x`, what the node
     takes; `y`, what it gives; or the field that names one (`kv`). `kept` counts the elements that it needs besides, as
     PyTorch keeps them on a CPU; an id counts as two. `cache` counts those that cached decoding holds once it has seen
     the whole sequence.
@@ -63,7 +63,7 @@ class Work:
     kept: Size = 0
     cache: Size = 0
     entering: Size = 0
-    holds: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +265,10 @@ class Ports(Protocol):
         """Return the step whose weight `field` shares (`tie`)."""
         ...
 
+    def table(self, field: str) -> Weight:
+        """Return the matrix that `field` shares; a node that has none is an error."""
+        ...
+
     def flow(self, field: str, start: Tensor | None, index: int | None = None) -> Flow:
         """Check the pipe in `field` (the one at `index`, where it holds several), which begins with `start`."""
         ...
@@ -275,8 +279,8 @@ class Ports(Protocol):
         """Check one copy of a block (None: the pipe in `body`) with `parameters`; the same copy is checked once."""
         ...
 
-    def again(self, instance: Instance) -> None:
-        """Say that one more copy follows that is like one before."""
+    def again(self, count: int) -> None:
+        """Say that the copy that was checked last stands `count` times more."""
         ...
 
     def share(self, shared: Shared, named: bool = False) -> None:
@@ -327,6 +331,9 @@ class Node(Part, ABC):
     repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
     branches: ClassVar[bool] = False  # whether its pipe is added to the value that it began with
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
+
+    holds = True
+    reads: ClassVar[tuple[str, ...]] = ("from",)  # the fields that name values
 
     id: Name | None = Field(None, description="Its name: for reference, for its weights, for the diagram.")
     source: Names | None = Field(
@@ -432,10 +439,10 @@ def read(value: Any) -> Node:
         )
     else:
         raise problem("D103", f"{said(value)} is not a node", expected="a kind, or a mapping with a kind as its key")
-    base = lookup(kind)
+    base = lookup(kind) if isinstance(kind, str) else None
     if base is None:
         raise located(
-            problem("D101", f"unknown kind `{kind}`", word=kind, candidates=kinds(), at="key"), (kind,), value
+            problem("D101", f"unknown kind `{kind}`", word=str(kind), candidates=kinds(), at="key"), (kind,), value
         )
     try:
         cls, fields = _fields(base, body)

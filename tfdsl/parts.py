@@ -97,11 +97,12 @@ class Number:
 
     def _checked(self, value: int | float | Fraction) -> int | float:
         if self.integer:
-            number = expressions.as_integer(value) if isinstance(value, Fraction) else value
-            if isinstance(number, float):
-                if not number.is_integer():
-                    raise problem("E404", f"{number:g} is not a whole number", expected=self.wanted())
-                number = int(number)
+            try:
+                number = expressions.as_integer(value)
+            except ExpressionError as error:
+                raise problem("E404", error.message, expected=self.wanted(), help=error.help) from None
+            except (OverflowError, ValueError):  # `.inf` and `.nan`
+                raise problem("E404", f"{value} is not a whole number", expected=self.wanted()) from None
         else:
             number = float(value) if isinstance(value, Fraction) else value
         outside = (
@@ -136,19 +137,20 @@ Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if is
 
 
 class Part(BaseModel):
-    """A frozen piece of a spec. An unknown field is refused; any field may hold a block's parameter (`$name`)."""
+    """A frozen piece of a spec. An unknown field is refused; where it `holds`, a field may be a parameter (`$name`)."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, defer_build=True
     )
     headline: ClassVar[str | None] = None
     type_name: ClassVar[str] = ""
+    holds: ClassVar[bool] = False
 
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Hold parameters back, and put every error into our words, with a code."""
-        held = parameters(data, cls.model_fields) if isinstance(data, dict) else {}
+        held = parameters(data, cls.model_fields) if cls.holds and isinstance(data, dict) else {}
         try:
             part = handler({name: value for name, value in data.items() if name not in held} if held else data)
         except ValidationError as error:
@@ -179,6 +181,7 @@ class Choice(Part):
     A base declares `class Mask(Choice)`; a type `class Sliding(Mask, type="sliding")`.
     """
 
+    holds = True
     types: ClassVar[dict[str, type[Choice]]] = {}
     type_name: ClassVar[str] = ""
     default_type: ClassVar[str | None] = None
@@ -234,8 +237,8 @@ def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None
 
 
 def parameters(data: dict[Any, Any], fields: Mapping[str, Any]) -> dict[str, Parameter]:
-    """Return the fields of `data` that hold a block's parameter."""
-    names = {*fields, *(field.alias for field in fields.values())}
+    """Return the fields of `data` that hold a block's parameter; an `id` is what others call it by, and never does."""
+    names = {*fields, *(field.alias for field in fields.values())} - {"id"}
     return {
         name: value if isinstance(value, Parameter) else Parameter(value[1:])
         for name, value in data.items()
@@ -272,7 +275,9 @@ def again(error: ValidationError, loc: tuple[str | int, ...]) -> ValidationError
 
 def said(value: Any) -> str:
     """Quote a value in a message, cut to a length that a line can hold."""
-    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if value is None:
+        return "nothing"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     kind = {dict: "a mapping", list: "a list", tuple: "a list"}.get(type(value))
     return kind or f"`{text if len(text) <= 40 else text[:39] + '…'}`"
 
@@ -297,7 +302,7 @@ def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
     lines: list[InitErrorDetails] = []
     for line in error.errors(include_url=False):
         kind: Any = line["type"]
-        if kind == "extra_forbidden" and len(line["loc"]) == 1:
+        if kind in ("extra_forbidden", "invalid_key") and len(line["loc"]) == 1:
             word = str(line["loc"][0])
             kind = problem("D102", f"unknown field `{word}`", word=word, candidates=fields, at="key")
         elif "message" in line.get("ctx", {}):
@@ -311,6 +316,8 @@ def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
 def _translated(line: Any) -> PydanticCustomError:
     value, kind = line["input"], line["type"]
     field = line["loc"][-1] if line["loc"] else "value"
+    if field == "[key]":
+        kind = "string_pattern_mismatch"
     if kind == "missing":
         return problem("D105", f"`{field}` is missing", field=str(field))
     if kind == "literal_error":

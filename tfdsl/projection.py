@@ -19,7 +19,7 @@ class Projection:
 
     def work(self, step: Step) -> Work:
         flops = 2 * step.x.count * step.output_width
-        return Work(flops=flops, entering=flops, holds=("x",))
+        return Work(flops=flops, entering=flops, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("nn.Linear", (step.width, step.output_width), {} if self.bias else {"bias": False})

@@ -119,7 +119,12 @@ def takes(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _part(annotation)
     named = any(isinstance(each, StringConstraints) for each in metadata)
-    words = {bool: "`true` or `false`", int: "a whole number", float: "a number", str: "a name" if named else "text"}
+    words: dict[Any, str] = {
+        bool: "`true` or `false`",
+        int: "a whole number",
+        float: "a number",
+        str: "a name" if named else "text",
+    }
     return words.get(annotation, "a value")
 
 

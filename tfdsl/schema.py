@@ -220,7 +220,7 @@ class Writer:
         if "enum" in schema:
             return {"string"}
         found = [self.shapes(schema[key]) for key in ("then", "else") if key in schema]
-        return set().union(*found) if found else {"object", "array", "string", "number", "boolean"}
+        return set[str]().union(*found) if found else {"object", "array", "string", "number", "boolean"}
 
     def model(self, model: type[BaseModel]) -> Schema:
         """Describe a part of a node, once; a choice may be its type's word alone."""
@@ -241,7 +241,7 @@ class Writer:
         return choose({"type": "object"}, fields, _words(base.types))
 
     def single(self, model: type[BaseModel]) -> Schema:
-        """Describe a part without types; with a headline, or a field that is never written, that value alone will do."""
+        """Describe a part without types; a headline, or a field that is never written, may stand alone."""
         fields = self.part(model)
         unwritten = next((name for name, field in model.model_fields.items() if field.exclude), None)
         headline = model.headline if issubclass(model, Part) else None

@@ -86,8 +86,12 @@ class Train(Part):
     label_smoothing: Share = Field(0.0, description="Share of the target spread over all tokens")
     evaluate: Evaluate = Evaluate()
     checkpoint: Checkpoint = Checkpoint()
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the products; weights stay float32")
-    threads: Positive | None = Field(None, description="CPU threads; as many as torch takes if left out")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Of the products (weights stay float32): `auto` is bfloat16 where the CPU multiplies it"
+    )
+    threads: Annotated[Any, Number(integer=True, minimum=1, words=("auto",))] | None = Field(
+        None, description="CPU threads; as many as torch takes if left out; `auto` changes to one while that is faster"
+    )
     compile: bool = Field(False, description="Use torch.compile: a minute's start for about a tenth more speed")
 
 

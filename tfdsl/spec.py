@@ -154,7 +154,14 @@ def _diagnostic(document: Document, line: Any) -> Diagnostic:
     if line["type"] == "D105" and span is not None:
         span = first_line(document, path) or span
     help, edits = advice(context, span)
-    return Diagnostic(line["type"], context["message"], span, _expected(context), help=help, edits=edits)
+    message = say(line["type"], context["message"], path)
+    return Diagnostic(line["type"], message, span, _expected(context), help=help, edits=edits)
+
+
+def say(code: str, message: str, path: tuple[str | int, ...]) -> str:
+    """Return the message about a value, which begins with the name of the field that holds it."""
+    field = next((step for step in reversed(path) if isinstance(step, str)), None)
+    return f"`{field}`: {message}" if field is not None and code in ("D103", "E404", "E405") else message
 
 
 def _near(line: Any) -> str | None:
@@ -194,7 +201,11 @@ def inside(document: Document, path: tuple[str | int, ...], start: int, end: int
     if document.value is None:
         return None
     value = source.find(document.value, path)
-    if not isinstance(value, source.Scalar) or value.quoted or value.span.line != value.span.end_line:
+    if not isinstance(value, source.Scalar) or value.span.line != value.span.end_line:
         return None
     at = value.span
-    return Span(at.file, at.line, at.column + start, at.line, at.column + max(end, start + 1))
+    quote = 1 if value.quoted else 0
+    if at.end_column - at.column != len(value.text) + 2 * quote:
+        return None  # an escape, or spaces that were folded
+    column = at.column + quote
+    return Span(at.file, at.line, column + start, at.line, column + max(end, start + 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,14 @@ def test_the_embedded_engine_draws_each_format(format: str) -> None:
     assert drawn.engine == "embedded Graphviz"
     assert drawn.data == render(DOT, format).data or format == "pdf"  # a PDF holds its date
     assert len(drawn.data) > 10_000
+
+
+def test_every_text_keeps_its_length_in_any_font() -> None:
+    texts = re.findall(r"<text ([^>]*)>([^<]*)</text>", render(DOT, "svg").data.decode())
+    lengths = {words: re.findall(r'textLength="([^"]*)"', attributes) for attributes, words in texts}
+    assert len(texts) > 30
+    assert all(len(length) == 1 for length in lengths.values())
+    assert lengths["LayerNorm"] == ["58.1"]
 
 
 def test_a_png_holds_the_colours_and_words_of_the_figure() -> None:

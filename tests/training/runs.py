@@ -28,6 +28,7 @@ def chosen(folder: Path, **fields: Any) -> settings.Train:
         "evaluate": {"every": 8, "batches": 2},
         "checkpoint": {"every": 5},
         "threads": 1,
+        "precision": "float32",
     }
     return settings.Train.model_validate(usual | fields)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tfdsl import expressions
-from tfdsl.checking import extents, promises
+from tfdsl.checking import cycles, extents, promises
 from tfdsl.checking.report import Report
 from tfdsl.checking.scope import Scope
 from tfdsl.checking.walk import Walk
@@ -17,6 +17,9 @@ from tfdsl.node import Instance, Shared, Value
 from tfdsl.settings import Sample, Train
 from tfdsl.spec import Init, Spec
 from tfdsl.spec import read as read_spec
+
+
+LOSSY = frozenset({"Y012", "Y014", "Y020", "Y021"})  # after these, a part of the text is missing
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,13 @@ def run(document: Document) -> Checked:
     """Check a document, all of it, and return what it means and what is wrong with it."""
     spec, found = read_spec(document)
     found = [*document.diagnostics, *found]
-    if spec is None:
+    if spec is None or any(each.code in LOSSY for each in found):
         return Checked(None, document, collect(found))
     report = Report(document)
     scope = _scope(spec, report)
     inputs = {name: value for name, each in spec.inputs.items() if (value := extents.given(name, each, scope, report))}
-    walk = Walk(spec, report, scope, inputs)
+    walk = Walk(spec, report, replace(scope, partial=len(inputs) < len(spec.inputs)), inputs)
+    cycles.refuse(walk)
     for name in spec.streams:
         walk.stream(name)
     init = walk.settings(spec.init, ("init",))

@@ -43,15 +43,33 @@ def _size(extent: Any, path: Path, scope: Scope, report: Report) -> int | Poly |
     return size
 
 
+def _pad(pad: Any, path: Path, scope: Scope, report: Report) -> int:
+    """Return the word that stands for nothing, or 0 after a report."""
+    try:
+        value = shapes.evaluate(pad, scope) if isinstance(pad, Expression) else pad
+    except ExpressionError as error:
+        report.expression(error, path)
+        return 0
+    if not isinstance(value, int) or value < 0:
+        report.add("E405", f"{value} is not a word", path, label="expected a whole number from 0 up")
+        return 0
+    return value
+
+
 def given(name: str, each: Input, scope: Scope, report: Report) -> Value | None:
     """Return the value that an input is, or None where its shape has no value."""
     path: Path = ("inputs", name)
     found = sizes(each.shape, (*path, "shape"), scope, report)
     words = _size(each.vocab, (*path, "vocab"), scope, report) if each.vocab is not None else None
+    if isinstance(words, Poly):
+        message = f"`vocab`: `{words}` is known only when the model runs"
+        report.add("E404", message, (*path, "vocab"), label="expected a whole number from 1 up")
+        return None
     if found is None or (each.vocab is not None and words is None):
         return None
-    if isinstance(words, int) and isinstance(each.pad, int) and each.pad >= words:
-        report.add("E405", f"there is no word {each.pad} to pad with: {words} words count from 0", (*path, "pad"))
+    pad = _pad(each.pad, (*path, "pad"), scope, report) if each.pad is not None else 0
+    if isinstance(words, int) and pad >= words:
+        report.add("E405", f"there is no word {pad} to pad with: {words} words count from 0", (*path, "pad"))
     keep = Keep((name,)) if each.pad is not None else None
     axes = tuple(
         Axis(size, _name(extent), keep if index == len(found) - 1 else None, (*path, "shape", index))

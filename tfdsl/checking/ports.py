@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tfdsl.checking.frames import Frame
+from tfdsl.checking.report import Key
 from tfdsl.diagnostics import Note, suggest
 from tfdsl.expressions import Expression
 from tfdsl.identifiers import attribute
@@ -51,6 +52,7 @@ class Place:
         self.order: list[int] = []
         self.shares: list[Shared] = []
         self.inputs: tuple[Tensor, ...] | None = None
+        self.mistakes: frozenset[Key] = frozenset()  # those of the copy that was checked last
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
@@ -214,10 +216,11 @@ class Place:
         self.order.append(next(index for index, each in enumerate(self.instances) if each is instance))
         return instance
 
-    def again(self, instance: Instance) -> None:
-        """Say that one more copy follows that is like one before."""
-        self.order.append(next(index for index, each in enumerate(self.instances) if each is instance))
-        self.walk.repeated(instance)
+    def again(self, count: int) -> None:
+        """Say that the copy that was checked last stands `count` times more."""
+        self.order += [self.order[-1]] * count
+        if not self.walk.blocks:
+            self.walk.report.counted(self.mistakes, str(getattr(self.node, "block", "")), count)
 
     def inherit(self, instance: Instance) -> None:
         """Note that this scope needs from outside what a block in it needs."""
@@ -274,13 +277,21 @@ class Place:
             "N312", f"there is no node with the id `{name}`", field, help=f"did you mean `{near}`?" if near else ""
         )
 
-    def tie(self, field: str, shape: tuple[int, int]) -> None:
-        """Check that the weight that `field` shares has this shape."""
+    def table(self, field: str) -> Weight:
+        """Return the matrix that `field` shares."""
         owner = self.owner(field)
         weight = owner.weights.get("weight")
-        if weight is None or weight.shape != shape:
-            found = f"is {list(weight.shape)}" if weight is not None else "has no matrix"
-            self.fail("T218", f"`{self.name}` needs a matrix {list(shape)}, and that of `{owner.name}` {found}", field)
+        if weight is None or len(weight.shape) != 2:
+            self.fail("T218", f"`{self.name}` needs a matrix to share, and `{owner.name}` has none", field)
+        return weight
+
+    def tie(self, field: str, shape: tuple[int, int]) -> None:
+        """Check that the weight that `field` shares has this shape."""
+        weight, owner = self.table(field), self.owner(field)
+        if weight.shape != shape:
+            notes = (self.walk.report.note(owner.path, f"`{owner.name}` is made here"),)
+            found = f"that of `{owner.name}` is {list(weight.shape)}"
+            self.fail("T218", f"`{self.name}` needs a matrix {list(shape)}, and {found}", field, notes=notes)
 
     # -- what is said -------------------------------------------------------------------------------------------------
 

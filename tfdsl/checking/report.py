@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tfdsl.diagnostics import Diagnostic, Note, Span
+from tfdsl.diagnostics import Diagnostic, Edit, Note, Span
 from tfdsl.document import Document
 from tfdsl.expressions import ExpressionError
 from tfdsl.node import Path
@@ -38,16 +38,17 @@ class Report:
         if not error.code:
             return
         span = inside(self.document, path, error.start, error.end)
-        self.add(error.code, error.message, path, error.message, span, help=error.help, notes=notes)
+        edits = (Edit(span, error.replacement),) if span is not None and error.replacement else ()
+        self.add(error.code, error.message, path, error.message, span, help=error.help, notes=notes, edits=edits)
 
     def note(self, path: Path, message: str) -> Note:
         """Return a note that shows `path`."""
         return Note(message, self.document.span(path))
 
-    def counted(self, keys: frozenset[Key], block: str) -> None:
-        """Say that one more copy of `block` has the diagnostics in `keys`."""
+    def counted(self, keys: frozenset[Key], block: str, count: int = 1) -> None:
+        """Say that `count` more copies of `block` have the diagnostics in `keys`."""
         for key in keys:
-            self.copies.setdefault(key, Counter())[block] += 1
+            self.copies.setdefault(key, Counter())[block] += count
 
     @property
     def broken(self) -> bool:

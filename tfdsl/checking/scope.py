@@ -34,7 +34,10 @@ class Bound:
 
 @dataclass(frozen=True)
 class Scope(Mapping[str, Any]):
-    """The numbers that names stand for. `used` gathers what was asked for."""
+    """The numbers that names stand for. `used` gathers what was asked for, `blamed` the dims that were found to be wrong.
+
+    `partial` says that an input is wrong, so that an axis that nobody knows may be one of its.
+    """
 
     dims: Mapping[str, Any]
     symbols: Mapping[str, Any]
@@ -43,6 +46,8 @@ class Scope(Mapping[str, Any]):
     layer: int | None = None
     broken: frozenset[str] = frozenset()
     used: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    blamed: set[str] = field(default_factory=set[str])
+    partial: bool = False
 
     def __getitem__(self, name: str) -> Any:
         if name.startswith("$"):
@@ -51,7 +56,7 @@ class Scope(Mapping[str, Any]):
             return self.layer
         if name in self.symbols:
             return self.symbols[name]
-        if name in self.broken:
+        if name in self.broken or name in self.blamed or (self.partial and name not in self.dims):
             raise ExpressionError("", 0, 0, code=SILENT)
         self.used.add(("dim", name))
         return self.dims[name]
@@ -68,7 +73,8 @@ class Scope(Mapping[str, Any]):
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        return any(name == each for each in self)
+        lost = self.partial and isinstance(name, str) and name[:1].isupper()
+        return lost or any(name == each for each in self)
 
     def parameter(self, name: str) -> Bound:
         """Return what a parameter stands for; raise ExpressionError where the block has none of that name."""

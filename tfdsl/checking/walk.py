@@ -15,11 +15,14 @@ from tfdsl.checking.ports import NOTHING, UNKNOWN, Flowing, Place, Unknown
 from tfdsl.checking.report import Key, Report, lines
 from tfdsl.checking.scope import Bound, Mistake, Scope, frozen, numbers_of, substituted, values_of
 from tfdsl.diagnostics import Note, suggest
-from tfdsl.expressions import ExpressionError
+from tfdsl.expressions import Expression, ExpressionError
 from tfdsl.node import Flow, Instance, Node, Path, Pipe, Shared, Step, Value
-from tfdsl.parts import MISSING, Parameter, Part
+from tfdsl.parts import MISSING, SILENT, Parameter, Part
 from tfdsl.shapes import Tensor
-from tfdsl.spec import Block, Spec, advice
+from tfdsl.spec import Block, Spec, advice, say
+
+
+COPIES, DISTINCT = 50_000, 1_000  # so that no spec takes long: its blocks may vary within blocks that vary
 
 SomePart = TypeVar("SomePart", bound=Part)
 
@@ -45,6 +48,7 @@ class Walk:
         self.open: list[str] = []
         self.kept: dict[Any, Kept] = {}
         self.blocks: list[str] = []
+        self.copies = 0
         self.shared: dict[str, Shared] = {}
         self.limits: dict[str, tuple[int, Path]] = {}
         self.read: set[str] = set()
@@ -114,21 +118,20 @@ class Walk:
             place.fail(
                 "N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself"
             )
+        self.copies += 1
+        if self.copies > COPIES or len(self.kept) > DISTINCT:
+            message = f"there are more than {DISTINCT:,} copies of blocks that differ, or {COPIES:,} in all"
+            place.fail("E410", message, "block", help="let fewer things vary")
         bound = self._bind(block, parameters, layer, place)
         key = (block, frozen({name: each.value for name, each in bound.items()}), _like(start))
         if key not in self.kept:
             self.kept[key] = self._checked(block, bound, start, place)
         kept = self.kept[key]
+        place.mistakes = kept.mistakes
         if not self.blocks:
             self.report.counted(kept.mistakes, block)
         place.inherit(kept.instance)
         return kept.instance
-
-    def repeated(self, instance: Instance) -> None:
-        """Note that one more copy is like one that was checked."""
-        if instance.name and not self.blocks and self.report.found:
-            kept = next(kept for kept in self.kept.values() if kept.instance is instance)
-            self.report.counted(kept.mistakes, instance.name)
 
     def _checked(self, name: str, bound: Mapping[str, Bound], start: Flowing, place: Place) -> Kept:
         block: Block = self.spec.blocks[name]
@@ -219,7 +222,7 @@ class Walk:
         except Unknown:
             frame.failed |= {each.id for _, each in members((written,), path) if each.id}
             return None
-        if written.id is not None:
+        if written.id is not None and written.id not in frame.owners:  # of two with one name, the first has it
             frame.values[written.id] = Value(written.id, output, frame.home, "node")
             frame.owners[written.id] = step
         return step
@@ -258,23 +261,42 @@ class Walk:
             return type(written).read(dict(fields))
         except ValidationError as error:
             for code, loc, context in lines(error):
-                message = self._remainder(written, loc, path) or context["message"]
-                label = f"expected {context['expected']}" if context.get("expected") else ""
+                if code == SILENT:
+                    continue
+                message, label = (
+                    context["message"],
+                    f"expected {context['expected']}" if context.get("expected") else "",
+                )
                 help, _ = advice(context, None)
                 field, notes = self.source(written, path, loc, scope)
+                value = self._written(written, path, loc)
+                if isinstance(value, Expression) and code == "D103":
+                    code, message = "E404", f"`{value}` is known only when the model runs"
+                elif isinstance(value, Expression) and code in ("E404", "E405"):
+                    message = (self._remainder(value, scope) if code == "E404" else "") or message
+                    dim = self._blamed(value, scope)
+                    if dim is not None:
+                        field, notes = dim, (self.report.note(field, f"`{loc[-1]}` takes it here"),)
+                message = say(code, message, field)
                 self.report.add(code, message, field, message, label=label, help=help, notes=notes)
             raise Unknown from None
 
-    def _remainder(self, written: Node, loc: Path, path: Path) -> str:
-        """Return what an expression leaves over where it had to be whole; nothing for other mistakes."""
-        owner = written if loc and loc[0] in written.given() else self.spec.defaults.get(written.kind)
-        expression = owner.given().get(str(loc[0])) if owner is not None and loc else None
+    def _remainder(self, expression: Expression, scope: Scope) -> str:
+        """Return what an expression leaves over where it had to be whole, with the numbers that were divided."""
+        dim = self.spec.dims.get(expression.text)
         try:
-            if hasattr(expression, "whole"):
-                expression.whole(self.scope)
+            (dim if isinstance(dim, Expression) else expression).whole(scope)
         except ExpressionError as error:
-            return error.message if error.code == "E404" else ""
+            return error.message
         return ""
+
+    def _blamed(self, expression: Expression, scope: Scope) -> Path | None:
+        """Return the dim whose value is wrong in itself: the one that stands alone where its value is refused."""
+        name = expression.text
+        if name not in self.spec.dims or name in scope.symbols:
+            return None
+        scope.blamed.add(name)
+        return ("dims", name)
 
     def field_path(self, written: Node, path: Path, loc: Path) -> Path:
         """Return where a field is written: in the node, else in `defaults`, else the node itself."""
@@ -294,15 +316,25 @@ class Walk:
         notes = (
             (self.report.note(path, "the node that takes it from `defaults`"),) if field[:1] == ("defaults",) else ()
         )
-        owner = self.spec.defaults[written.kind] if notes else written
-        value: Any = owner.given()
-        for step in loc:
-            value = value.given() if isinstance(value, Part) else value
-            value = value.get(step) if isinstance(value, dict) else None
+        value = self._written(written, path, loc)
+        if isinstance(value, Expression):
+            dims = [name for name in sorted(value.names) if name in scope.dims and name not in scope.symbols]
+            notes += tuple(
+                self.report.note(("dims", name), f"`{name}` is {_number(scope.dims[name])}") for name in dims[:3]
+            )
         bound = scope.parameters.get(value.name) if isinstance(value, Parameter) else None
         if bound is None:
             return field, notes
         return self._said(bound), (*notes, self.report.note(field, f"`{value}` is used here"))
+
+    def _written(self, written: Node, path: Path, loc: Path) -> Any:
+        """Return what stands in the field at `loc`, in the node or in `defaults`."""
+        in_defaults = self.field_path(written, path, loc)[:1] == ("defaults",)
+        value: Any = (self.spec.defaults[written.kind] if in_defaults else written).given()
+        for step in loc:
+            value = value.given() if isinstance(value, Part) else value
+            value = value.get(step) if isinstance(value, dict) else None
+        return value
 
     def _said(self, bound: Bound) -> Path:
         """Return where in what a parameter may be (a cycle, a list) the value stands that it is."""
@@ -389,6 +421,10 @@ def _like(start: Flowing) -> Any:
     if not isinstance(start, Tensor):
         return start
     return start.dtype, start.sizes, tuple(axis.keep for axis in start.axes), start.vocab and start.vocab.size
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _tensor(value: Flowing) -> Tensor | None:

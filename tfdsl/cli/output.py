@@ -47,7 +47,8 @@ def write(path: str, data: str | bytes, overwrite: bool = True) -> None:
     """Write a file at once (a reader sees the old one or the new one), or standard output for `-`."""
     raw = data.encode() if isinstance(data, str) else data
     if path == "-":
-        click.get_binary_stream("stdout").write(raw)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(raw)
         return
     target = Path(path)
     try:

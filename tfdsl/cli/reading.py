@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import click
-
 from tfdsl import report
 from tfdsl.checking import Checked, run
 from tfdsl.cli.output import Stop, coloured, remark
@@ -46,5 +44,4 @@ def verdict(diagnostics: Iterable[Diagnostic]) -> int:
 def _document(spec: str, overrides: tuple[str, ...]) -> Document:
     if spec != "-":
         return gather(Path(spec), overrides)
-    raw = click.get_binary_stream("stdin").read(LARGEST + 1)
-    return gather_text(raw, STDIN, Path(), overrides)
+    return gather_text(sys.stdin.buffer.read(LARGEST + 1), STDIN, Path(), overrides)

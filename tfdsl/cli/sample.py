@@ -52,7 +52,7 @@ def command(
     if not path.is_dir():
         refuse(f"there is no folder `{folder}`. `tfdsl train` makes one, such as runs/gpt")
     if prompt == "-":
-        prompt = click.get_text_stream("stdin").read()
+        prompt = sys.stdin.read()
     given: dict[str, Any] = {
         "prompt": prompt,
         "length": length,
@@ -73,11 +73,11 @@ def command(
 
 
 def _write(run: Run, given: dict[str, Any]) -> int:
-    from tfdsl import build, sampling
+    from tfdsl import building, sampling, settings
     from tfdsl.codegen.write import Source
 
-    chosen = run.sample.model_copy(update=given)
-    model: Any = run.model(lambda: build.load(Source(run.name, run.source, ())).Model())
+    chosen = settings.Sample.read({**run.sample.given(), **given})
+    model: Any = run.model(lambda: building.load(Source(run.name, run.source, ())).Model())
     text, found = sampling.sample(model, run.tokenizer, chosen, run.context)
     _show(found)
     if text is None:

@@ -67,11 +67,9 @@ def _resume(spec: str, output: str | None, overrides: tuple[str, ...]) -> int:
 
 def _run(result: Checked, folder: Path, resume: bool) -> int:
     gc.set_threshold(700, 10, 10)  # a long run wants its garbage taken away
-    try:
-        from tfdsl import training
-        from tfdsl.training import subject
-    except KeyboardInterrupt:
-        raise
+    from tfdsl import training
+    from tfdsl.training import subject
+
     taken = subject.of(result)
     try:
         with training.Bar(result.train.steps) as bar:

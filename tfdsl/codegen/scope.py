@@ -65,6 +65,10 @@ class Program:
         suffix = self.suffix(tensor)
         return f"{name}_{suffix}" if suffix else f"{name}_"
 
+    def named(self, name: str, tensor: Tensor) -> str:
+        """Return the variable for a value that has a name in the spec, apart from those that the text takes for itself."""
+        return self.variable(f"the_{name}" if name in ("x", *BRANCHES) else name, tensor)
+
     def block(self, instance: Instance, home: str, cached: bool) -> Written:
         """Return the class of a block, written when it is first asked for."""
         if id(instance) not in self.blocks:
@@ -124,8 +128,9 @@ class Scope:
         """Give the node's value."""
         assert self.step is not None, "a value belongs to a node"
         name = self.step.node.id
-        base = name if name in self.program.referred and name is not None else self.base
-        target = self.program.variable(base, self.step.output)
+        held = name is not None and name in self.program.referred
+        output = self.step.output
+        target = self.program.named(name, output) if held and name else self.program.variable(self.base, output)
         self._say()
         self.lines.append(f"{target} = {expression}")
         self.x = target
@@ -223,7 +228,7 @@ class Scope:
         name = step.node.id
         if name is None or name not in self.program.referred:
             return
-        own = self.program.variable(name, step.output)
+        own = self.program.named(name, step.output)
         if self.x != own:
             self.lines.append(f"{own} = {self.x}")
             self.x = own
@@ -233,7 +238,7 @@ class Scope:
         """Return the variable of a value, which may come from outside."""
         if value.name in self.values:
             return self.values[value.name]
-        return self.want(Want(self.program.variable(value.name, value.tensor), value))
+        return self.want(Want(self.program.named(value.name, value.tensor), value))
 
     def want(self, want: Want) -> str:
         """Return the variable of something from outside; at the top of a stream, it is made here where it can be."""

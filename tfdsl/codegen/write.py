@@ -163,7 +163,7 @@ class Alone(Top):
 def _kept(name: str, keep: Keep, program: Program) -> list[str]:
     """Return the lines that say which positions are not padding."""
     inputs = [program.inputs[each] for each in keep.inputs]
-    parts = [f"{program.variable(each.name, each.tensor)} != {program.pads[each.name]}" for each in inputs]
+    parts = [f"{program.named(each.name, each.tensor)} != {program.pads[each.name]}" for each in inputs]
     text = parts[0] if len(parts) == 1 else " & ".join(f"({part})" for part in parts)
     if keep.before:
         return [f"{name} = F.pad({text}, ({keep.before}, 0), value=True)"]
@@ -187,7 +187,7 @@ def _streams(checked: Checked, program: Program, cached: frozenset[str]) -> str:
         scope = Top(program, name, name in cached)
         end = scope.run_whole(stream)
         exports = _exports(checked, name)
-        ends = [scope.values.get(each.name, end) for each in exports]
+        ends = list(dict.fromkeys(scope.values.get(each.name, end) for each in exports))
         wants = scope.ordered()
         signature = ["self", *(f"{want.name}=None" if want == CACHE else want.name for want in wants)]
         lines = [*scope.lines, f"return {', '.join(ends)}"]
@@ -195,11 +195,14 @@ def _streams(checked: Checked, program: Program, cached: frozenset[str]) -> str:
         whole.made.append(f"self.{attribute(name)} = {classes[name]}()")
         given = [f"cache={whole.want(want)}" if want == CACHE else _from_outside(whole, want) for want in wants]
         for export in exports:
-            whole.values[export.name] = program.variable(export.name, export.tensor)
+            own = next((each for each in ends if each == scope.values.get(export.name)), None)
+            whole.values[export.name] = own or program.named(export.name, export.tensor)
         call = f"self.{attribute(name)}({', '.join(given)})"
         if cached and name not in cached and "everywhere" in _sees(stream):
             call = f"once({whole.want(CACHE)}, {', '.join([f'self.{attribute(name)}', *given])})"
-        whole.lines.append(f"{', '.join(whole.values[each.name] for each in exports)} = {call}")
+        targets = {scope.values.get(each.name, end): whole.values[each.name] for each in exports}
+        whole.values |= {each.name: targets[scope.values.get(each.name, end)] for each in exports}
+        whole.lines.append(f"{', '.join(targets.values())} = {call}")
     found = {key: whole.values[value.name] for key, value in checked.outputs.items()}
     return "\n\n\n".join([*texts, _model(checked, program, whole, found)])
 
@@ -233,7 +236,7 @@ def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, st
     assert checked.spec is not None, "a sound spec is there"
     all_declared = list(each_weight(checked))
     cached = CACHE in scope.wants
-    inputs = [program.variable(name, value.tensor) for name, value in checked.inputs.items()]
+    inputs = [program.named(name, value.tensor) for name, value in checked.inputs.items()]
     result = ", ".join(f'"{key}": {each}' for key, each in found.items())
     result = f"{{{result}}}" if len(found) > 1 else next(iter(found.values()))
     lines = [*scope.lines, *(["if cache is not None:", "    cache.advance()"] if cached else []), f"return {result}"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 from tfdsl.diagram.plan import TITLE_SIZE, Card, Dot, Joint, Line, Text
 from tfdsl.look import Box
 
+SLACK = 1.03  # what an engine may measure more than the font's advances say
 PADDING = 8.0  # between a card's side and its text
 NARROWEST, WIDEST = 150.0, 236.0  # a card on the trunk
 RADIUS = 8.6
@@ -61,12 +63,12 @@ def needed(box: Box, narrowest: float = NARROWEST) -> float:
     """Return the width that a box's text asks for, within the widths that a card may have."""
     corner = 10 + _corner(box).width if box.corner else 0.0
     text = max(_title(box).width + corner, Line(clean(box.facts)).width)
-    return min(WIDEST, max(narrowest, text + 2 * PADDING))
+    return min(WIDEST, max(narrowest, ceil(SLACK * text + 2 * PADDING)))
 
 
 def card(box: Box, width: float) -> Card:
     """Return the card of a box, `width` points wide, about the origin."""
-    room = width - 2 * PADDING + 0.1
+    room = (width - 2 * PADDING + 0.1) / SLACK
     corner = clip(_corner(box), room / 2) if box.corner else None
     title = clip(_title(box), room - (10 + corner.width if corner else 0))
     facts = clip(Line(clean(box.facts)), room) if box.facts else None

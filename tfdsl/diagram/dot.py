@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from tfdsl.diagram.palette import THEMES, Theme
 from tfdsl.diagram.plan import Anchor, Card, Dot, Frame, Joint, Line, Part, Plan, Point, Swatch, Text, Wire
@@ -76,9 +77,11 @@ def _kind(part: Part) -> str:
         return part.family
     if isinstance(part, Text):
         return part.role
-    if isinstance(part, Swatch | Anchor):
-        return "key"
-    return {Joint: "join", Dot: "dot", Frame: "frame"}[type(part)]
+    if isinstance(part, Joint):
+        return "join"
+    if isinstance(part, Dot):
+        return "dot"
+    return "frame" if isinstance(part, Frame) else "key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class _Sheet:
         paint = self.theme.families[card.family]
         side = '<td width="7" rowspan="2"></td>' if card.facts else '<td width="7"></td>'
         height, across = (17 if card.facts else 23), (' colspan="2"' if card.corner else "")
-        right = card.corner.width + 6 if card.corner else 0.0
+        right = ceil(1.03 * card.corner.width + 5) if card.corner else 0
         left = card.width - 16 - right  # the border takes a point a side, the two side cells seven
         title = self._cell(card.title, left, height, "left", "bottom" if card.facts else "middle")
         corner = self._cell(card.corner, right, height, "right", "middle") if card.corner else ""
@@ -165,7 +168,7 @@ class _Sheet:
     def _frame(self, frame: Frame, frames: Sequence[Frame], indent: str) -> list[str]:
         name = self.names[frame.key]
         inside = [other for other in frames if _around(other, frames) is frame]
-        nested = frozenset().union(*(other.members | {other.key} for other in inside))
+        nested = {key for other in inside for key in (*other.members, other.key)}
         west, south, east, north = frame.box
         fill = self.theme.frame.fill if frame.depth % 2 == 0 else self.theme.page
         attributes = {

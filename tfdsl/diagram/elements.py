@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tfdsl.diagram.folding import Variant, fold, patterns
-from tfdsl.diagram.wording import number, own, size
+from tfdsl.diagram.wording import number, own, settings, size
 from tfdsl.look import Beside, Box, Branch, Element, Fork, Group, Source
 from tfdsl.node import Flow, Instance, Step, Value
 
@@ -65,7 +65,8 @@ class _Maker:
     def source(self, step: Step, value: Value, scope: Scope) -> Source:
         name = f"{scope.id(step)}/from"
         of = "" if value.kind == "input" else self.ends.get(value.name, f"{value.home}/{value.name}")
-        return Source(name, value.name, value.tensor.label, of=of)
+        title = value.name if value.kind == "input" else f"from {value.name}"
+        return Source(name, title, value.tensor.label, of=of)
 
     def branch(self, step: Step, scope: Scope) -> Branch:
         body = self.pipe(step.flows[0], scope) if step.flows else ()
@@ -101,7 +102,8 @@ class _Maker:
         ]
         said = patterns([variants[index].bindings for index in step.order])
         title = said[0] if len(said) == 1 else f"× {len(step.order)}"
-        facts = [f"{step.instances[0].name or step.name} · {_sizes(step)}", *(said if len(said) > 1 else ())]
+        name = step.instances[0].name or step.node.id or ""
+        facts = [f"{name} · {_sizes(step)}" if name else _sizes(step), *(said if len(said) > 1 else ())]
         return Group(scope.id(step), title, "\n".join(facts), fold(variants, scope.id(step)), tooltip(step))
 
 
@@ -133,7 +135,7 @@ def parameters(step: Step) -> str:
 def tooltip(step: Step) -> str:
     """Return all that is known of a step in one line."""
     node, count = step.node, own(step)
-    pieces = [f"{step.name}: {node.heading(step) or node.kind}", node.facts(step), step.output.label]
+    pieces = [f"{step.name}: {node.heading(step) or node.kind}", node.facts(step), settings(node), step.output.label]
     pieces += [f"{count:,} parameters"] if count else []
     pieces += [
         f"shares the weights of {weight.tied.rsplit('.', 1)[0]}" for weight in step.weights.values() if weight.tied

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ FORMATS = ("svg", "png", "pdf")
 DPI = 192  # of a PNG: twice a screen's
 SECONDS = 30
 MEMORY = 2 << 30
+TEXT = re.compile(r'(<text [^>]*font-size="([\d.]+)"[^>]*)>([^<]*)</text>')
 BEGINS: Mapping[str, bytes] = {"svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF-"}
 ENDS: Mapping[str, bytes] = {"svg": b"</svg>", "png": b"IEND\xaeB`\x82", "pdf": b"%%EOF"}
 
@@ -49,7 +52,7 @@ def render(dot: str, format: str) -> Rendered:
             data, reason = _run(command, dot.encode(), environment)
             reason = reason or _broken(data, format)
             if not reason:
-                return Rendered(data, engine)
+                return Rendered(_fitted(data) if format == "svg" else data, engine)
             reasons.append(f"{engine}: {reason}")
     raise EngineError("no engine could draw the figure (" + "; ".join(reasons) + "); `-o figure.dot` needs none")
 
@@ -101,3 +104,14 @@ def _broken(data: bytes, format: str) -> str:
     if not data.startswith(BEGINS[format]) or ENDS[format] not in data[-64:]:
         return f"what it wrote is not a whole {format.upper()}"
     return ""
+
+
+def _fitted(svg: bytes) -> bytes:
+    """Return the SVG with each text's length set: it then stays in its box whatever font the reader's browser has."""
+
+    def fit(match: re.Match[str]) -> str:
+        opening, size, words = match.groups()
+        long = fonts.width(html.unescape(words), float(size), bold='font-weight="bold"' in opening)
+        return f'{opening} textLength="{long:.1f}" lengthAdjust="spacingAndGlyphs">{words}</text>'
+
+    return TEXT.sub(fit, svg.decode()).encode()

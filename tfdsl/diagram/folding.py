@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from tfdsl.look import Beside, Box, Branch, Element, Fork, Group, Source
+from tfdsl.look import Beside, Box, Branch, Element, Fork, Group
 
 MOST = 3  # ways that are drawn; more are counted
 Pipe = tuple[Element, ...]
@@ -54,25 +54,35 @@ def _one(ways: Sequence[Element], variants: Sequence[Variant]) -> Pipe:
     first = ways[0]
     if len(set(ways)) == 1:
         return (first,)
-    if isinstance(first, Branch | Group) and len({replace(way, body=()) for way in ways if _nests(way)}) == 1:
+    if isinstance(first, Branch | Group) and len({_shell(way) for way in ways}) == 1:
         bodies = [way.body for way in ways if isinstance(way, Branch | Group)]
         return (replace(first, body=_merged(bodies, variants, first.id)),)
-    if isinstance(first, Box) and (box := _same_but_facts(ways)):
+    if len(set(ways)) > MOST and (box := _range(ways, variants)):
         return (box,)
     return (_ways([(way,) for way in ways], variants, first.id),)
 
 
-def _nests(element: Element) -> bool:
-    return isinstance(element, Branch | Group)
+def _shell(element: Element) -> Element:
+    """Return a branch or a frame without what stands in it."""
+    return replace(element, body=(), tooltip="") if isinstance(element, Branch | Group) else element
 
 
-def _same_but_facts(ways: Sequence[Element]) -> Box | None:
-    """Return one box for boxes that differ in their facts alone: `× 1 … × 0.1`."""
+def _range(ways: Sequence[Element], variants: Sequence[Variant]) -> Box | None:
+    """Return one box for many that have one title: `hidden 256 … 960`, its parameters from the least to the most."""
     boxes = [way for way in ways if isinstance(way, Box)]
-    if len({replace(box, facts="", tooltip="") for box in boxes}) != 1 or len(boxes) != len(ways):
+    if len(boxes) < len(ways) or len({(box.family, box.title) for box in boxes}) > 1:
         return None
-    facts = list(dict.fromkeys(box.facts for box in boxes))
-    return replace(boxes[0], facts=" or ".join(facts) if len(facts) == 2 else f"{facts[0]} … {facts[-1]}")
+    first, last = boxes[0], boxes[-1]
+    name = next((name for name in variants[0].bindings if _chooses(name, ways, variants)), "")
+    said = [say(each.bindings[name]) if name else box.facts for each, box in zip(variants, boxes, strict=True)]
+    corner = first.corner if first.corner == last.corner else f"{first.corner} … {last.corner}"
+    return replace(first, facts=f"{name} {said[0]} … {said[-1]}".strip(), corner=corner, tooltip="")
+
+
+def _chooses(name: str, ways: Sequence[Element | Pipe], variants: Sequence[Variant]) -> bool:
+    """Return whether a parameter tells the ways apart, and tells nothing else."""
+    values = [say(variant.bindings.get(name)) for variant in variants]
+    return len(set(values)) == len(set(ways)) == len(set(zip(values, ways, strict=True)))
 
 
 def _ways(bodies: Sequence[Pipe], variants: Sequence[Variant], place: str) -> Fork:
@@ -87,13 +97,10 @@ def _ways(bodies: Sequence[Pipe], variants: Sequence[Variant], place: str) -> Fo
 
 
 def _label(body: Pipe, bodies: Sequence[Pipe], variants: Sequence[Variant]) -> str:
-    """Return what a way is called: the value of the parameter that chooses it, where one does."""
+    """Return what a way is called: the value of the parameter that chooses it, else in how many copies it stands."""
     chosen = [variant for variant, way in zip(variants, bodies, strict=True) if way == body]
-    others = [variant for variant, way in zip(variants, bodies, strict=True) if way != body]
     for name, value in chosen[0].bindings.items():
-        if all(each.bindings.get(name) == value for each in chosen) and all(
-            each.bindings.get(name) != value for each in others
-        ):
+        if _chooses(name, bodies, variants):
             return say(value)
     return f"{sum(variant.copies for variant in chosen)} ×"
 
@@ -117,12 +124,13 @@ def _renamed(element: Element, suffix: str) -> Element:
         return replace(element, id=name, pipes=pipes)
     if isinstance(element, Beside):
         return replace(element, id=name, box=replace(element.box, id=element.box.id + suffix))
-    return replace(element, id=name) if isinstance(element, Box | Source) else element
+    return replace(element, id=name)
 
 
 def patterns(order: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return how each parameter that varies goes through the copies: `mix × 4 of [5 local, 1 global]`."""
-    names = [name for name in (order[0] if order else {}) if len({say(each[name]) for each in order}) > 1]
+    first: Mapping[str, Any] = order[0] if order else {}
+    names = [name for name in first if len({say(each[name]) for each in order}) > 1]
     texts = [(name, pattern([say(each[name]) for each in order])) for name in names]
     return [text if len(texts) == 1 else f"{name} {text}" for name, text in texts]
 
@@ -138,7 +146,7 @@ def pattern(values: Sequence[str]) -> str:
     period = next(periods, count)
     runs = [(value, len(list(run))) for value, run in groupby(values[:period])]
     alike = all(length == 1 for _, length in runs)
-    said = [value if alike else f"{length} {value}" for value, length in runs]
+    said = [value if alike else f"{length} {'× ' if value[:1].isdigit() else ''}{value}" for value, length in runs]
     if len(said) > 4:
         said = [*said[:2], "…", said[-1]]
     return f"[{', '.join(said)}]" if period == count else f"× {count // period} of [{', '.join(said)}]"

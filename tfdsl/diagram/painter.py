@@ -5,7 +5,9 @@ Run as a script with a format, a scale and limits; it knows nothing of tfdsl.
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Any
 
 
 def limit(memory: int, seconds: int) -> None:
@@ -23,8 +25,7 @@ def limit(memory: int, seconds: int) -> None:
 
 def paint(dot: str, form: str, dpi: str) -> bytes:
     """Return the picture of a DOT text whose every place is decided."""
-    import pygraphviz  # pyright: ignore[reportMissingImports]
-
+    pygraphviz: Any = importlib.import_module("pygraphviz")
     graph = pygraphviz.AGraph(string=dot)
     if form == "png":
         graph.graph_attr["dpi"] = dpi

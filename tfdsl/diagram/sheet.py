@@ -7,7 +7,8 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from tfdsl.diagram.cards import DOT, RADIUS, clean, joint, wrap
-from tfdsl.diagram.lanes import memories, settle, ties
+from tfdsl.diagram.ground import settle
+from tfdsl.diagram.lanes import lay
 from tfdsl.diagram.plan import Anchor, Card, Joint, Kind, Line, Plan, Swatch, Text, Wire
 from tfdsl.diagram.towers import Site, towers
 from tfdsl.look import Family, Figure
@@ -38,7 +39,7 @@ def place(figure: Figure) -> Plan:
     """Return the plan of a figure."""
     site = Site.of(figure)
     ground = settle(towers(site), figure.lanes, site)
-    drawing = ground.plan + memories(ground, figure.lanes) + ties(ground, figure.lanes)
+    drawing = ground.plan + lay(ground, figure.lanes)
     west, south, east, north = drawing.box
     room = max(east - west, TITLE_ROOM)
     title = _title(figure, room)

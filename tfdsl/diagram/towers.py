@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from tfdsl.diagram.cards import NARROWEST, bare, clean, dot
 from tfdsl.diagram.plan import Part, Plan, Point, Text, Wire
-from tfdsl.diagram.trunk import BUS, GAP, LABEL_GAP, Block, End, Setting, link, over, pipe, spread, widest
-from tfdsl.look import Beside, Branch, Column, Element, Figure, Fork, Group, Source
+from tfdsl.diagram.trunk import BUS, GAP, LABEL_GAP, Block, End, Setting, link, over, pipe, spread, walk, widest
+from tfdsl.look import Branch, Column, Element, Figure, Group, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Site:
     width: float  # of the cards on the trunks
     inner: Mapping[str, str]  # a frame -> the innermost element at its end
     taps: frozenset[str]
+    readers: frozenset[str]
 
     @staticmethod
     def of(figure: Figure) -> Site:
@@ -43,8 +44,9 @@ class Site:
         keys = {outer.get(tail, tail) for tail in tails}
         lanes = {outer.get(lane.tail, lane.tail) for lane in figure.lanes if lane.kind == "memory"}
         taps = frozenset((keys - ends) | (lanes & ends & crowned))
+        readers = frozenset(lane.head for lane in figure.lanes if lane.kind == "memory")
         width = max([NARROWEST, *(widest(column.body) for column in figure.columns)])
-        return Site(figure.columns, outer, width, _innermost(figure.columns), taps)
+        return Site(figure.columns, outer, width, _innermost(figure.columns), taps, readers)
 
     def place(self, key: str) -> str:
         """Return the element that a wire leaves for the value of `key`: the frame that the element ends, or itself."""
@@ -60,19 +62,6 @@ def begins(column: Column) -> str:
 def end(column: Column) -> str:
     """Return the id of a column's last element."""
     return column.body[-1].id if column.body else ""
-
-
-def walk(elements: Sequence[Element]) -> Iterator[Element]:
-    """Yield elements and all that stands inside them."""
-    for element in elements:
-        yield element
-        if isinstance(element, Branch | Group):
-            yield from walk(element.body)
-        elif isinstance(element, Fork):
-            for part in element.pipes:
-                yield from walk(part)
-        elif isinstance(element, Beside):
-            yield element.box
 
 
 def towers(site: Site) -> list[Tower]:
@@ -134,7 +123,7 @@ def _column(column: Column, site: Site, side: int) -> Block:
     """Return the layout of a column, with its results and the columns on its end."""
     source = column.body[0] if begins(column) else None
     body = column.body[1:] if source else column.body
-    setting = Setting(side, site.width, site.taps)
+    setting = Setting(side, site.width, site.taps, site.readers)
     block = pipe(body, setting, clean(source.shape, 60) if isinstance(source, Source) else "")
     last = site.place(end(column))
     final = [result for result in column.results if site.place(result[0]) == last]

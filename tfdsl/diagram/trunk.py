@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tfdsl.diagram.cards import NARROWEST, RADIUS, bare, card, clean, dot, joint, needed, wrap
@@ -17,11 +17,15 @@ BUS = 13.0  # from a fork's bus to its pipes
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a trunk is set: which side its lanes take (1 east, −1 west), its cards' width, where other wires leave it."""
+    """How a trunk is set: which side its lanes take (1 east, −1 west), its cards' width, where other wires leave it.
+
+    `readers` are the elements that read another tower, to the west; in a fork, they stand on that side.
+    """
 
     side: int
     width: float
     taps: frozenset[str] = frozenset()
+    readers: frozenset[str] = frozenset()
     depth: int = 0
 
 
@@ -39,7 +43,8 @@ class Block:
     """A laid-out stretch of trunk from y = 0 to `height`.
 
     `shape` flows out of it; `label` is that shape where the wire that leaves has to say it; `crown` is the height that
-    is free at its top, west of the trunk.
+    is free at its top, west of the trunk. `hang` is how far something in it reaches below, beside the card that it may
+    stand on; `slim` says that it is such a card, with nothing else beside the trunk.
     """
 
     plan: Plan
@@ -49,6 +54,8 @@ class Block:
     shape: str = ""
     label: str = ""
     crown: float = 0.0
+    hang: float = 0.0
+    slim: bool = False
 
     @property
     def west(self) -> float:
@@ -95,8 +102,10 @@ class _Shared:
         branches = [body for element, body in pairs if isinstance(element, Branch)]
         groups = [body for element, body in pairs if isinstance(element, Group)]
         half = setting.width / 2
+        labels = [_leaving_label(element, body) for element, body in pairs if isinstance(element, Branch)]
+        said = max([0.0, *(5 + Line(label).width for label in labels if setting.side > 0)])
         return _Shared(
-            lane=max([half, *(body.reach(setting.side) for body in branches)]) + LANE,
+            lane=max([half, said, *(body.reach(setting.side) for body in branches)]) + LANE,
             west=max([half, *(body.west for body in groups)]) + FRAME,
             east=max([half, *(body.east for body in groups)]) + FRAME,
         )
@@ -141,13 +150,13 @@ _EMPTY = Block(Plan(), 0.0, None, None)
 
 def _single(part: Part) -> Block:
     placed = replace(part, y=part.height / 2)
-    return Block(Plan((placed,)), part.height, End(part.key, 0.0), End(part.key, part.height))
+    return Block(Plan((placed,)), part.height, End(part.key, 0.0), End(part.key, part.height), slim=True)
 
 
 def _stacked(elements: Sequence[Element], blocks: Sequence[Block], setting: Setting, before: str) -> Block:
     stack = Block(Plan(), 0.0, None, None, before)
     for element, block in zip(elements, blocks, strict=True):
-        stack = over(stack, block) if stack.plan.parts else block
+        stack = over(stack, block) if stack.plan.parts else _raised(block)
         if element.id in setting.taps:
             stack = _tapped(stack, element.id)
     return stack
@@ -156,21 +165,32 @@ def _stacked(elements: Sequence[Element], blocks: Sequence[Block], setting: Sett
 def over(below: Block, above: Block) -> Block:
     """Return `above` set on `below`, with the wire between them."""
     base = below.height + (LABEL_GAP if below.label else GAP)
+    above = above if below.slim else _raised(above)
     plan = below.plan + above.plan.moved(0, base)
     if below.exit and above.entry:
         head = replace(above.entry, y=above.entry.y + base)
         plan += Plan(wires=(link(below.exit, head, below.label, (below.height + base) / 2),))
     top = replace(above.exit, y=above.exit.y + base) if above.exit else None
-    return Block(plan, base + above.height, below.entry, top, above.shape, above.label, above.crown)
+    return Block(plan, base + above.height, below.entry, top, above.shape, above.label, above.crown, slim=above.slim)
+
+
+def _raised(block: Block) -> Block:
+    """Return the block, set so high that nothing hangs below it."""
+    if not block.hang:
+        return block
+    entry, exit = (replace(end, y=end.y + block.hang) if end else None for end in (block.entry, block.exit))
+    plan, height = block.plan.moved(0, block.hang), block.height + block.hang
+    return replace(block, plan=plan, height=height, entry=entry, exit=exit, hang=0.0)
 
 
 def _tapped(block: Block, key: str) -> Block:
     """Return the block with a dot on top, from which a wire may leave the trunk."""
     if not block.exit:
         return block
-    tap = dot(f"{key}/tap", 0, block.height + 9)
-    wire = Wire("flow", block.exit.key, tap.key, ((0, block.exit.y), (0, tap.y)), arrow=False)
-    return replace(block, plan=block.plan + Plan((tap,), (wire,)), height=tap.y, exit=End(tap.key, tap.y), crown=0.0)
+    y = block.height + (LABEL_GAP - 4 if block.label else 9)
+    wire = link(block.exit, End(f"{key}/tap", y, arrow=False), block.label, (block.height + y) / 2)
+    plan = block.plan + Plan((dot(f"{key}/tap", 0, y),), (wire,))
+    return replace(block, plan=plan, height=y, exit=End(f"{key}/tap", y), label="", crown=0.0, slim=False)
 
 
 def link(tail: End, head: End, label: str, middle: float, x: float = 0.0) -> Wire:
@@ -182,8 +202,8 @@ def link(tail: End, head: End, label: str, middle: float, x: float = 0.0) -> Wir
 
 def _beside(element: Beside, setting: Setting, flow: str) -> Block:
     """A `+` on the trunk, the card that feeds it to the side, and under that what it reads, clear of the trunk."""
-    mark = replace(joint(element.id, element.symbol), y=15.0)
     wide = needed(element.box, 96.0)
+    mark = replace(joint(element.id, element.symbol), y=card(element.box, wide).height / 2)
     feed = bare(f"{element.id}/feed", element.feed) if element.feed else None
     clear = max(setting.width / 2, Line(flow).width + 5) + 10
     inner = max(38.0, clear + (feed.width - wide) / 2) if feed else 38.0
@@ -193,18 +213,19 @@ def _beside(element: Beside, setting: Setting, flow: str) -> Block:
     wires = [Wire("flow", side.key, mark.key, points)]
     parts: list[Part] = [mark, side]
     if feed:
-        parts.append(replace(feed, x=x, y=mark.y - side.height / 2 - GAP - feed.height / 2))
+        parts.append(replace(feed, x=x, y=side.box[1] - 12 - feed.height / 2))
         ends: tuple[Point, ...] = ((x, parts[-1].box[3]), (x, side.box[1]))
         wires.append(Wire("flow", feed.key, side.key, ends))
     entry, exit = End(mark.key, mark.box[1]), End(mark.key, mark.box[3])
-    return Block(Plan(tuple(parts), tuple(wires)), 30.0, entry, exit)
+    height = mark.y + side.height / 2
+    return Block(Plan(tuple(parts), tuple(wires)), height, entry, exit, hang=-min(part.box[1] for part in parts))
 
 
 def _branch(element: Branch, body: Block, shared: _Shared, setting: Setting) -> Block:
     """A dot, the body, a `+`, and the lane that goes around the body from the one to the other."""
     start, end = dot(f"{element.id}/in"), joint(element.id, element.symbol, element.tooltip)
     base = BUS if body.entry else 0.0
-    label = " · ".join(piece for piece in (body.label, clean(element.facts, 40)) if piece)
+    label = _leaving_label(element, body)
     end = replace(end, y=base + body.height + (LABEL_GAP if label else GAP) + RADIUS)
     plan = Plan((start, end)) + body.plan.moved(0, base)
     south = End(end.key, end.box[1])
@@ -221,6 +242,11 @@ def _branch(element: Branch, body: Block, shared: _Shared, setting: Setting) -> 
     height = end.box[3]
     crown = height - base - body.height if setting.side > 0 else 0.0
     return Block(plan, height, End(start.key, 0, arrow=False), End(end.key, height), crown=crown)
+
+
+def _leaving_label(element: Branch, body: Block) -> str:
+    """Return what stands beside the wire that leaves a branch's body: its shape where new, the branch's facts."""
+    return " · ".join(piece for piece in (body.label, clean(element.facts, 40)) if piece)
 
 
 def _group(element: Group, body: Block, shared: _Shared, setting: Setting) -> Block:
@@ -250,14 +276,9 @@ def _group(element: Group, body: Block, shared: _Shared, setting: Setting) -> Bl
 
 def _fork(element: Fork, setting: Setting, flow: str) -> Block:
     """Pipes side by side, fed from one bus where they read the trunk, and joined above."""
-    blocks = [pipe(part, replace(setting, width=widest(part, 96.0)), flow) for part in element.pipes]
-    labels = [*element.labels, *("" for _ in blocks)]
-    blocks = [
-        replace(block, label=clean(label, 40) or ("" if block.label == element.shape else block.label))
-        for block, label in zip(blocks, labels, strict=False)
-    ]
+    blocks = [_way(part, label, element, setting, flow) for part, label in _ordered(element, setting)]
     centres = spread(blocks)
-    fed = [not part or bool(block.entry) for part, block in zip(element.pipes, blocks, strict=True)]
+    fed = [not block.plan.parts or bool(block.entry) for block in blocks]
     base = BUS if any(fed) else 0.0
     top = base + max([0.0, *(block.height + (LABEL_GAP if block.label else GAP) for block in blocks)])
     end = joint(element.id, element.symbol, element.tooltip)
@@ -268,6 +289,20 @@ def _fork(element: Fork, setting: Setting, flow: str) -> Block:
         plan += block.plan.moved(x, base) + _strands(x, block, base, start.key if reads else "", end)
     entry = End(start.key, 0, arrow=False) if any(fed) else None
     return Block(plan, end.box[3], entry, End(end.key, end.box[3]))
+
+
+def _ordered(element: Fork, setting: Setting) -> Sequence[tuple[Sequence[Element], str]]:
+    """Return a fork's pipes with their labels, those that read another tower first where their order has no meaning."""
+    ways = list(zip(element.pipes, [*element.labels, *("" for _ in element.pipes)], strict=False))
+    if element.symbol not in ("+", "×", "or"):
+        return ways
+    return sorted(ways, key=lambda way: setting.readers.isdisjoint(each.id for each in walk(way[0])))
+
+
+def _way(part: Sequence[Element], label: str, element: Fork, setting: Setting, flow: str) -> Block:
+    """Return one pipe of a fork, what it gives not said where the fork says the same."""
+    block = pipe(part, replace(setting, width=widest(part, 96.0)), flow)
+    return replace(block, label=clean(label, 40) or ("" if block.label == element.shape else block.label))
 
 
 def _strands(x: float, block: Block, base: float, start: str, end: Part) -> Plan:
@@ -296,7 +331,7 @@ def spread(blocks: Sequence[Block], gap: float = 20.0) -> list[float]:
     edge = 0.0
     for block in blocks:
         centres.append(edge + max(block.west, 8.0))
-        edge = centres[-1] + max(block.east, 8.0) + gap
+        edge = centres[-1] + max(block.east, 8.0, 5 + Line(block.label).width if block.label else 0.0) + gap
     count = len(centres)
     middle = centres[count // 2] if count % 2 else (centres[count // 2 - 1] + centres[count // 2]) / 2
     return [centre - middle for centre in centres]
@@ -316,3 +351,16 @@ def boxes(elements: Sequence[Element]) -> list[Box]:
         elif isinstance(element, Branch | Group):
             found += boxes(element.body)
     return found
+
+
+def walk(elements: Sequence[Element]) -> Iterator[Element]:
+    """Yield elements and all that stands inside them."""
+    for element in elements:
+        yield element
+        if isinstance(element, Branch | Group):
+            yield from walk(element.body)
+        elif isinstance(element, Fork):
+            for part in element.pipes:
+                yield from walk(part)
+        elif isinstance(element, Beside):
+            yield element.box

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from tfdsl import declared
 from tfdsl.checking import Checked
-from tfdsl.look import Beside, Box, Branch, Column, Element, Fork, Group, Lane, Source
-from tfdsl.node import Flow, Instance, Step
+from tfdsl.look import Beside, Box, Branch, Column, Element, Group, Lane, Source
+from tfdsl.node import Flow, Instance, Node, Step
+from tfdsl.parts import Part
 
 
 def number(count: int, digits: int = 3) -> str:
@@ -21,8 +23,26 @@ def number(count: int, digits: int = 3) -> str:
         if round(count / size, 3) >= 1:
             value = count / size
             places = max(0, digits - len(str(int(value))))
-            return f"{value:.{min(1, places) if unit == 'K' else places}f}{unit}"
+            said = f"{value:.{min(1, places) if unit == 'K' else places}f}"
+            return f"{said.rstrip('0').rstrip('.') if digits > 3 and places else said}{unit}"
     return str(count)
+
+
+def settings(node: Node) -> str:
+    """Return the fields of a node as a spec writes them: `heads: 12, mask: causal`; pipes, names, remarks left out."""
+    given = {name: value for name, value in node.given().items() if name not in ("id", "from", "about", "expect")}
+    return ", ".join(f"{name}: {_yaml(value)}" for name, value in given.items() if not isinstance(value, tuple))
+
+
+def _yaml(value: Any) -> str:
+    if isinstance(value, Part):
+        return _yaml(value.written())
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, Any]", value)
+        return "{" + ", ".join(f"{name}: {_yaml(each)}" for name, each in fields.items()) + "}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def own(step: Step) -> int:
@@ -114,7 +134,7 @@ def _texts(elements: Sequence[Element]) -> Iterator[str]:
             yield f"{element.box.facts} {element.feed}"
         elif isinstance(element, Branch | Group):
             yield from _texts(element.body)
-        elif isinstance(element, Fork):
+        else:
             yield element.shape
             for part in element.pipes:
                 yield from _texts(part)

@@ -26,7 +26,11 @@ class Numbers(Algebra[Number]):
     def name(self, term: Name) -> Number:
         if term.name not in self.names:
             raise unknown(term, self.names)
-        return _bounded(self.names[term.name], term)
+        value = self.names[term.name]
+        if not isinstance(value, int | float | Fraction):  # an axis: other algebras know what to do with it
+            message = f"`{term.name}` is known only when the model runs"
+            raise ExpressionError(message, term.start, term.end, code="E404")
+        return _bounded(value, term)
 
     def unary(self, term: Unary, operand: Number) -> Number:
         return -operand if term.sign == "-" else operand

@@ -109,14 +109,15 @@ class Attention(nn.Module):
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
         causal = self.causal and mask is None
-        scores = mask
         if self.buckets is not None:
-            scores = self.relative(x_BTD, 0 if cache is None else cache.position, mask)
+            table = self.relative(x_BTD, 0 if cache is None else cache.position, mask)
+        else:
+            table = cache.lower_right(x_BTD) if causal and cache is not None else mask
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK,
             k_BHTK,
             v_BHTK,
-            attn_mask=cache.lower_right(x_BTD) if causal and cache is not None else scores,
+            attn_mask=table,
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=causal and (cache is None or k_BHTK.size(2) == T),
             scale=self.scale,

@@ -21,7 +21,7 @@ class Activation(Node):
     def work(self, step: Step) -> Work:
         if self.type == "relu2":
             return Work(kept=step.x.count)
-        return Work(holds=("y" if returns_slope(self.type) else "x",))
+        return Work(needs=("y" if returns_slope(self.type) else "x",))
 
     def call(self, step: Step) -> Call | None:
         modules = {

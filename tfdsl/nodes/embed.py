@@ -35,7 +35,7 @@ class Embed(Node):
         if self.width is not None:
             width = io.axis("width")
         elif self.tie is not None:
-            width = Axis(io.owner("tie").weights["weight"].shape[1], name=io.owner("tie").output.axes[-1].name)
+            width = Axis(io.table("tie").shape[1], name=io.owner("tie").output.axes[-1].name)
         else:
             io.fail("D105", "`embed` needs the number of features", help="give `width: d_model`, or `tie: <id>`")
         if self.tie is not None:
@@ -46,7 +46,7 @@ class Embed(Node):
         return {"weight": Weight(table(step), tied=self.tie or "")}
 
     def work(self, step: Step) -> Work:
-        return Work(holds=("x",))
+        return Work(needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("nn.Embedding", table(step))

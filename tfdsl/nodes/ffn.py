@@ -45,7 +45,7 @@ class FeedForward(Node):
         up = self.hidden * (2 if is_gated(self.activation) else 1)
         entering, leaving = 2 * positions * step.width * up, 2 * positions * step.width * self.hidden
         hidden = positions * self.hidden * kept(self.activation, self.dropout > 0)
-        return Work(flops=entering + leaving, entering=entering, kept=hidden, holds=("x",))
+        return Work(flops=entering + leaving, entering=entering, kept=hidden, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call(

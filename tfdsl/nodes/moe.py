@@ -52,7 +52,7 @@ class MixtureOfExperts(Node):
         mixed = rows * (3 * step.width + 1)  # what the experts take, what they give in two orders, and their shares
         order = 6 * rows  # which expert, from where, and back to where: ids
         flops = entering + 2 * rows * self.hidden * step.width
-        return Work(flops=flops, entering=entering, kept=hidden + mixed + order, holds=("x",))
+        return Work(flops=flops, entering=entering, kept=hidden + mixed + order, needs=("x",))
 
     def call(self, step: Step) -> Call:
         named = {"experts": self.experts, "top_k": self.top_k, "activation": self.activation}

@@ -35,7 +35,7 @@ class LayerNorm(Norm, type="layer"):
         return {"weight": Weight(shape, "ones", decays=False), **shift}
 
     def work(self, step: Step) -> Work:
-        return Work(kept=2 * step.x.positions, holds=("x",))
+        return Work(kept=2 * step.x.positions, needs=("x",))
 
     def call(self, step: Step) -> Call:
         named = {"eps": self.eps} if self.bias else {"eps": self.eps, "bias": False}
@@ -52,7 +52,7 @@ class RMSNorm(Norm, type="rms"):
         return {"weight": Weight((step.width,), "ones", decays=False)}
 
     def work(self, step: Step) -> Work:
-        return Work(kept=step.x.count + step.x.positions, holds=("x",))
+        return Work(kept=step.x.count + step.x.positions, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("nn.RMSNorm", (step.width,), {"eps": self.eps})

@@ -46,7 +46,7 @@ class Patch(Node):
 
     def work(self, step: Step) -> Work:
         flops = 2 * step.output.count * step.x.axes[1].size * self.size**2
-        return Work(flops=flops, entering=flops, holds=("x",))
+        return Work(flops=flops, entering=flops, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("Patch", (step.x.axes[1].size, self.width, self.size), {"bias": self.bias})

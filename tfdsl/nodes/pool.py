@@ -40,7 +40,7 @@ class First(Pool, type="first"):
     plain = "{x}[:, 0]"
 
     def work(self, step: Step) -> Work:
-        return Work(holds=("x",))
+        return Work(needs=("x",))
 
     def write(self, w: Writer, step: Step) -> None:
         w.let(self.plain.format(x=w.x))
@@ -53,7 +53,7 @@ class Last(Pool, type="last"):
     plain = "{x}[:, -1]"
 
     def work(self, step: Step) -> Work:
-        return Work(holds=("x",))
+        return Work(needs=("x",))
 
 
 class Mean(Pool, type="mean"):
@@ -70,4 +70,4 @@ class Max(Pool, type="max"):
     plain = "{x}.amax(dim=1)"
 
     def work(self, step: Step) -> Work:
-        return Work(holds=("x", "y"))
+        return Work(needs=("x", "y"))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from tfdsl.node import Instance, Node, Pipe, Ports, Step, Work, Writer
-from tfdsl.parts import Name, Natural, Part, Positive, needed, problem
+from tfdsl.node import Node, Pipe, Ports, Step, Work, Writer
+from tfdsl.parts import Name, Natural, Number, Part, needed, problem
 from tfdsl.shapes import Tensor
 
 
 class Vary(Part):
     """What a parameter is in each copy: a cycle, a list, or a value at some copies and another elsewhere."""
+
+    holds = True
 
     cycle: tuple[Any, ...] | None = Field(None, description="These values in turn.")
     partial: bool = Field(False, description="Allow the last cycle to be cut short.")
@@ -40,14 +42,6 @@ class Vary(Part):
     def written(self) -> Any:
         return self.every if "every" in self.model_fields_set else self.given()
 
-    def which(self, copy: int) -> int:
-        """Return a number that two copies share only where they have the same value."""
-        if "layer" in str(self.value(copy)):
-            return copy
-        if self.cycle is not None:
-            return copy % len(self.cycle)
-        return -1 if self.at is not None and copy not in self.at else copy
-
     def value(self, copy: int) -> Any:
         """Return the value in the copy with this index."""
         if self.cycle is not None:
@@ -69,7 +63,7 @@ class Repeat(Node):
     own_scope = frozenset({"body"})
     block: Name | None = Field(None, description="The name of the block; or give the pipe itself in `body`.")
     body: Pipe | None = Field(None, description="The pipe that is repeated, in place of `block`.")
-    times: Positive = needed(description="How many copies.")
+    times: Annotated[int, Number(integer=True, minimum=1, maximum=10_000)] = needed(description="How many copies.")
     share: bool = Field(False, description="All copies use one set of weights (arXiv:1909.11942).")
     vary: dict[Name, Vary] = Field({}, description="What the block's parameters are in each copy.")
 
@@ -85,19 +79,15 @@ class Repeat(Node):
         if self.share and self.vary:
             io.fail("D119", "copies that share their weights cannot differ", "vary", help="leave out `share` or `vary`")
         self._check_vary(io)
-        known: dict[tuple[int, ...], Instance] = {}
-        value, broken, before = io.x, False, 0
+        value, broken = io.x, False
         for copy in range(self.times):
-            # A copy is like an earlier one if those before them are alike, and each parameter has the value it had there.
-            like = (before, *(vary.which(copy) for vary in self.vary.values()))
-            if like in known:
-                io.again(known[like])
-            else:
-                bound = {name: vary.value(copy) for name, vary in self.vary.items()}
-                known[like] = io.instance(self.block, bound, value, copy)
-            before, start, end = id(known[like]), value, known[like].flow.end
+            bound = {name: vary.value(copy) for name, vary in self.vary.items()}
+            start, end = value, io.instance(self.block, bound, value, copy).flow.end
             broken = broken or end is None
             value = end if end is not None else start
+            if not self.vary and value == start:
+                io.again(self.times - copy - 1)
+                break
             if value.sizes != start.sizes:
                 io.fail(
                     "T215",

@@ -22,12 +22,12 @@ class Unembed(Projection, Node):
 
     def shape(self, io: Ports) -> Tensor:
         if self.tie is not None:
-            io.owner("tie")
+            io.table("tie")
         size = io.width()
         if self.width is not None:
             words = io.axis("width")
         elif self.tie is not None:
-            words = Axis(io.owner("tie").weights["weight"].shape[0], name=io.owner("tie").vocab_name)
+            words = Axis(io.table("tie").shape[0], name=io.owner("tie").vocab_name)
         else:
             io.fail(
                 "D105",

@@ -22,7 +22,7 @@ def mistake(error: yaml.MarkedYAMLError, lines: Lines) -> Diagnostic:
     at = _index(error.problem_mark, lines)
     begin = _index(error.context_mark, lines) if error.context_mark else at
     place = Place(lines, at, begin, problem, context)
-    for reading in (_tab, _quote, _foreign, _glued, _bracket, _colons, _pair, _list, _trailing, _indent):
+    for reading in (_hollow, _tab, _quote, _foreign, _glued, _bracket, _colons, _pair, _list, _trailing, _indent):
         found = reading(place)
         if found is not None:
             return found
@@ -57,6 +57,16 @@ class Place:
 
 def _index(mark: Any, lines: Lines) -> int:
     return min(mark.index, len(lines.text)) if mark else 0
+
+
+def _hollow(place: Place) -> Diagnostic | None:
+    """Explain `{a:, b: 1}`: the colon before a comma or a bracket is taken for a part of the name."""
+    if "unexpected ':'" not in place.problem:
+        return None
+    found = re.search(r"[\w$-]*$", place.before)
+    name = found.group() if found else ""
+    span = place.lines.span(place.at - len(name), place.at + 1)
+    return Diagnostic("Y023", f"`{name}:` has no value", span, "a space and a value go after the colon")
 
 
 def _tab(place: Place) -> Diagnostic | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from tfdsl.source.values import Mapping, Scalar, Sequence, Value
 DEEPEST = 64
 MOST = 100_000  # values: scalars, lists and mappings, keys included
 WORST = 100  # mistakes, after which reading ends
-LONGEST = 1_000  # characters of a call that commas have torn apart
+PIECES = 16  # of a call that commas have torn apart
 GLUED = re.compile(r"([a-z][a-z0-9_]*):(?!//)(\S.*)", re.DOTALL)
 DASHED = re.compile(r"-[A-Za-z]")
 
@@ -271,45 +272,41 @@ class Reader:
 
     def calls(self, frame: Frame) -> None:
         """Join what a comma inside a call has torn apart: `{hidden: ceil_to(8, 64)}` reads as two entries."""
-        if frame.mapping:
-            pieces = [(key, value) for key, value in frame.entries]
-            frame.entries.clear()
-            for key, value in pieces:
-                last = frame.entries[-1] if frame.entries else None
-                if last and opened(last[1]) and empty(value) and not key.quoted:
-                    frame.entries[-1] = (last[0], self.join(last[1], key))
-                else:
-                    glued = self.glued(key) if empty(value) else key
-                    frame.entries.append(glued.entries[0] if isinstance(glued, Mapping) else (key, value))
-            frame.entries[:] = [(key, self.whole(value)) for key, value in frame.entries]
+        if not frame.mapping:
+            items: list[Value] = []
+            at = 0
+            while at < len(frame.items):
+                more = torn(frame.items[at], frame.items[at + 1 : at + 1 + PIECES])
+                items.append(self.call(frame.items[at], frame.items[at + more]) if more else frame.items[at])
+                at += more + 1
+            frame.items[:] = items
             return
-        items: list[Value] = []
-        for item in frame.items:
-            if items and opened(items[-1]) and isinstance(item, Scalar) and not item.quoted:
-                items[-1] = self.join(items[-1], item)
+        entries: list[tuple[Scalar, Value]] = []
+        at = 0
+        while at < len(frame.entries):
+            key, value = frame.entries[at]
+            keys = [each if empty(bare) else None for each, bare in frame.entries[at + 1 : at + 1 + PIECES]]
+            more = torn(value, keys)
+            if more:
+                entries.append((key, self.call(value, frame.entries[at + more][0])))
             else:
-                items.append(item)
-        frame.items[:] = [self.whole(item) for item in items]
+                glued = self.glued(key) if empty(value) else key
+                entries.append(glued.entries[0] if isinstance(glued, Mapping) else (key, value))
+            at += more + 1
+        frame.entries[:] = entries
 
-    def join(self, left: Value, right: Scalar) -> Scalar:
-        """Return the text from `left` to `right` as one scalar."""
-        begin, end = left.span, right.span
-        start = self.lines.starts[begin.line - 1] + begin.column - 1
-        stop = self.lines.starts[end.end_line - 1] + end.end_column - 1
+    def call(self, first: Value, last: Value) -> Scalar:
+        """Return the text from `first` to `last` as one scalar, after a report."""
+        begin, end = first.span, last.span
+        start = self.lines.offset(begin.line, begin.column)
+        stop = self.lines.offset(end.end_line, end.end_column)
         text = " ".join(self.text[start:stop].split())
-        return Scalar(text, text, Span(self.file, begin.line, begin.column, end.end_line, end.end_column))
-
-    def whole(self, value: Value) -> Value:
-        """Report a call that was joined again."""
-        if isinstance(value, Scalar) and not value.quoted and "," in value.text and not opened(value):
-            message = f"the comma ends the value here: `{value.text}` must be quoted inside brackets"
-            opening = Span(self.file, value.span.line, value.span.column, value.span.line, value.span.column)
-            closing = Span(
-                self.file, value.span.end_line, value.span.end_column, value.span.end_line, value.span.end_column
-            )
-            edits = (Edit(opening, '"'), Edit(closing, '"')) if '"' not in value.text and "\\" not in value.text else ()
-            self.report("Y022", message, value.span, "quote it", f'write `"{value.text}"`', edits=edits)
-        return value
+        span = Span(self.file, begin.line, begin.column, end.end_line, end.end_column)
+        message = f"the comma ends the value here: `{text}` must be quoted inside brackets"
+        quotes = Edit(self.lines.span(start, start), '"'), Edit(self.lines.span(stop, stop), '"')
+        edits = quotes if '"' not in text and "\\" not in text else ()
+        self.report("Y022", message, span, "quote it", f'write `"{text}"`', edits=edits)
+        return Scalar(text, text, span)
 
     def finish(self) -> tuple[Value | None, list[Diagnostic]]:
         """Return the value and every diagnostic."""
@@ -320,11 +317,16 @@ class Reader:
         return (None if self.broken else self.value), self.found
 
 
-def opened(value: Value) -> bool:
-    """Return whether a plain scalar opens more parentheses than it closes."""
-    if not isinstance(value, Scalar) or value.quoted or len(value.text) > LONGEST:
-        return False
-    return value.text.count("(") > value.text.count(")")
+def torn(first: Value, following: Iterable[Value | None]) -> int:
+    """Return how many of the values that follow belong to a call that `first` opens and that commas have torn apart."""
+    depth = 0
+    for count, piece in enumerate((first, *following)):
+        if not isinstance(piece, Scalar) or piece.quoted:
+            return 0
+        depth += piece.text.count("(") - piece.text.count(")")
+        if depth <= 0:
+            return count
+    return 0
 
 
 def empty(value: Value) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tfdsl.diagnostics import Span
 
 Plain = None | bool | int | float | str
-Tree = Plain | list["Tree"] | dict[Plain, "Tree"]
+Tree = Plain | list["Tree"] | dict[str | int, "Tree"]
 Path = tuple[str | int, ...]
 
 
@@ -77,7 +77,13 @@ def plain(value: Value) -> Tree:
         return value.value
     if isinstance(value, Sequence):
         return [plain(item) for item in value.items]
-    return {key.value: plain(child) for key, child in value.entries}
+    return {name(key): plain(child) for key, child in value.entries}
+
+
+def name(key: Scalar) -> str | int:
+    """Return a key as it is meant: a name, also where YAML takes it for a truth or nothing, or a whole number."""
+    whole = isinstance(key.value, int) and not isinstance(key.value, bool)
+    return key.value if whole else key.text  # type: ignore[return-value]
 
 
 def scalars(value: Value, path: Path = ()) -> Iterator[tuple[Path, Scalar]]:

@@ -19,6 +19,7 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import attention, batches, checkpoint, memory, objective, optimizer
 from tfdsl.training.log import Log
 from tfdsl.training.objective import Measured
+from tfdsl.training.pace import Pace
 from tfdsl.training.prepare import Job
 from tfdsl.training.progress import Report
 from tfdsl.training.schedule import rate
@@ -63,6 +64,7 @@ class Loop:
         self.batches = batches.Batches(job.train, rows, self.set.context or 1, self.set.seed)
         self.started, self.tokens = time.monotonic() - self.seconds, 0
         self.measuring = 0.0
+        self.pace = Pace(torch.get_num_threads(), torch.set_num_threads) if self.set.threads == "auto" else None
 
     def run(self) -> Outcome:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
@@ -72,11 +74,14 @@ class Loop:
         with _signals() as stopped:
             self.model.train()
             while self.step < self.set.steps:
+                began = time.monotonic()
                 try:
                     self._advance(first)
                 except Diverged as problem:
                     end, problems = "diverged", (Diagnostic("R709", str(problem), help=_calmer()),)
                     break
+                if self.pace is not None:
+                    self.pace.stepped(time.monotonic() - began)
                 self._keep()
                 if stopped.is_set() or self._share() >= 1:
                     end = "signal" if stopped.is_set() else "minutes" if self.step < self.set.steps else "steps"
@@ -218,12 +223,12 @@ def _signals() -> Iterator[threading.Event]:
 
 
 @contextlib.contextmanager
-def process(threads: int | None) -> Iterator[None]:
+def process(threads: int | Literal["auto"] | None) -> Iterator[None]:
     """Set the process up for training, and leave torch's random state and thread count as they were."""
     memory.keep()
     before = torch.get_num_threads()
     state = torch.get_rng_state()
-    if threads is not None:
+    if isinstance(threads, int):
         torch.set_num_threads(threads)
     try:
         with attention.written_out():

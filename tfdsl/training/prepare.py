@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
@@ -36,7 +37,7 @@ def prepare(
     subject: Subject, train: settings.Train, sample: settings.Sample, folder: Path
 ) -> tuple[Job | None, list[Diagnostic]]:
     """Make a job in a new run folder, or say what stands in its way; nothing is written before all is well."""
-    chosen = train.model_copy(update={"context": train.context or min(subject.context or UNBOUNDED_CONTEXT, 2**16)})
+    chosen = _resolved(train, subject)
     problems = _against_model(subject, chosen) + _free(folder)
     if problems or chosen.data is None:
         return None, problems or [_placed(subject, _no_data(), "train")]
@@ -68,6 +69,14 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
     train, held_out = (np.load(folder / name, mmap_mode="r") for name in (TRAIN, HELD_OUT))
     share = json.loads((folder / TEXT).read_text())["bytes_a_token"]
     return Job(subject, kept, folder, train, held_out, share), []
+
+
+def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
+    """Return the settings with a value for what the model or the machine decides."""
+    native = "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"  # AMX comes with it
+    precision = native if train.precision == "auto" else train.precision
+    context = train.context or subject.context or UNBOUNDED_CONTEXT
+    return train.model_copy(update={"context": context, "precision": precision})
 
 
 def _placed(subject: Subject, problem: Diagnostic, path: str) -> Diagnostic:

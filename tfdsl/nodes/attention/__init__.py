@@ -19,6 +19,8 @@ from tfdsl.shapes import Axis, Tensor
 class Biases(Part):
     """Which of the four projections have a vector added."""
 
+    holds = True
+
     q: bool = False
     k: bool = False
     v: bool = False
@@ -51,6 +53,7 @@ class Attention(Node):
 
     headline = "heads"
     family = "attention"
+    reads = ("from", "kv")
     heads: Positive = needed(description="The number of query heads.")
     kv_heads: Positive | None = Field(
         None, description="The number of key and value heads; as many as `heads` if left out."
@@ -201,7 +204,7 @@ class Attention(Node):
             entering=entering,
             kept=self._kept(step, memory),
             cache=there * 2 * k if decodes else 0,
-            holds=("x", "kv") if self.kv is not None else ("x",),
+            needs=("x", "kv") if self.kv is not None else ("x",),
         )
 
     def _kept(self, step: Step, memory: Tensor) -> Size:

@@ -1,0 +1,410 @@
+"""hybrid: Five sliding layers to one global, grouped queries, sandwich norms, a mixture of experts in every other layer.
+
+The capitals behind a name are its axes: B batch; T length of tokens; D d_model = 1024;
+V vocab_size = 32000; S positions that are read; H heads; K features of a head; E
+experts; F hidden features; N positions of the whole batch; P pairs of features; Q
+blocks of rows; R rows, one a choice.
+
+Written by tfdsl 0.1.0 from hybrid.yaml.
+The file belongs to whoever compiled it.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def rotate(x_BHTK, rope):
+    """Turn each pair of features by the angles of `rope`: cosines and signed sines."""
+    cos_TK, sin_TK = rope
+    swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
+    turned_BHTK = (x_BHTK * cos_TK + swapped_BHTK * sin_TK).type_as(x_BHTK)
+    return turned_BHTK
+
+
+def causal_table(x_BTD, start, window=None):
+    """Return a (T, S) table, true where a query may read a key: itself and those before.
+
+    The T queries stand behind `start` earlier positions, so there are S = start + T keys.
+    """
+    key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
+    query_T1 = key_S[start:].unsqueeze(1)
+    table_TS = key_S <= query_T1
+    if window is not None:
+        # At most `window` keys, its own position among them.
+        table_TS = table_TS & (key_S > query_T1 - window)
+    return table_TS
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: x_BTD -> x_BTD (Vaswani et al. 2017, section 3.2)."""
+
+    def __init__(self, width, heads, kv_heads, eps=1e-06):
+        super().__init__()
+        # A group of query heads shares each key and value head (Ainslie et al. 2023).
+        self.heads = (heads, kv_heads, kv_heads)
+        self.head_dim = width // heads
+        # One projection for queries, keys and values.
+        self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
+        self.q_norm = nn.RMSNorm(self.head_dim, eps=eps)
+        self.k_norm = nn.RMSNorm(self.head_dim, eps=eps)
+        self.out = nn.Linear(heads * self.head_dim, width, bias=False)
+
+    def forward(self, x_BTD, rope, mask=None, cache=None):
+        B, T = x_BTD.shape[:2]
+        heads_BHTK = self.qkv(x_BTD).view(B, T, -1, self.head_dim).transpose(1, 2)
+        q_BHTK, k_BHTK, v_BHTK = heads_BHTK.split(self.heads, dim=1)
+        q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
+        q_BHTK = rotate(q_BHTK, rope)
+        k_BHTK = rotate(k_BHTK, rope)
+        if cache is not None:
+            k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
+        causal = mask is None
+        scores = cache.lower_right(x_BTD) if causal and cache is not None else mask
+        y_BHTK = F.scaled_dot_product_attention(
+            q_BHTK,
+            k_BHTK,
+            v_BHTK,
+            attn_mask=scores,
+            is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+            enable_gqa=True,
+        )
+        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+
+
+class Cache:
+    """What attention keeps between forwards: each call takes the next entry in turn.
+
+    `position` counts the positions seen so far; there is room for `length`.
+    """
+
+    def __init__(self, length):
+        self.length = length
+        self.position = 0
+        self.entries = []
+        self.turn = 0
+        self.ahead = 0
+
+    def extend(self, x, axis):
+        """Put `x` behind what this call's earlier forwards gave, along `axis`, and return all of it."""
+        self.ahead = x.size(axis)
+        end = self.position + self.ahead
+        if end > self.length:
+            raise ValueError(
+                f"the cache has room for {self.length}, not {end} positions"
+            )
+        if self.turn == len(self.entries):
+            shape = list(x.shape)
+            shape[axis] = self.length
+            self.entries.append(x.new_empty(shape))
+        entry = self.entries[self.turn]
+        self.turn += 1
+        entry.narrow(axis, self.position, self.ahead).copy_(x)
+        return entry.narrow(axis, 0, end)
+
+    def lower_right(self, x_BTD):
+        """Return the mask for several positions behind earlier ones; one sees all."""
+        if self.position == 0 or x_BTD.size(1) == 1:
+            return None
+        return causal_table(x_BTD, self.position)
+
+    def advance(self):
+        """End a forward: its positions are behind us."""
+        self.position += self.ahead
+        self.turn = 0
+
+
+class FeedForward(nn.Module):
+    """Two projections with an activation between them: x_BTD -> x_BTD.
+
+    Source: Vaswani et al. 2017, equation 2.
+    """
+
+    def __init__(self, width, hidden):
+        super().__init__()
+        # One projection for the gate and for what it gates (Shazeer 2020).
+        self.up = nn.Linear(width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x_BTD):
+        h_BTF = self.up(x_BTD)
+        gate_BTF, h_BTF = h_BTF.chunk(2, dim=-1)
+        h_BTF = F.silu(gate_BTF) * h_BTF
+        return self.down(h_BTF)
+
+
+class MixtureOfExperts(nn.Module):
+    """Feed-forward layers of which a router picks a few for each position: x_BTD -> x_BTD.
+
+    What the chosen give is weighted by a softmax over their scores.
+    Source: Shazeer et al. 2017; Jiang et al. 2024, section 2.1.
+    """
+
+    def __init__(self, width, hidden, experts, top_k):
+        super().__init__()
+        self.top_k = top_k
+        self.router = nn.Linear(width, experts, bias=False)
+        self.up = nn.Parameter(torch.zeros(experts, 2 * hidden, width))
+        self.down = nn.Parameter(torch.zeros(experts, width, hidden))
+
+    def forward(self, x_BTD):
+        x_ND = x_BTD.flatten(0, -2)
+        score_NK, expert_NK = self.router(x_ND).topk(self.top_k, dim=-1)
+        expert_R = expert_NK.flatten()
+        # A row for each choice, in the order of the experts.
+        order_R = expert_R.argsort(stable=True)
+        rows_RD = x_ND[order_R // self.top_k]
+        if torch.compiler.is_compiling() or x_BTD.is_meta:
+            y_RD = self.run_blocks(rows_RD, expert_R[order_R])
+        else:
+            y_RD = self.run_experts(rows_RD, expert_R)
+        y_RD = torch.empty_like(y_RD).index_copy(0, order_R, y_RD)
+        share_NK1 = score_NK.softmax(dim=-1).unsqueeze(-1)
+        y_ND = (share_NK1 * y_RD.view(*score_NK.shape, -1)).sum(dim=1)
+        return y_ND.view_as(x_BTD)
+
+    def run_experts(self, rows_RD, expert_R):
+        """Give each expert the rows that chose it."""
+        counts = expert_R.bincount(minlength=self.up.size(0)).tolist()
+        made = []
+        up_EFD, down_EDF = self.up.unbind(), self.down.unbind()
+        for expert, rows in enumerate(rows_RD.split(counts)):
+            if rows.size(0) > 0:
+                made.append(self.expert(rows, up_EFD[expert].t(), down_EDF[expert].t()))
+        return torch.cat(made)
+
+    def run_blocks(self, rows_RD, expert_R):
+        """Do the same with shapes that the choices do not move: a block has one expert.
+
+        An expert's last block may be part empty, so there is one more block an expert.
+        """
+        experts, block = self.up.size(0), 1 if rows_RD.is_meta else 32
+        blocks = expert_R.size(0) // block + (experts if block > 1 else 0)
+        rows_E = expert_R.new_zeros(experts)
+        rows_E = rows_E.scatter_add(0, expert_R, torch.ones_like(expert_R))
+        blocks_E = (rows_E + block - 1) // block
+        # How far the rows of an expert move to stand at the start of a block.
+        shift_E = (blocks_E.cumsum(0) - blocks_E) * block - rows_E.cumsum(0) + rows_E
+        row_R = torch.arange(expert_R.size(0), device=expert_R.device)
+        place_R = row_R + shift_E[expert_R]
+        block_Q = torch.arange(blocks, device=expert_R.device)
+        owner_Q = torch.searchsorted(blocks_E.cumsum(0), block_Q, right=True)
+        owner_Q = owner_Q.clamp(max=experts - 1)
+        padded_PD = rows_RD.new_zeros(blocks * block, rows_RD.size(1))
+        padded_PD = padded_PD.index_copy(0, place_R, rows_RD)
+        up_QDF, down_QFD = self.up[owner_Q].mT, self.down[owner_Q].mT
+        y_QND = self.expert(padded_PD.view(blocks, block, -1), up_QDF, down_QFD)
+        return y_QND.flatten(0, 1)[place_R]
+
+    def expert(self, x_RD, up_DF, down_FD):
+        """Return what an expert with these weights makes of `x_RD`."""
+        h_RF = x_RD @ up_DF
+        gate_RF, h_RF = h_RF.chunk(2, dim=-1)
+        h_RF = F.silu(gate_RF) * h_RF
+        return h_RF @ down_FD
+
+
+class Rotary(nn.Module):
+    """The angles that turn queries and keys: tables of their cosines and signed sines.
+
+    The features of pair i turn by position * theta^(-2i / size).
+    Source: Su et al. 2021, equations 15 and 34.
+    """
+
+    def __init__(self, size, theta):
+        super().__init__()
+        self.size = size
+        self.theta = theta
+
+    def forward(self, x_BTD, start):
+        exact = torch.promote_types(x_BTD.dtype, torch.float32)
+        position_T = torch.arange(
+            start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device
+        )
+        pair_P = torch.arange(0, self.size, 2, dtype=exact, device=x_BTD.device)
+        angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.size))
+        cos_TP, sin_TP = angle_TP.cos(), angle_TP.sin()
+        cos_TK = torch.cat((cos_TP, cos_TP), dim=-1)
+        sin_TK = torch.cat((-sin_TP, sin_TP), dim=-1)
+        return cos_TK.to(x_BTD.dtype), sin_TK.to(x_BTD.dtype)
+
+
+class Local(nn.Module):
+    """Block `local`."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = Attention(1024, 16, kv_heads=4)
+
+    def forward(self, x_BTD, rope, sliding_mask, cache=None):
+        # hybrid.yaml:12
+        x_BTD = self.attention(x_BTD, rope=rope, mask=sliding_mask, cache=cache)
+        return x_BTD
+
+
+class Dense(nn.Module):
+    """Block `dense`."""
+
+    def __init__(self):
+        super().__init__()
+        self.ffn = FeedForward(1024, 4096)
+
+    def forward(self, x_BTD):
+        # hybrid.yaml:14
+        x_BTD = self.ffn(x_BTD)
+        return x_BTD
+
+
+class LayerLocalDense(nn.Module):
+    """Block `layer` with mix = local, mlp = dense."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm_1 = nn.RMSNorm(1024, eps=1e-06)
+        self.mix = Local()
+        self.norm_2 = nn.RMSNorm(1024, eps=1e-06)
+        self.norm_3 = nn.RMSNorm(1024, eps=1e-06)
+        self.mlp = Dense()
+        self.norm_4 = nn.RMSNorm(1024, eps=1e-06)
+
+    def forward(self, x_BTD, rope, sliding_mask, cache=None):
+        # hybrid.yaml:19
+        y_BTD = self.norm_1(x_BTD)
+        y_BTD = self.mix(y_BTD, rope, sliding_mask, cache=cache)
+        y_BTD = self.norm_2(y_BTD)
+        x_BTD = x_BTD + y_BTD
+        # hybrid.yaml:20
+        y_BTD = self.norm_3(x_BTD)
+        y_BTD = self.mlp(y_BTD)
+        y_BTD = self.norm_4(y_BTD)
+        x_BTD = x_BTD + y_BTD
+        return x_BTD
+
+
+class Sparse(nn.Module):
+    """Block `sparse`."""
+
+    def __init__(self):
+        super().__init__()
+        self.moe = MixtureOfExperts(1024, 2048, experts=8, top_k=2)
+
+    def forward(self, x_BTD):
+        # hybrid.yaml:15
+        x_BTD = self.moe(x_BTD)
+        return x_BTD
+
+
+class LayerLocalSparse(nn.Module):
+    """Block `layer` with mix = local, mlp = sparse."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm_1 = nn.RMSNorm(1024, eps=1e-06)
+        self.mix = Local()
+        self.norm_2 = nn.RMSNorm(1024, eps=1e-06)
+        self.norm_3 = nn.RMSNorm(1024, eps=1e-06)
+        self.mlp = Sparse()
+        self.norm_4 = nn.RMSNorm(1024, eps=1e-06)
+
+    def forward(self, x_BTD, rope, sliding_mask, cache=None):
+        # hybrid.yaml:19
+        y_BTD = self.norm_1(x_BTD)
+        y_BTD = self.mix(y_BTD, rope, sliding_mask, cache=cache)
+        y_BTD = self.norm_2(y_BTD)
+        x_BTD = x_BTD + y_BTD
+        # hybrid.yaml:20
+        y_BTD = self.norm_3(x_BTD)
+        y_BTD = self.mlp(y_BTD)
+        y_BTD = self.norm_4(y_BTD)
+        x_BTD = x_BTD + y_BTD
+        return x_BTD
+
+
+class Global(nn.Module):
+    """Block `global`."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = Attention(1024, 16, kv_heads=4)
+
+    def forward(self, x_BTD, rope, cache=None):
+        # hybrid.yaml:13
+        x_BTD = self.attention(x_BTD, rope=rope, cache=cache)
+        return x_BTD
+
+
+class LayerGlobalSparse(nn.Module):
+    """Block `layer` with mix = global, mlp = sparse."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm_1 = nn.RMSNorm(1024, eps=1e-06)
+        self.mix = Global()
+        self.norm_2 = nn.RMSNorm(1024, eps=1e-06)
+        self.norm_3 = nn.RMSNorm(1024, eps=1e-06)
+        self.mlp = Sparse()
+        self.norm_4 = nn.RMSNorm(1024, eps=1e-06)
+
+    def forward(self, x_BTD, rope, sliding_mask=None, cache=None):
+        # hybrid.yaml:19
+        y_BTD = self.norm_1(x_BTD)
+        y_BTD = self.mix(y_BTD, rope, cache=cache)
+        y_BTD = self.norm_2(y_BTD)
+        x_BTD = x_BTD + y_BTD
+        # hybrid.yaml:20
+        y_BTD = self.norm_3(x_BTD)
+        y_BTD = self.mlp(y_BTD)
+        y_BTD = self.norm_4(y_BTD)
+        x_BTD = x_BTD + y_BTD
+        return x_BTD
+
+
+class Model(nn.Module):
+    """tokens [B, T] -> logits [B, T, 32000]."""
+
+    def __init__(self):
+        super().__init__()
+        self.tok = nn.Embedding(32000, 1024)
+        self.rope = Rotary(64, theta=10000.0)
+        layers = (
+            LayerLocalDense,
+            LayerLocalSparse,
+            LayerLocalDense,
+            LayerLocalSparse,
+            LayerLocalDense,
+            LayerGlobalSparse,
+        )
+        self.layers = nn.ModuleList(layer() for layer in 4 * layers)
+        self.norm = nn.RMSNorm(1024, eps=1e-06)
+        self.logits = nn.Linear(1024, 32000, bias=False)
+        self.logits.weight = self.tok.weight
+        self.reset()
+
+    def reset(self):
+        """Start the weights: matrices from a normal distribution, norms at one."""
+        for weight in self.parameters():
+            if weight.dim() > 1:
+                nn.init.normal_(weight, std=0.02)
+            else:
+                nn.init.ones_(weight)
+
+    def new_cache(self, length):
+        """Return an empty cache for `length` positions."""
+        return Cache(length)
+
+    def forward(self, tokens_BT, cache=None):
+        # hybrid.yaml:22
+        x_BTD = self.tok(tokens_BT)
+        start = 0 if cache is None else cache.position
+        rope = self.rope(x_BTD, start)
+        sliding_mask = causal_table(x_BTD, start, window=1024)
+        # hybrid.yaml:23
+        for layer in self.layers:
+            x_BTD = layer(x_BTD, rope=rope, sliding_mask=sliding_mask, cache=cache)
+        # hybrid.yaml:29
+        x_BTD = self.norm(x_BTD)
+        # hybrid.yaml:30
+        logits_BTV = self.logits(x_BTD)
+        if cache is not None:
+            cache.advance()
+        return logits_BTV

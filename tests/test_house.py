@@ -1,0 +1,95 @@
+"""The house itself: its pages are current, its links lead somewhere, its files are of a size that can be read."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tfdsl.cli.app import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+BUILD: dict[str, Any] = runpy.run_path(str(ROOT / "docs/build.py"))
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+SOURCES = sorted((ROOT / "tfdsl").rglob("*.py"))
+
+
+def tracked() -> list[Path]:
+    """Return the files that are under version control; without git, all but what is hidden."""
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if done.returncode:
+        return [path for path in ROOT.rglob("*") if path.is_file() and not any(part[0] == "." for part in path.parts)]
+    return [path for name in done.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_made_pages_are_current() -> None:
+    assert [str(path.relative_to(ROOT)) for path in BUILD["stale"]()] == []
+
+
+def test_a_stale_page_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {**BUILD["pages"](), ROOT / "docs/map.md": "another text"}
+    monkeypatch.setitem(BUILD["stale"].__globals__, "pages", lambda: made)
+    assert ROOT / "docs/map.md" in BUILD["stale"]()
+
+
+def test_the_readme_shows_the_figure_that_is_drawn_now() -> None:
+    """Its texts are compared, not its bytes: another build of Graphviz may write another header."""
+    shown = (ROOT / "docs/transformer.svg").read_text(encoding="utf-8")
+    assert texts(shown) == texts(BUILD["figure"]())
+
+
+def texts(svg: str) -> list[str]:
+    """Return the texts of a picture, in order."""
+    return sorted(re.findall(r"<text[^>]*>([^<]*)</text>", svg))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\(([^)\s]+)\)", prose) + re.findall(r'src="([^"]+)"', prose)
+    lost = [link for link in links if "://" not in link and not (page.parent / link.partition("#")[0]).exists()]
+    assert lost == []
+
+
+def test_every_command_is_a_file_and_every_file_a_command() -> None:
+    others = {"__init__", "app", "options", "output", "plot", "reading"}
+    assert {path.stem for path in (ROOT / "tfdsl/cli").glob("*.py")} - others == set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_says_what_it_is_for_and_can_be_read_at_a_sitting(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines and lines[0].startswith('"""')
+    assert len(lines) <= 400
+
+
+def test_decisions_are_numbered_and_short() -> None:
+    pages = sorted((ROOT / "docs/decisions").glob("*.md"))
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    assert [page.name for page in pages if len(page.read_text(encoding="utf-8").splitlines()) > 40] == []
+
+
+def test_specs_name_the_schema_beside_them() -> None:
+    for path in sorted((ROOT / "specs").rglob("*.yaml")):
+        first = path.read_text(encoding="utf-8").partition("\n")[0]
+        name = first.partition("# yaml-language-server: $schema=")[2]
+        assert (path.parent / name).resolve() == ROOT / "specs/tfdsl.schema.json", path
+
+
+def test_no_file_knows_the_machine_that_it_was_written_on() -> None:
+    here = str(ROOT).encode()
+    homes = re.compile(rb"(?<![\w.~])/(root|home/\w+|Users/\w+)/")
+    guilty = [path for path in tracked() if here in (text := path.read_bytes()) or homes.search(text)]
+    assert guilty == []
+
+
+def test_make_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    phony = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())  # type: ignore[index]
+    told = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    assert targets == phony == told
