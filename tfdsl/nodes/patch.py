@@ -45,7 +45,8 @@ class Patch(Node):
         return {"weight": Weight((self.width, step.x.axes[1].size, self.size, self.size)), **shift}
 
     def work(self, step: Step) -> Work:
-        return Work(flops=2 * step.output.count * step.x.axes[1].size * self.size**2, kept=step.x.count)
+        flops = 2 * step.output.count * step.x.axes[1].size * self.size**2
+        return Work(flops=flops, entering=flops, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("Patch", (step.x.axes[1].size, self.width, self.size), {"bias": self.bias})
