@@ -52,7 +52,6 @@ class Reader:
         self.found: list[Diagnostic] = []
         self.anchors: dict[str, tuple[Span, list[Note]]] = {}
         self.count = 0
-        self.anchored = 0
         self.broken = False  # too much is missing for the tree to mean anything
 
     def report(self, code: str, message: str, span: Span, label: str = "", help: str = "", **more: Any) -> None:
@@ -98,9 +97,6 @@ class Reader:
             return
         start = event.start_mark.index
         if event.anchor is not None:
-            self.anchored += 1
-            if self.anchored > ANCHORED:
-                raise Stop
             at = self.text.find(f"&{event.anchor}", start)
             self.anchors.setdefault(event.anchor, (self.lines.span(at, at + len(event.anchor) + 1), []))
         if event.tag is not None:
