@@ -22,12 +22,12 @@ class Stop(Exception):
 
 def say(text: str = "", end: str = "\n") -> None:
     """Write a line to standard output."""
-    click.echo(text + end, nl=False)
+    click.echo(text + end, nl=False, color=True)  # `coloured` has decided
 
 
 def remark(text: str) -> None:
     """Write a line to standard error, beside the output."""
-    click.echo(text, err=True)
+    click.echo(text, err=True, color=True)
 
 
 def refuse(message: str, code: int = 2) -> NoReturn:
