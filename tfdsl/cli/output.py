@@ -47,6 +47,8 @@ def write(path: str, data: str | bytes, overwrite: bool = True) -> None:
     """Write a file at once (a reader sees the old one or the new one), or standard output for `-`."""
     raw = data.encode() if isinstance(data, str) else data
     if path == "-":
+        if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  (the shell closed it: `>&-`)
+            refuse("standard output is closed, so nothing can be written to it")
         sys.stdout.flush()
         sys.stdout.buffer.write(raw)
         return
