@@ -70,7 +70,9 @@ def test_a_feed_forward_layer_is_what_it_does() -> None:
 
 def test_what_differs_between_two_uses_stays_an_argument() -> None:
     text = model('FeedForward(8, 16, activation="relu", dropout=0.1)', "self.other(self.layer(x_BTD))")
-    text = text.replace("    self.layer =", '    self.other = FeedForward(8, 4, activation="silu", dropout=0.0)\n        self.layer =')
+    text = text.replace(
+        "    self.layer =", '    self.other = FeedForward(8, 4, activation="silu", dropout=0.0)\n        self.layer ='
+    )
     found = gather(text)
     assert "def __init__(self, width, hidden, activation, dropout):" in found
     assert "if self.dropout > 0:" in found
@@ -101,13 +103,18 @@ def test_every_layer_can_be_gathered_as_it_is() -> None:
     """No definition holds a statement that the folding does not know, and none a comment inside brackets."""
     for name, entry in library().items():
         if isinstance(entry.node, ast.ClassDef):
-            init = next(each for each in entry.node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__")
+            init = next(
+                each for each in entry.node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"
+            )
             wanted = len(init.args.args) - 1 - len(init.args.defaults)
             given = ", ".join("size" for _ in range(wanted))
             text = "import torch\n" + gathered(f"{name}({given})", "self.layer(*inputs)")
             compile(text, name, "exec")
             ran = subprocess.run(
-                [sys.executable, "-m", "ruff", "format", "--isolated", "--diff", "-"], input=text, capture_output=True, text=True
+                [sys.executable, "-m", "ruff", "format", "--isolated", "--diff", "-"],
+                input=text,
+                capture_output=True,
+                text=True,
             )
             assert ran.returncode in (0, 1), ran.stderr
 
@@ -138,7 +145,11 @@ CASES = {
 def test_folding(case: str) -> None:
     text, known, wanted = CASES[case]
     constants = {name: value for name, value in known.items() if value is not UNKNOWN and value is not GIVEN}
-    constants = {name: value for name, value in constants.items() if value is None or isinstance(value, bool | str | float) or value == 0}
+    constants = {
+        name: value
+        for name, value in constants.items()
+        if value is None or isinstance(value, bool | str | float) or value == 0
+    }
     assert folded(text, [known], constants) == wanted
 
 
