@@ -1,8 +1,8 @@
 """nanoGPT's small CPU setting, written anew with the calls that it makes: the bar for the trainer's speed and loss.
 
 What is kept of it: one linear map for queries, keys and values, scaled_dot_product_attention with `is_causal`, exact
-GELU, a norm without bias, a head tied to the embedding; AdamW as it runs on a CPU (a loop over tensors, not fused), decay
-on every matrix, embeddings too; batches stacked row by row from a memory map that is opened for each; float32
+GELU, a norm without bias, a head tied to the embedding; AdamW as it runs on a CPU (a loop over tensors, not fused),
+decay on every matrix, embeddings too; batches stacked row by row from a memory map that is opened for each; float32
 throughout. Karpathy, github.com/karpathy/nanoGPT, `config/train_shakespeare_char.py` with the CPU flags of its README.
 """
 

@@ -62,7 +62,7 @@ class Loop:
         self.call: nn.Module = torch.compile(self.model) if self.set.compile else self.model  # type: ignore[assignment]
         rows = self.set.batch * self.set.accumulate
         self.batches = batches.Batches(job.train, rows, self.set.context or 1, self.set.seed)
-        self.started, self.tokens = time.monotonic() - self.seconds, 0
+        self.started, self.tokens, self.first = time.monotonic() - self.seconds, 0, self.step
         self.measuring = 0.0
         self.pace = Pace(torch.get_num_threads(), torch.set_num_threads) if self.set.threads == "auto" else None
 
@@ -70,27 +70,28 @@ class Loop:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
         end: End = "steps"
         problems: tuple[Diagnostic, ...] = ()
-        first = self.step
         with _signals() as stopped:
             self.model.train()
-            while self.step < self.set.steps:
+            while self.step < self.set.steps and self._share() < 1:
                 began = time.monotonic()
                 try:
-                    self._advance(first)
+                    self.advance()
                 except Diverged as problem:
                     end, problems = "diverged", (Diagnostic("R709", str(problem), help=_calmer()),)
                     break
                 if self.pace is not None:
                     self.pace.stepped(time.monotonic() - began)
                 self._keep()
-                if stopped.is_set() or self._share() >= 1:
-                    end = "signal" if stopped.is_set() else "minutes" if self.step < self.set.steps else "steps"
+                if stopped.is_set():
+                    end = "signal"
                     break
             if end != "diverged":
                 self._finish(stopped.is_set())
+        if end == "steps" and self.step < self.set.steps:
+            end = "minutes"
         return Outcome(end, self.step, self.loss, self.held_out, time.monotonic() - self.started, problems)
 
-    def _advance(self, first: int) -> None:
+    def advance(self) -> None:
         """Take one step."""
         torch.default_generator.manual_seed((self.set.seed << 32) + self.step)  # dropout: a function of seed and step
         inputs, targets = self.batches.at(self.step)
@@ -109,13 +110,13 @@ class Loop:
         self.adam.step()
         self.adam.zero_grad()
         self.step, self.loss = self.step + 1, loss
-        self._tell(first, inputs.numel(), norm, learning)
+        self._tell(inputs.numel(), norm, learning)
 
-    def _tell(self, first: int, tokens: int, norm: float, learning: float) -> None:
+    def _tell(self, tokens: int, norm: float, learning: float) -> None:
         self.tokens += tokens
         passed = time.monotonic() - self.started
         speed = self.tokens / (passed - self.seconds - self.measuring)
-        left = (self.set.steps - self.step) * (passed - self.seconds) / (self.step - first)
+        left = (self.set.steps - self.step) * (passed - self.seconds) / (self.step - self.first)
         if self.set.minutes is not None:
             left = max(0.0, min(left, self.set.minutes * 60 - passed))
         entry = {"step": self.step, "loss": self.loss, "lr": learning, "norm": norm, "seconds": round(passed, 3)}
@@ -210,7 +211,7 @@ def _signals() -> Iterator[threading.Event]:
 
     def stop(number: int, frame: object) -> None:
         stopped.set()
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:

@@ -66,14 +66,14 @@ class Bar:
         self._drawn = now
         self._line = f"{speed:,.0f} tokens/s · {clock(left)} left"
         facts = f"loss {loss:.3f}{self._held} · {self._line}"
-        self._bar.update(self._task, completed=done, at=f"step {step:,}/{self._steps:,}", facts=facts)
+        self._bar.update(self._task, completed=done, at=f"step {step:,} · {done:.0%}", facts=facts)
         self._bar.refresh()
 
     def measured(self, step: int, held_out: Measured) -> None:
         """Show the held-out loss beside the training loss from here on."""
         self._held = f" · held out {held_out.loss:.3f} ({held_out.bits:.3f} bits a byte)"
         if not self._console.is_terminal:
-            line = f"step {step:,}/{self._steps:,}{self._held} · {self._line}"
+            line = f"step {step:,}{self._held} · {self._line}"
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def saved(self, step: int) -> None:

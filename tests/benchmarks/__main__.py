@@ -1,0 +1,86 @@
+"""`make bench`: speed beside what a user would pick instead; writes the tables of docs/benchmarks.md.
+
+`python -m tests.benchmarks [nanogpt] [train] [sample]` measures the parts that are named, or all of them. TEXT names
+nanoGPT's text (tinyshakespeare.txt); without it that part is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from tests.benchmarks.pairs import ROOT, Speed, measure
+from tests.benchmarks.sizes import SIZES
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+HOME = ROOT / ".venv-bench"
+PEERS = ["transformers", "x-transformers", "litgpt"]
+PARTS = ["nanogpt", "train", "sample"]
+
+
+def environment() -> Path:
+    """Make the environment of the libraries to compare with, which sees this one's packages; return its Python."""
+    python = HOME / "bin" / "python"
+    ready = HOME / ".ready"
+    wanted = (Path(__file__).parent / "requirements.txt").read_text()
+    if not ready.exists() or ready.read_text() != wanted:
+        venv.create(HOME, with_pip=True, clear=True)
+        own = next((HOME / "lib").glob("python*")) / "site-packages"
+        (own / "project.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n")
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, "-r", str(Path(__file__).parent / "requirements.txt")], check=True)
+        subprocess.run([*install, "--no-deps", "litgpt==0.5.13"], check=True)
+        ready.write_text(wanted)
+    return python
+
+
+def main(parts: list[str]) -> None:
+    """Measure the parts and write their tables."""
+    if "nanogpt" in parts and "TEXT" in os.environ:
+        rows = measure(["nanogpt", "tfdsl-nanogpt"], "train", os.environ["TEXT"], amount=40, rounds=15)
+        write("nanogpt", table(rows, "tokens"))
+    for part, works, amount in (("train", ["train", "train bfloat16"], 10), ("sample", ["sample"], 40)):
+        if part in parts:
+            blocks = [
+                f"**{work.replace('train', 'training')}, {size}**\n\n{table(rows, 'tokens')}"
+                for size in SIZES
+                for work in works
+                if (rows := measure(["tfdsl", *PEERS], work, size, amount, rounds=9))
+            ]
+            write(part, "\n\n".join(blocks))
+
+
+def table(rows: list[Speed], unit: str) -> str:
+    """Return the rows as Markdown: speed, and the first contender's speed over each."""
+    lines = [f"| | {unit} a CPU-second | {rows[0].name} is |", "|---|---|---|"]
+    lines += [f"| {row.name} | {row.speed:,.0f} | {1 / row.ratio:.2f} times as fast |" for row in rows]
+    print("\n".join(lines), flush=True)
+    return "\n".join(lines)
+
+
+def write(part: str, text: str) -> None:
+    """Put a part's tables between its marks in the page, with the machine and the day left to git."""
+    page = PAGE.read_text()
+    marked = f"<!-- {part} -->\n{text}\n\nOn {machine()}.\n<!-- end {part} -->"
+    PAGE.write_text(re.sub(rf"<!-- {part} -->.*?<!-- end {part} -->", lambda _: marked, page, flags=re.DOTALL))
+
+
+def machine() -> str:
+    """Return the processor and the versions that a figure depends on."""
+    import torch
+
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    found = re.search(r"model name\s*: (.*)", text)
+    low = "with" if torch.cpu._is_avx512_bf16_supported() else "without"
+    return f"one core of {found[1] if found else platform.machine()} ({low} AVX-512 BF16), torch {torch.__version__}"
+
+
+if __name__ == "__main__":
+    if Path(sys.prefix) != HOME:
+        sys.exit(subprocess.run([str(environment()), "-m", "tests.benchmarks", *sys.argv[1:]], cwd=ROOT).returncode)
+    main(sys.argv[1:] or PARTS)

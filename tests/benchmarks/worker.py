@@ -1,0 +1,45 @@
+"""One contender in a process of its own: told how much to do, it answers how much it did in how many CPU-seconds."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from tests.benchmarks.sizes import SIZES
+
+
+def contender(name: str, work: str, size: str) -> Callable[[int], int]:
+    """Return what `name` does for `work` (`train`, `train bfloat16`, `sample`) at a size, or on nanoGPT's text."""
+    from tests.benchmarks import nanogpt, ours, peers
+
+    if name == "nanogpt":
+        return nanogpt.Trainer(Path(size)).run
+    if name == "tfdsl-nanogpt":
+        return ours.nanogpt(Path(size))
+    if work == "sample":
+        return ours.sampler(SIZES[size]) if name == "tfdsl" else peers.sampler(name, SIZES[size])
+    low = work.endswith("bfloat16")
+    return ours.trainer(SIZES[size], low) if name == "tfdsl" else peers.trainer(name, SIZES[size], low)
+
+
+def main() -> None:
+    """Answer a line of JSON for each number on standard input."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    logging.disable()
+    run = contender(*sys.argv[1:4])
+    for line in sys.stdin:
+        began = time.process_time()
+        done = run(int(line))
+        print(json.dumps([done, time.process_time() - began]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
