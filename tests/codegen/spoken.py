@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 GATES = ("relu", "gelu", "gelu_tanh", "swiglu", "geglu", "reglu", "glu", "relu2", "silu")
+TRUTHS = ("true", "false")
 BIASES = ("true", "{q: true, v: true}", "{q: true, k: true, v: true}", "{v: true, out: true}", "{k: true}")
 RELATIVE = (
     "none",
@@ -49,10 +50,10 @@ class Speaker:
             lambda: self.attention(causal, memory),
             lambda: self.attention(causal, memory),
             lambda: (
-                f"ffn: {{hidden: 12, activation: {pick(GATES)}, bias: {pick(('true', 'false'))}, dropout: {pick((0.0, 0.1))}}}"
+                f"ffn: {{hidden: 12, activation: {pick(GATES)}, bias: {pick(TRUTHS)}, dropout: {pick((0.0, 0.1))}}}"
             ),
             lambda: f"moe: {{experts: 4, top_k: 2, hidden: 6, activation: {pick(('swiglu', 'gelu'))}}}",
-            lambda: f"linear: {{width: 8, bias: {pick(('true', 'false'))}}}",
+            lambda: f"linear: {{width: 8, bias: {pick(TRUTHS)}}}",
             lambda: f"activation: {pick(('relu', 'gelu', 'tanh', 'relu2', 'gelu_tanh'))}",
             lambda: pick(("dropout: 0.1", "dropout: 0.0", "scale: 0.7")),
         )
@@ -68,7 +69,8 @@ class Speaker:
         pick = self.random.choice
         copies = pick((f"block: {block}, times: 2", f"block: {block}, times: 2, share: true", "body: [norm], times: 2"))
         if block == "layer" and self.maybe(0.5):
-            copies = f"block: layer, times: 4, vary: {{size: {pick(('{cycle: [8, 12]}', '8 + layer', '{at: {0: 4}, else: 8}'))}}}"
+            varied = pick(("{cycle: [8, 12]}", "8 + layer", "{at: {0: 4}, else: 8}"))
+            copies = f"block: layer, times: 4, vary: {{size: {varied}}}"
         position = pick(("position: sinusoidal", "position: {type: learned, length: 40}", "scale: 2"))
         lines = [f"embed: {{from: {source}, width: d, id: table_{source}}}", position, f"repeat: {{{copies}}}"]
         ends = (
