@@ -16,6 +16,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
+    Strict,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -132,6 +133,7 @@ PositiveReal = Annotated[float, Number(above=0)]
 Probability = Annotated[float, Number(minimum=0, maximum=1)]
 Extent = Annotated[Any, Number(integer=True, minimum=1, symbolic=True)]
 Shape = tuple[Extent, ...]
+Truth = Annotated[bool, Strict()]  # `yes`, `on` and 1 are not `true`
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
 Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 

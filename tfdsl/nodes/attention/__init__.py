@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from tfdsl.node import Call, Node, Ports, Shared, Size, Step, Weight, Work, Writer
 from tfdsl.nodes.attention.masks import Causal, Full, Mask, Sliding
 from tfdsl.nodes.attention.positions import Nowhere, Relative, Rotary, T5Buckets
-from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, needed, not_a_truth
+from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, Truth, needed, not_a_truth
 from tfdsl.shapes import Axis, Tensor
 
 
@@ -21,10 +21,10 @@ class Biases(Part):
 
     holds = True
 
-    q: bool = False
-    k: bool = False
-    v: bool = False
-    out: bool = False
+    q: Truth = False
+    k: Truth = False
+    v: Truth = False
+    out: Truth = False
 
     @model_validator(mode="before")
     @classmethod

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from tfdsl.parts import Choice, Positive, needed
+from tfdsl.parts import Choice, Positive, Truth, needed
 
 
 class Mask(Choice):
@@ -46,7 +46,7 @@ class Sliding(Mask, type="sliding"):
 
     word = "sliding"
     window: Positive = needed(description="How many positions a query sees on a side, its own among them.")
-    causal: bool = Field(True, description="Whether later positions are hidden.")
+    causal: Truth = Field(True, description="Whether later positions are hidden.")
 
     @property
     def looks_ahead(self) -> bool:
