@@ -11,6 +11,8 @@ from pathlib import Path
 import tfdsl
 from tfdsl import errors, node, reference, schema
 from tfdsl.diagram import engines
+from tfdsl.settings import Sample, Train
+from tfdsl.spec import Init
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -27,6 +29,7 @@ def pages() -> dict[Path, str]:
         for code in errors.codes()
     }
     made[DOCS / "errors/index.md"] = _errors()
+    made[DOCS / "settings.md"] = _settings()
     return made
 
 
@@ -87,6 +90,21 @@ def _errors() -> str:
         "\n".join([MADE.format("tfdsl/errors"), "# The diagnostics\n", "| code | what it says |", "|---|---|", *rows])
         + "\n"
     )
+
+
+def _settings() -> str:
+    lines = [MADE.format("tfdsl/settings.py and tfdsl/spec.py"), "# Settings\n"]
+    lines += [
+        "What `train`, `sample` and `init` of a spec may say. Each can be set from outside: `--set train.steps=200`.\n"
+    ]
+    for name, model in (("train", Train), ("sample", Sample), ("init", Init)):
+        fields, pieces = reference.section(model)
+        lines += [f"\n## {name}", *_fields(fields)]
+        for piece in pieces:
+            lines += ["", f"### `{name}.{piece.field}`"]
+            for group in piece.groups:
+                lines += ["", group.about, *_fields(group.fields)]
+    return "\n".join(lines) + "\n"
 
 
 def _kind(kind: reference.Kind) -> str:

@@ -109,7 +109,9 @@ def test_a_position_does_not_see_later_ones(name: str) -> None:
     changed[:, 6:] = (tokens[:, 6:] + 5) % 49 + 1
     plain, other = first(model(*before, tokens))[:, :6], first(model(*before, changed))[:, :6]
     # The rows of an expert are multiplied together: what else it is given moves the last bit.
-    torch.testing.assert_close(other, plain, rtol=1e-12 if name == "hybrid" else 0, atol=1e-12 if name == "hybrid" else 0)
+    torch.testing.assert_close(
+        other, plain, rtol=1e-12 if name == "hybrid" else 0, atol=1e-12 if name == "hybrid" else 0
+    )
 
 
 @pytest.mark.parametrize("name", ["bert", "transformer", "t5"])
@@ -118,7 +120,11 @@ def test_padding_changes_nothing(name: str) -> None:
     given = list(inputs(name))
     given[0] = given[0][1:]
     padded = nn.functional.pad(given[0], (0, 4))
-    rest = [nn.functional.pad(each[1:], (0, 4)) for each in given[1:]] if name == "bert" else [each[1:] for each in given[1:]]
+    rest = (
+        [nn.functional.pad(each[1:], (0, 4)) for each in given[1:]]
+        if name == "bert"
+        else [each[1:] for each in given[1:]]
+    )
     plain = first(model(given[0], *(each[1:] for each in given[1:])))
     torch.testing.assert_close(first(model(padded, *rest))[:, : plain.size(1)], plain, rtol=1e-10, atol=1e-12)
 

@@ -21,7 +21,7 @@ def house(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, tmp_path / name)
     tools = tmp_path / "tools"
     tools.mkdir()
-    for tool in ("sh", "cat", "cksum", "dirname", "rm", "uname", "grep", "tail", "tee", "sleep"):
+    for tool in ("sh", "cat", "cksum", "dirname", "rm", "uname", "awk", "tail", "tee", "sleep"):
         found = shutil.which(tool)
         assert found is not None, tool
         (tools / tool).symlink_to(found)

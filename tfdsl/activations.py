@@ -27,3 +27,18 @@ TITLES: dict[str, str] = {
 def is_gated(activation: str) -> bool:
     """Return whether `activation` multiplies one half of the hidden units by a function of the other (arXiv:2002.05202)."""
     return activation in get_args(Gated)
+
+
+def returns_slope(activation: str) -> bool:
+    """Return whether the backward pass of `activation` needs what it gave, and not what it took."""
+    return activation in ("relu", "tanh", "sigmoid")
+
+
+def kept(activation: str, dropout: bool) -> int:
+    """Return how many tensors as large as the hidden units are kept between the two matrices.
+
+    A gated activation keeps both halves of its input and the gate, another one tensor; the second matrix keeps what it
+    takes, which may be that tensor; dropout keeps its mask.
+    """
+    same = returns_slope(activation) and not dropout
+    return (3 if is_gated(activation) else 1) + (0 if same else 1) + (1 if dropout else 0)

@@ -42,7 +42,7 @@ def load(source: Source) -> ModuleType:
 
 
 def prove(checked: Checked, model: nn.Module) -> None:
-    """Compare every declared parameter with the module's: name, shape, and what is tied. Raises Mismatch with all of it."""
+    """Compare every declared parameter with the module's: name, shape, ties. Raises Mismatch with all that differs."""
     built = dict(model.named_parameters(remove_duplicate=False))
     wanted = weights(checked)
     found = [f"`{name}` was declared and not built" for name in wanted if name not in built]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tfdsl import declared, shapes
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import suggest
-from tfdsl.node import Flow, Instance, Step
+from tfdsl.node import Flow, Instance, Size, Step
 from tfdsl.shapes import Poly
 
 DEFAULT_LENGTH = 512
@@ -24,8 +24,9 @@ class AxisError(ValueError):
 class Entry:
     """What one node costs, all its copies together; `children` are what it consists of.
 
-    `parameters` counts a tied weight once, where it is declared; `flops` is one forward pass; `kept` the bytes of
-    activations that the backward pass needs; `cache` the bytes that cached decoding holds.
+    `parameters` counts a tied weight once, where it is declared; `flops` is one forward pass, `training` a forward and a
+    backward pass; `kept` the bytes of activations that the backward pass needs, those of a value that several nodes need
+    at the first of them; `cache` the bytes of keys and values that cached decoding holds.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Entry:
     flops: int
     kept: int
     cache: int
+    training: int
     children: tuple[Entry, ...] = ()
 
 
@@ -42,8 +44,11 @@ class Entry:
 class Cost:
     """What a model costs at the lengths in `axes`. Memory is in bytes.
 
-    A training step takes three times the FLOPs of a forward pass: the backward pass computes a gradient for each factor
-    of each product. `optimizer` holds AdamW's two moments, in float32.
+    A training step takes three times the FLOPs of a forward pass, as the backward pass computes a gradient for each
+    factor of each product; less where the factor is the model's input, which needs none. `torch.utils.flop_counter`
+    counts the same where attention is written out; fused attention computes its scores once more.
+    `activations` is what PyTorch keeps on a CPU; a GPU takes a byte an element for a dropout mask, and keeps no scores.
+    `optimizer` holds AdamW's two moments, in float32.
     """
 
     name: str
@@ -74,7 +79,7 @@ def count(
     most that its positions allow, else 512; a batch has 1. Raises AxisError for an axis that there is not.
     """
     lengths = _lengths(checked, dict(axes or {}), batch)
-    counter = _Counter(lengths, BYTES[precision])
+    counter = _Counter(lengths, BYTES[precision], {name: _Held(0, 1, True, False) for name in checked.inputs})
     shared = tuple(counter.shared(checked))
     streams = [counter.stream(name, stream, len(checked.streams) > 1) for name, stream in checked.streams.items()]
     entries = (*shared, *(entry for stream in streams for entry in stream))
@@ -87,7 +92,7 @@ def count(
         precision=precision,
         parameters=parameters,
         forward=forward,
-        training=3 * forward,
+        training=sum(entry.training for entry in entries),
         weights=parameters * size,
         gradients=parameters * size,
         optimizer=2 * parameters * MASTER,
@@ -123,47 +128,89 @@ def _lengths(checked: Checked, axes: dict[str, int], batch: int | None) -> dict[
     return {**defaults, **axes}
 
 
+@dataclass
+class _Held:
+    """A value on its way: `needed` once a node was found that keeps it, `trained` where a weight had a part in it."""
+
+    count: int
+    runs: int
+    needed: bool = False
+    trained: bool = True
+
+
 @dataclass(frozen=True)
 class _Counter:
     lengths: Mapping[str, int]
     size: int
+    named: dict[str, _Held]
 
     def shared(self, checked: Checked) -> Iterator[Entry]:
-        """Yield what the modules of the whole model cost, where they have parameters."""
+        """Yield what the modules of the whole model cost, where they have parameters or something is kept of them."""
         for name, shared in checked.shared.items():
             parameters = sum(weight.count for weight in shared.weights.values())
-            if parameters:
-                yield Entry(name, shared.call.layer, 1, parameters, 0, 0, 0)
+            kept = self.at(shared.work.kept) * self.size
+            if parameters or kept:
+                yield Entry(name, shared.call.layer, 1, parameters, 0, kept, 0, 0)
+
+    def at(self, size: Size) -> int:
+        """Return a size as a number."""
+        return shapes.at(size, self.lengths)
 
     def stream(self, name: str, stream: Instance, named: bool) -> tuple[Entry, ...]:
         """Return the entries of a stream, under its name where there are several."""
-        entries = tuple(self.flow(stream.flow))
+        entries, self.named[name] = self.flow(stream.flow, None)
         return (total(name, "stream", 1, entries),) if named else entries
 
-    def flow(self, flow: Flow, runs: int = 1, owned: int = 1) -> Iterator[Entry]:
-        """Yield what the nodes of a pipe cost that runs `runs` times and has `owned` sets of weights."""
+    def flow(self, flow: Flow, value: _Held | None, runs: int = 1, owned: int = 1) -> tuple[tuple[Entry, ...], _Held]:
+        """Return what the nodes of a pipe cost that runs `runs` times and has `owned` sets of weights, and its end."""
+        entries: list[Entry] = []
         for step in flow.steps:
-            yield self.step(step, runs, owned)
+            entry, value = self.step(step, value, runs, owned)
+            entries.append(entry)
+        assert value is not None, "a sound pipe gives a value"
+        return tuple(entries), value
 
-    def step(self, step: Step, runs: int, owned: int) -> Entry:
-        """Return what a node costs, with all that is in it."""
-        children = [entry for flow in step.flows for entry in self.flow(flow, runs, owned)]
+    def step(self, step: Step, before: _Held | None, runs: int, owned: int) -> tuple[Entry, _Held]:
+        """Return what a node costs, with all that is in it, and the value that it gives."""
+        taken = {field: self.named[value.name] for field, value in step.reads.items()}
+        if (x := taken.get("from", before)) is not None:
+            taken["x"] = x
+        children, trained = self.inside(step, taken.get("x"), runs, owned)
+        trained = trained or bool(step.weights) or any(value.trained for value in taken.values())
+        given = taken["y"] = _Held(self.at(step.output.count), runs, trained=trained)
+        if step.node.id is not None:
+            self.named[step.node.id] = given
+        work = step.node.work(step)
+        flops = runs * self.at(work.flops)
+        untrained = 0 if x is None or x.trained else runs * self.at(work.entering)
+        parameters = owned * sum(weight.count for weight in step.weights.values() if not weight.tied)
+        kept = runs * self.at(work.kept) + sum(self.held(taken[name]) for name in work.needs)
+        cache = runs * self.at(work.cache) * self.size
+        own = Entry(step.name, step.node.kind, 1, parameters, flops, kept * self.size, cache, 3 * flops - untrained)
+        return total(step.name, step.node.kind, 1, children, own), given
+
+    def held(self, value: _Held) -> int:
+        """Return how many elements it takes to keep a value: none where another node has kept it."""
+        count = 0 if value.needed else value.count * value.runs
+        value.needed = True
+        return count
+
+    def inside(self, step: Step, x: _Held | None, runs: int, owned: int) -> tuple[tuple[Entry, ...], bool]:
+        """Return what stands in a node, copies that are alike together, and whether there are weights in it."""
+        children: list[Entry] = []
+        trained = False
+        for flow in step.flows:
+            entries, end = self.flow(flow, x, runs, owned)
+            children += entries
+            trained = trained or end.trained
         for index, instance in enumerate(step.instances):
             copies = step.order.count(index)
             sets = 1 if step.shared else copies
-            inner = tuple(self.flow(instance.flow, runs * copies, owned * sets))
-            children.append(total(instance.name or "body", "block", copies, inner))
-        work = step.node.work(step)
-        own = Entry(
-            step.name,
-            step.node.kind,
-            1,
-            owned * sum(weight.count for weight in step.weights.values() if not weight.tied),
-            runs * shapes.at(work.flops, self.lengths),
-            runs * shapes.at(work.kept, self.lengths) * self.size,
-            runs * shapes.at(work.cache, self.lengths) * self.size,
-        )
-        return total(step.name, step.node.kind, 1, tuple(children), own)
+            start = replace(x, runs=runs * copies) if x is not None else None
+            entries, end = self.flow(instance.flow, start, runs * copies, owned * sets)
+            trained = trained or end.trained
+            children.append(total(instance.name or "body", "block", copies, entries))
+        return tuple(children), trained
 
 
 def total(name: str, kind: str, copies: int, children: tuple[Entry, ...], own: Entry | None = None) -> Entry:
@@ -177,5 +224,6 @@ def total(name: str, kind: str, copies: int, children: tuple[Entry, ...], own: E
         sum(entry.flops for entry in parts),
         sum(entry.kept for entry in parts),
         sum(entry.cache for entry in parts),
+        sum(entry.training for entry in parts),
         children,
     )

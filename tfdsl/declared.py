@@ -12,7 +12,10 @@ from tfdsl.node import Flow, Step, Weight
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A weight where it stands. `path` is its name, None in place of a copy's number; `scaled` says that it ends a branch."""
+    """A weight where it stands.
+
+    `path` is its name with None in place of a copy's number; `scaled` says that it is the last of a residual's branch.
+    """
 
     name: str
     path: tuple[str | None, ...]

@@ -18,7 +18,8 @@ class Projection:
         return {"weight": Weight((step.output_width, step.width), tied=self.tie or ""), **shift}
 
     def work(self, step: Step) -> Work:
-        return Work(flops=2 * step.x.count * step.output_width, kept=step.x.count)
+        flops = 2 * step.x.count * step.output_width
+        return Work(flops=flops, entering=flops, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("nn.Linear", (step.width, step.output_width), {} if self.bias else {"bias": False})

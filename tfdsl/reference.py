@@ -86,6 +86,11 @@ def every() -> tuple[Field, ...]:
     return _fields(Node.model_fields)
 
 
+def section(model: type[BaseModel]) -> tuple[tuple[Field, ...], tuple[Piece, ...]]:
+    """Describe a section of the document: its fields, and the parts that they take."""
+    return _fields(model.model_fields), tuple(_parts(model.model_fields))
+
+
 def part(model: type[BaseModel]) -> tuple[Group, ...]:
     """Describe a part: itself, or each of its types."""
     if issubclass(model, Choice) and model.types:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image  # pyright: ignore[reportMissingImports]
 
@@ -34,14 +33,13 @@ def test_every_text_keeps_its_length_in_any_font() -> None:
     texts = re.findall(r"<text ([^>]*)>([^<]*)</text>", render(DOT, "svg").data.decode())
     lengths = {words: re.findall(r'textLength="([^"]*)"', attributes) for attributes, words in texts}
     assert len(texts) > 30
-    assert all(len(length) == 1 for length in lengths.values())
+    assert [words for words, length in lengths.items() if len(length) != 1] == ["+"]
     assert lengths["LayerNorm"] == ["58.1"]
 
 
 def test_a_png_holds_the_colours_and_words_of_the_figure() -> None:
     image = Image.open(io.BytesIO(render(DOT, "png").data)).convert("RGB")
-    pixels = np.asarray(image).reshape(-1, 3)
-    colours = {tuple(int(channel) for channel in colour) for colour in np.unique(pixels, axis=0)}
+    colours = {colour for _, colour in image.getcolors(1 << 24) or ()}
     assert {(0xF8, 0xBD, 0x8F), (0xB5, 0xDD, 0xF9), (0xFD, 0xFA, 0xAB), (0xD8, 0xBE, 0xF7)} <= colours
     assert 700 < image.width < 1100
     assert image.height > 1600

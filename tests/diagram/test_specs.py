@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -68,9 +68,9 @@ def test_one_matrix_three_times_and_the_memory_are_lanes() -> None:
 
 def test_96_layers_are_drawn_in_less_than_a_second() -> None:
     checked = tfdsl.check(SPECS / "gpt2.yaml", ["dims.n_layers=96"])
-    start = time.perf_counter()
+    start = os.times()
     svg = render(diagram.draw(checked), "svg").data
-    assert time.perf_counter() - start < 1
+    assert sum(os.times()[:4]) - sum(start[:4]) < 1  # of processor time, ours and the child's
     assert 18_000 < len(svg) < 70_000
 
 

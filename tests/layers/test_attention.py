@@ -56,7 +56,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, may: Tensor, scale: float, bias: Ten
         group = head * k.shape[0] // q.shape[0]
         for t in range(q.shape[1]):
             keys = [s for s in range(k.shape[1]) if bool(may[t, s])]
-            scores = [float(q[head, t] @ k[group, s]) * scale + (float(bias[head, t, s]) if bias is not None else 0.0) for s in keys]
+            scores = [
+                float(q[head, t] @ k[group, s]) * scale + (float(bias[head, t, s]) if bias is not None else 0.0)
+                for s in keys
+            ]
             weights = [math.exp(score) for score in scores]
             for s, weight in zip(keys, weights, strict=True):
                 found[head, t] += weight / sum(weights) * v[group, s]
@@ -117,7 +120,9 @@ def test_rotary(style: str, rotated: int | None) -> None:
         return torch.stack([torch.stack(each) for each in rows])
 
     wanted = attend(placed(q), placed(k), v, torch.ones(T, T).tril().bool(), 6**-0.5)
-    torch.testing.assert_close(layer(x, rope=rope)[0], layer.out(wanted.transpose(0, 1).reshape(T, -1)), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        layer(x, rope=rope)[0], layer.out(wanted.transpose(0, 1).reshape(T, -1)), rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -131,9 +136,16 @@ def test_a_relative_table_of_its_own(causal: bool) -> None:
     torch.testing.assert_close(layer(x, mask=mask)[0], layer.out(wanted), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("options", [{}, {"kv_heads": 2, "bias": "qkv"}, {"bias": "qv"}, {"bias": "k"}, {"memory_width": 10}, {"qk_norm": "rms"}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"kv_heads": 2, "bias": "qkv"}, {"bias": "qv"}, {"bias": "k"}, {"memory_width": 10}, {"qk_norm": "rms"}],
+)
 def test_cross_attention(options: dict[str, Any]) -> None:
-    layer, x, memory = drawn(CrossAttention(WIDTH, HEADS, **options)), values(1, T, WIDTH), values(1, S, options.get("memory_width", WIDTH), seed=2)
+    layer, x, memory = (
+        drawn(CrossAttention(WIDTH, HEADS, **options)),
+        values(1, T, WIDTH),
+        values(1, S, options.get("memory_width", WIDTH), seed=2),
+    )
     groups, keep = options.get("kv_heads", HEADS), torch.tensor([True, True, True, True, False])
     q, kv = layer.q(x[0]).view(T, HEADS, 6).transpose(0, 1), layer.kv(memory[0]).view(S, 2 * groups, 6).transpose(0, 1)
     k, v = kv.split(groups)

@@ -28,6 +28,7 @@ FUNCTIONS = {
 GATES = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "geglu_tanh": "gelu_tanh", "swiglu": "silu"}
 
 
+@torch.no_grad()
 def each(function: str, x: Tensor) -> Tensor:
     return torch.tensor([FUNCTIONS[function](float(value)) for value in x.flatten()], dtype=x.dtype).view_as(x)
 

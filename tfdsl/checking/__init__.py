@@ -19,7 +19,7 @@ from tfdsl.spec import Init, Spec
 from tfdsl.spec import read as read_spec
 
 
-LOSSY = frozenset({"Y012", "Y014", "Y020", "Y021"})  # after these, a part of the text is missing
+MENDED = frozenset({"Y011", "Y013", "Y022", "Y023"})  # after these mistakes, what was meant is known nevertheless
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,11 @@ class Checked:
 
 def run(document: Document) -> Checked:
     """Check a document, all of it, and return what it means and what is wrong with it."""
+    if any(each.code not in MENDED for each in document.diagnostics):
+        return Checked(None, document, collect(document.diagnostics))  # a part of the text is missing
     spec, found = read_spec(document)
     found = [*document.diagnostics, *found]
-    if spec is None or any(each.code in LOSSY for each in found):
+    if spec is None:
         return Checked(None, document, collect(found))
     report = Report(document)
     scope = _scope(spec, report)

@@ -117,6 +117,8 @@ class Scope(Mapping[str, Any]):
         return self._bound_text(value)
 
     def _bound_text(self, text: str) -> Any:
+        if text.isidentifier() and text != "layer":
+            return text
         try:
             expression = expressions.parse(text)
         except ExpressionError:

@@ -22,7 +22,7 @@ from tfdsl.shapes import Tensor
 from tfdsl.spec import Block, Spec, advice, say
 
 
-COPIES, DISTINCT = 50_000, 1_000  # so that no spec takes long: its blocks may vary within blocks that vary
+COPIES, DISTINCT = 50_000, 500  # so that no spec takes long: its blocks may vary within blocks that vary
 
 SomePart = TypeVar("SomePart", bound=Part)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from tfdsl import __version__
 from tfdsl.cli.output import Stop, reason
 
 COMMANDS = {
@@ -65,7 +66,7 @@ def _no_command(word: str) -> str:
 
 
 @click.group(cls=Commands, context_settings=CONTEXT)
-@click.version_option(package_name="tfdsl", message="tfdsl %(version)s")
+@click.version_option(__version__, message="tfdsl %(version)s")
 def program() -> None:
     """Transformers written in YAML: checked, drawn, costed, compiled, trained and sampled.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from tfdsl import report
 from tfdsl.checking import Checked
 from tfdsl.cli import options
 from tfdsl.cli.output import coloured, remark, say, write
 from tfdsl.cli.reading import STDIN, inspect, verdict
+from tfdsl.diagnostics import Diagnostic
 
 ROUNDS = 8  # of fixing: a fix may bring what stood behind it to light
 
@@ -31,18 +30,25 @@ def command(specs: tuple[str, ...], as_json: bool, sarif: bool, fix: bool, overr
         raise click.UsageError("--json and --sarif are two forms of one answer: give one of them")
     results = [_fixed(spec, overrides) if fix else inspect(spec, overrides) for spec in dict.fromkeys(specs)]
     found = [each for result in results for each in result.diagnostics]
-    if as_json:
-        say(report.to_json(found), end="")
-    elif sarif:
-        say(report.to_sarif(found), end="")
-    else:
-        texts = {file: text for result in results for file, text in result.document.texts.items()}
-        say(report.render(found, texts, coloured()), end="")
+    if found or as_json or sarif:
+        say(_written(results, found, as_json, sarif), end="")
+    if not as_json and not sarif:
         _praise(dict.fromkeys(specs), results, found != [])
     return verdict(found)
 
 
-def _praise(specs: Sequence[str] | dict[str, None], results: list[Checked], after: bool) -> None:
+def _written(results: list[Checked], found: list[Diagnostic], as_json: bool, sarif: bool) -> str:
+    from tfdsl import report  # most specs need none of it
+
+    if as_json:
+        return report.to_json(found)
+    if sarif:
+        return report.to_sarif(found)
+    texts = {file: text for result in results for file, text in result.document.texts.items()}
+    return report.render(found, texts, coloured())
+
+
+def _praise(specs: dict[str, None], results: list[Checked], after: bool) -> None:
     """Say of each spec without errors that it is well."""
     well = [spec for spec, result in zip(specs, results, strict=True) if result.ok]
     if well and after:
@@ -68,6 +74,8 @@ def _fixed(spec: str, overrides: tuple[str, ...]) -> Checked:
 
 
 def _mend(file: str, result: Checked) -> bool:
+    from tfdsl import report
+
     path = Path(file)
     if not path.is_file() or not any(edit.span.file == file for each in result.diagnostics for edit in each.edits):
         return False

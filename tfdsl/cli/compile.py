@@ -22,5 +22,5 @@ def command(spec: str, output: str, overrides: tuple[str, ...]) -> int:
     source = compose(checked(spec, overrides))
     write(output, source.text)
     if output != "-":
-        remark(f"Wrote {output}: {len(source.text.splitlines()):,} lines of PyTorch.")
+        remark(f"Wrote {output}, which needs torch alone.")
     return 0

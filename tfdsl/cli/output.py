@@ -58,6 +58,8 @@ def write(path: str, data: str | bytes, overwrite: bool = True) -> None:
             refuse(f"`{path}` is already there, and is left as it is. Name another file, or remove that one first")
         _write(Path(os.path.realpath(target)), raw)
     except FileNotFoundError:
+        if target.parent.is_dir():
+            refuse(f"cannot write `{path}`: `{target.parent}` takes no files")
         refuse(
             f"cannot write `{path}`: the folder `{target.parent}` is not there. Make it first: mkdir -p {target.parent}"
         )

@@ -6,9 +6,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tfdsl import report
 from tfdsl.checking import Checked, run
-from tfdsl.cli.output import Stop, coloured, remark
+from tfdsl.cli.output import Stop, coloured, refuse, remark
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.document import Document, gather, gather_text
 from tfdsl.source.text import LARGEST
@@ -25,6 +24,8 @@ def checked(spec: str, overrides: tuple[str, ...] = ()) -> Checked:
     """Check a spec for a command that needs a right one; end the command where it has errors, after showing them."""
     result = inspect(spec, overrides)
     if not result.ok:
+        from tfdsl import report  # most specs need none of it
+
         remark(report.render(result.diagnostics, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
         raise Stop(code=verdict(result.diagnostics))
     warnings = sum(each.severity == "warning" for each in result.diagnostics)
@@ -42,6 +43,8 @@ def verdict(diagnostics: Iterable[Diagnostic]) -> int:
 
 
 def _document(spec: str, overrides: tuple[str, ...]) -> Document:
+    if not spec:
+        refuse("the name of a spec is empty")
     if spec != "-":
         return gather(Path(spec), overrides)
     return gather_text(sys.stdin.buffer.read(LARGEST + 1), STDIN, Path(), overrides)

@@ -1,7 +1,7 @@
 """fold: Python text with what is known put in: tests decided, dead branches gone, constants in place of names.
 
-The text is that of a layer, which we wrote; what is known are the arguments that a model gives it. Comments stay with the
-statement that they stand above.
+The text is that of a layer, which we wrote; what is known are the arguments that a model gives it. Comments stay with
+the statement that they stand above.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def _compared(operator: ast.cmpop, left: Any, right: Any) -> Any:
 class Fold:
     """The text of one function or class, folded by what each of its uses knows.
 
-    `uses` holds what is known at each use: a test is decided where all agree. `constants` is what may be put in place of a
-    name; `tables` are dictionaries of one-argument lambdas, by name.
+    `uses` holds what is known at each use: a test is decided where all agree. `constants` are put in place of names;
+    `tables` are dictionaries of one-argument lambdas, by name.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Fold:
 
     def constant(self, node: ast.expr) -> Any:
         """Return what an expression is at every use, where that is None, True or False; else `UNKNOWN`."""
-        values = [value(node, use) for use in self.uses]
+        values = [value(node, use) for use in self.uses] or [UNKNOWN]
         same = all(each is values[0] for each in values)
         return values[0] if same and (values[0] is None or isinstance(values[0], bool)) else UNKNOWN
 
@@ -150,15 +150,17 @@ class Fold:
                 return repr(self.constant(node))
             case ast.Name() | ast.Attribute() if dotted(node) in self.constants:
                 return _literal(self.constants[dotted(node)])
-            case ast.Call(func=ast.Subscript(value=ast.Name(id=name), slice=key), args=[argument]) if (
-                name in self.tables
-            ):
-                return self._from_table(node, self.tables[name], key, argument)
             case ast.Call():
                 return self._call(node)
-            case ast.BinOp(op=ast.Add()) if "0" in (left := self.text(node.left), right := self.text(node.right)):
-                return right if left == "0" else left
-            case ast.Slice(lower=lower, upper=upper) if lower is not None and self.text(lower) == "0":
+            case _:
+                return self._shortened(node)
+
+    def _shortened(self, node: ast.AST) -> str:
+        """Return the text of an expression without a zero that is added and a slice that takes all."""
+        match node:
+            case ast.BinOp(op=ast.Add(), left=left, right=right) if "0" in (self.text(left), self.text(right)):
+                return self.text(right) if self.text(left) == "0" else self.text(left)
+            case ast.Slice(lower=ast.expr() as lower, upper=upper) if self.text(lower) == "0":
                 return _until(self.text(upper)) if upper is not None else ":"
             case ast.Subscript(slice=ast.Slice() as part) if self.text(part) == ":":
                 return self.text(node.value)
@@ -185,21 +187,25 @@ class Fold:
             return repr(not decisive)
         if len(left) == 1:
             return self.text(left[0])
-        texts = [
-            f"({self.text(item)})" if isinstance(item, ast.BoolOp | ast.IfExp) else self.text(item) for item in left
-        ]
+        texts = [_bracketed(self.text(item)) for item in left]
         return (" or " if decisive else " and ").join(texts)
 
-    def _from_table(self, node: ast.Call, table: ast.Dict, key: ast.expr, argument: ast.expr) -> str:
+    def _from_table(self, table: ast.Dict, key: ast.expr, argument: ast.expr) -> str:
+        """Return the body of the lambda under `key`, with the argument in it; nothing where the key is not known."""
         names = {value(key, use) for use in self.uses}
         for word, entry in zip(table.keys, table.values, strict=True):
             if names == {cast("ast.Constant", word).value} and isinstance(entry, ast.Lambda):
-                return ast.unparse(_Renamed(entry.args.args[0].arg, argument).visit(_copy(entry.body))).replace(
-                    "'", '"'
-                )
-        return self._replaced(node)
+                body = _Renamed(entry.args.args[0].arg, argument).visit(_copy(entry.body))
+                return ast.unparse(body).replace("'", '"')
+        return ""
 
     def _call(self, node: ast.Call) -> str:
+        match node:
+            case ast.Call(func=ast.Subscript(value=ast.Name(id=name), slice=key), args=[argument]):
+                if name in self.tables and (found := self._from_table(self.tables[name], key, argument)):
+                    return found
+            case _:
+                pass
         function = dotted(node.func).rpartition(".")[2]
         arguments = [self.text(item) for item in node.args]
         for keyword in node.keywords:
@@ -246,25 +252,27 @@ class Fold:
             case ast.Expr(value=ast.Constant(value=str())):
                 first, last = node.lineno - 1, node.end_lineno or node.lineno
                 return [margin + self.lines[first].strip(), *self.lines[first + 1 : last]]
-            case ast.Assign(targets=[ast.Name(id=name)]) if self.constant(node.value) is not UNKNOWN:
-                self.constants[name] = self.constant(node.value)
-                for use in self.uses:
-                    use[name] = self.constants[name]
-                return []
-            case ast.Assign(targets=[target]):
-                return [f"{margin}{self.source(target)} = {self.text(node.value)}"]
-            case ast.AnnAssign(value=ast.expr()):
-                return [f"{margin}{self.source(node.target)} = {self.text(node.value)}"]
+            case ast.Assign(targets=[target], value=made) | ast.AnnAssign(target=target, value=ast.expr() as made):
+                return self._assigned(target, made, margin)
             case ast.AugAssign():
                 return [margin + self._replaced(node)]
-            case ast.Return(value=ast.expr()):
-                return [f"{margin}return {self.text(node.value)}"]
+            case ast.Return(value=ast.expr() as made):
+                return [f"{margin}return {self.text(made)}"]
             case ast.Expr():
                 return [margin + self.text(node.value)]
-            case ast.Raise(exc=ast.expr()):
-                return [f"{margin}raise {self.text(node.exc)}"]
+            case ast.Raise(exc=ast.expr() as made):
+                return [f"{margin}raise {self.text(made)}"]
             case _:
                 raise NotImplementedError(f"a layer has a statement that cannot be folded: {ast.unparse(node)}")
+
+    def _assigned(self, target: ast.expr, made: ast.expr, margin: str) -> list[str]:
+        """Return the line of an assignment; a name for None, True or False is put in place and needs no line."""
+        found = self.constant(made) if isinstance(target, ast.Name) else UNKNOWN
+        if found is UNKNOWN:
+            return [f"{margin}{self.source(target)} = {self.text(made)}"]
+        for known in (self.constants, *self.uses):
+            known[dotted(target)] = found
+        return []
 
     def _branches(self, node: ast.If, indent: int) -> list[str]:
         margin, found = " " * indent, self.decide(node.test)
@@ -308,6 +316,11 @@ def _children(node: ast.AST) -> Iterator[ast.expr]:
             yield expression
         else:
             yield from _children(child)
+
+
+def _bracketed(text: str) -> str:
+    """Return an operand, in brackets where it binds less than `and` and `or`, or is one of them."""
+    return f"({text})" if isinstance(ast.parse(text, mode="eval").body, ast.BoolOp | ast.IfExp) else text
 
 
 def _until(upper: str) -> str:

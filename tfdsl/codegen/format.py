@@ -1,8 +1,8 @@
 """format: lays Python text out as `ruff format` does, for the plain statements that the compiler writes.
 
-A text goes in as statements that may be as long as they like, spaced as they should be within a line. What is too long is
-split at the last bracket: the contents in one line if they fit, else an item a line with a comma behind it.
-Comments stand on lines of their own.
+A text goes in as statements that may be as long as they like, spaced as they should be within a line. What is too long
+is split at the last bracket: the contents in one line if they fit, else an item a line with a comma behind it. Comments
+stand on lines of their own.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def items(text: str) -> list[str]:
 
 
 def split(text: str, indent: int, comma: str = "") -> Iterator[str]:
-    """Yield the lines of a statement, or of an item that `comma` follows, each at most `WIDTH` wide where that can be."""
+    """Yield the lines of a statement (or of an item that `comma` follows), each at most `WIDTH` wide if it can be."""
     margin, colon = " " * indent, ":" if text.endswith(":") else ""
     body = text.removesuffix(":")
     if indent + len(text + comma) <= WIDTH:

@@ -11,7 +11,7 @@ def camel(name: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Return a person's words as they may stand in a comment or a docstring: one line, nothing that could end either."""
+    """Return a person's words as they may stand in a comment or a docstring: one line, with nothing to end either."""
     plain = "".join(" " if unicodedata.category(mark)[0] in "CZ" else mark for mark in text)
     return " ".join(plain.split()).replace("\\", "⧵").replace('"', "'")
 

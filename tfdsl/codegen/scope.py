@@ -66,7 +66,7 @@ class Program:
         return f"{name}_{suffix}" if suffix else f"{name}_"
 
     def named(self, name: str, tensor: Tensor) -> str:
-        """Return the variable for a value that has a name in the spec, apart from those that the text takes for itself."""
+        """Return the variable for a value that has a name in the spec, apart from the text's own."""
         return self.variable(f"the_{name}" if name in ("x", *BRANCHES) else name, tensor)
 
     def block(self, instance: Instance, home: str, cached: bool) -> Written:

@@ -50,7 +50,7 @@ def write(checked: Checked) -> Source:
     return Source(checked.spec.name, text, tuple(_spec_lines(text)))
 
 
-# -- what a model remembers ---------------------------------------------------------------------------------------------
+# -- what a model remembers -------------------------------------------------------------------------------------------
 
 
 def steps(flow: Flow) -> Iterator[Step]:
@@ -66,7 +66,7 @@ def _sees(stream: Instance) -> set[str]:
 
 
 def _remembering(checked: Checked, program: Program) -> frozenset[str]:
-    """Return the streams that a cache serves: their attention looks back alone; none where a later one looks everywhere."""
+    """Return the streams that a cache serves: their attention looks back alone, none behind them looks everywhere."""
     sees = {name: _sees(stream) for name, stream in checked.streams.items()}
     cached = {name for name, each in sees.items() if "behind" in each and "everywhere" not in each}
     after = set(cached)

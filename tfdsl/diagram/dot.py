@@ -32,7 +32,7 @@ def text(plan: Plan, theme: Theme) -> str:
     parts = [part for part in plan.parts if not isinstance(part, Frame)]
     lines = [
         f"digraph {_quoted(plan.name or 'figure')} {{",
-        f'  graph [layout="nop2" rankdir="BT" splines="line" outputorder="edgesfirst" pad="0.2" bgcolor="{theme.page}"'
+        f'  graph [layout="nop2" rankdir="BT" splines="line" outputorder="edgesfirst" pad="0.25" bgcolor="{theme.page}"'
         f' fontname="{FONT}"];',
         f'  node [shape="plain" fontname="{FONT}" fontsize="11" fontcolor="{theme.ink}" color="{theme.wire}"'
         ' margin="0" tooltip=" "];',
@@ -114,7 +114,7 @@ class _Sheet:
         if isinstance(part, Dot):
             return {"shape": "point", "width": _inches(part.width), "height": _inches(part.height)}
         if isinstance(part, Anchor):
-            return {"shape": "point", "width": "0.01", "height": "0.01", "style": "invis"}
+            return {"shape": "point", "width": _inches(part.width), "height": _inches(part.height), "style": "invis"}
         return {}
 
     def _label(self, part: Part) -> str:
@@ -133,7 +133,8 @@ class _Sheet:
         height, across = (17 if card.facts else 23), (' colspan="2"' if card.corner else "")
         right = ceil(1.03 * card.corner.width + 5) if card.corner else 0
         left = card.width - 16 - right  # the border takes a point a side, the two side cells seven
-        title = self._cell(card.title, left, height, "left", "bottom" if card.facts else "middle")
+        valign = "bottom" if card.facts else "middle"
+        title = self._cell(card.title, left, height, "left", valign)
         corner = self._cell(card.corner, right, height, "right", "middle") if card.corner else ""
         rows = f"<tr>{side}{title}{corner}{side}</tr>"
         if card.facts:
@@ -153,12 +154,9 @@ class _Sheet:
 
     def _font(self, line: Line) -> str:
         words = f"<b>{_escaped(line.text)}</b>" if line.bold else _escaped(line.text)
-        colour = {
-            "ink": self.theme.ink,
-            "muted": self.theme.muted,
-            "memory": self.theme.memory,
-            "tie": self.theme.tie,
-        }[line.tone]
+        theme = self.theme
+        colours = {"ink": theme.ink, "muted": theme.muted, "memory": theme.memory, "tie": theme.tie}
+        colour = colours[line.tone]
         return f'<font point-size="{_number(line.size)}" color="{colour}">{words}</font>'
 
     def frames(self, frames: Sequence[Frame]) -> list[str]:
@@ -244,7 +242,7 @@ def _between(start: Point, stop: Point, share: float) -> Point:
 
 
 def _number(value: float) -> str:
-    return f"{round(value, 2) + 0.0:g}"
+    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
 def _inches(points: float) -> str:

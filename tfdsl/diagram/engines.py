@@ -18,7 +18,7 @@ from tfdsl.diagram import fonts
 FORMATS = ("svg", "png", "pdf")
 
 DPI = 192  # of a PNG: twice a screen's
-SECONDS = 30
+SECONDS = 60
 MEMORY = 2 << 30
 TEXT = re.compile(r'(<text [^>]*font-size="([\d.]+)"[^>]*)>([^<]*)</text>')
 BEGINS: Mapping[str, bytes] = {"svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF-"}
@@ -111,6 +111,8 @@ def _fitted(svg: bytes) -> bytes:
 
     def fit(match: re.Match[str]) -> str:
         opening, size, words = match.groups()
+        if len(words) == 1:  # the sign in a circle
+            return match.group()
         long = fonts.width(html.unescape(words), float(size), bold='font-weight="bold"' in opening)
         return f'{opening} textLength="{long:.1f}" lengthAdjust="spacingAndGlyphs">{words}</text>'
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tfdsl.checking import Checked
 from tfdsl.diagram.elements import Scope, last, placed, stream, top
-from tfdsl.diagram.trunk import walk
+from tfdsl.diagram.tree import walk
 from tfdsl.diagram.wording import subtitle, symbols
 from tfdsl.identifiers import attribute
 from tfdsl.look import Column, Figure, Lane

@@ -87,7 +87,7 @@ class _Path:
             return self.head == place and place < count - 1
         if self.lane.kind == "memory":
             return place in (self.head, self.tail + 1) if self.tail < self.head else place in (self.head + 1, self.tail)
-        return place == max(self.tail, self.head)
+        return False  # a tie across is level, as a rule
 
 
 def _path(owner: Mapping[str, int], lane: Lane, site: Site) -> _Path | None:

@@ -84,7 +84,7 @@ class Text(Part):
 
     lines: tuple[Line, ...] = ()
     align: Literal["left", "center"] = "center"
-    role: Literal["io", "title", "legend", "note", "frame"] = "io"
+    role: Literal["io", "title", "legend"] = "io"
     tooltip: str = ""
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from types import MappingProxyType
 
-from tfdsl.diagram.cards import DOT, RADIUS, clean, joint, wrap
+from tfdsl.diagram.cards import RADIUS, clean, joint, wrap
 from tfdsl.diagram.ground import settle
 from tfdsl.diagram.lanes import lay
 from tfdsl.diagram.plan import Anchor, Card, Joint, Kind, Line, Plan, Swatch, Text, Wire
 from tfdsl.diagram.towers import Site, towers
 from tfdsl.look import Family, Figure
 
-TITLE_ROOM = 320.0  # the width that a title may take where the figure under it is narrower
+TITLE_ROOM = 345.0  # the width that a title may take where the figure under it is narrower
 SWATCH = 14.0, 11.0
+SPACE = 11.0  # between two columns of the legend
+GRAIN = 3.0
+POINT = 0.72  # the size of an unseen point
 
 FAMILIES: Mapping[Family, str] = MappingProxyType(
     {
@@ -50,7 +54,15 @@ def place(figure: Figure) -> Plan:
     if title:
         above = replace(title, x=title.width / 2, y=north - south + 20 + title.height / 2)
         plan += Plan((above,))
-    return plan
+    return plan + _corners(plan)
+
+
+def _corners(plan: Plan) -> Plan:
+    """Return two unseen points that round a plan's size up to whole pixels, at 72, 96 and 192 to the inch alike."""
+    west, south, east, north = (round(side) for side in plan.box)
+    wide, high = (GRAIN * ceil((size + 4) / GRAIN) - POINT for size in (east - west, north - south))
+    x, y = west - 2 + POINT / 2, south - 2 + POINT / 2
+    return Plan((Anchor("/corner/1", x, y, POINT, POINT), Anchor("/corner/2", x + wide, y + high, POINT, POINT)))
 
 
 def _title(figure: Figure, room: float) -> Text | None:
@@ -71,7 +83,7 @@ def _symbols(symbols: Sequence[tuple[str, str]], room: float) -> list[Line]:
     lines: list[Line] = []
     for name, meaning in symbols:
         entry = f"{clean(name, 24)} = {clean(meaning, 60)}"
-        longer = replace(lines[-1], text=f"{lines[-1].text}     {entry}") if lines else None
+        longer = replace(lines[-1], text=f"{lines[-1].text}    {entry}") if lines else None
         if longer and longer.width <= room:
             lines[-1] = longer
         else:
@@ -82,8 +94,11 @@ def _symbols(symbols: Sequence[tuple[str, str]], room: float) -> list[Line]:
 def _legend(drawing: Plan, room: float) -> Plan:
     """Return the key to the families, joints and lanes that the drawing uses, from the origin down, in columns."""
     entries = _entries(drawing)
+    if not entries:
+        return Plan()
     widths = [SWATCH[0] + 5 + line.width for _, line in entries]
-    across = max([1, *(n for n in range(1, len(entries) + 1) if sum(_columns(widths, n)) - 13 <= room)])
+    across = max([1, *(n for n in range(1, len(entries) + 1) if sum(_columns(widths, n)) - SPACE <= room)])
+    across = -(-len(entries) // -(-len(entries) // across))  # as many rows, evenly filled
     columns = _columns(widths, across)
     plan = Plan()
     for place, (sign, line) in enumerate(entries):
@@ -96,7 +111,7 @@ def _legend(drawing: Plan, room: float) -> Plan:
 
 def _columns(widths: Sequence[float], across: int) -> list[float]:
     """Return the widths of `across` columns that hold entries row by row, and the space behind each."""
-    return [max(widths[column::across]) + 13 for column in range(min(across, len(widths)))]
+    return [max(widths[column::across]) + SPACE for column in range(min(across, len(widths)))]
 
 
 def _renamed(sign: Plan, stem: str) -> Plan:
@@ -121,7 +136,7 @@ def _entries(drawing: Plan) -> list[tuple[Plan, Line]]:
             entries.append((Plan((small,)), Line(name)))
     for kind, name in LANES.items():
         if kind in kinds:
-            ends = Anchor("from", 0, 0, DOT, DOT), Anchor("to", SWATCH[0], 0, DOT, DOT)
+            ends = Anchor("from", 0, 0, POINT, POINT), Anchor("to", SWATCH[0], 0, POINT, POINT)
             wire = Wire(kind, "from", "to", ((0, 0), (SWATCH[0], 0)), arrow=False)
             entries.append((Plan(ends, (wire,)), Line(name)))
     return entries

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tfdsl.diagram.blocks import GAP, LABEL_GAP, Block, End, link, over
 from tfdsl.diagram.cards import NARROWEST, bare, clean, dot
 from tfdsl.diagram.plan import Part, Plan, Point, Text, Wire
-from tfdsl.diagram.trunk import BUS, GAP, LABEL_GAP, Block, End, Setting, link, over, pipe, spread, walk, widest
-from tfdsl.look import Branch, Column, Element, Figure, Group, Source
+from tfdsl.diagram.tree import frames, innermost
+from tfdsl.diagram.trunk import BUS, Setting, pipe, spread, widest
+from tfdsl.look import Column, Figure, Source
 
 
 @dataclass(frozen=True, slots=True)
 class Tower:
     """A column that stands on the ground, or beside the value that it begins from, with all that stands on its end."""
 
-    columns: tuple[str, ...]
     block: Block
     ground: float  # the height in the block that stands level with the other towers' ground
     of: str = ""  # the element whose value it begins from, where that is not a column's end
@@ -35,7 +36,7 @@ class Site:
     @staticmethod
     def of(figure: Figure) -> Site:
         """Return the site of a figure: which elements other wires leave from."""
-        outer = {inner: frame for column in figure.columns for inner, frame in _frames(column.body)}
+        outer = {inner: frame for column in figure.columns for inner, frame in frames(column.body)}
         tails = [lane.tail for lane in figure.lanes if lane.kind == "memory"]
         tails += [key for column in figure.columns for key, _, _ in column.results]
         tails += [source for column in figure.columns if (source := begins(column))]
@@ -46,7 +47,7 @@ class Site:
         taps = frozenset((keys - ends) | (lanes & ends & crowned))
         readers = frozenset(lane.head for lane in figure.lanes if lane.kind == "memory")
         width = max([NARROWEST, *(widest(column.body) for column in figure.columns)])
-        return Site(figure.columns, outer, width, _innermost(figure.columns), taps, readers)
+        return Site(figure.columns, outer, width, innermost(figure.columns), taps, readers)
 
     def place(self, key: str) -> str:
         """Return the element that a wire leaves for the value of `key`: the frame that the element ends, or itself."""
@@ -74,30 +75,6 @@ def _crown_keys(column: Column) -> list[str]:
     return [key for key, _, _ in column.results] + [begins(column)]
 
 
-def _frames(elements: Sequence[Element]) -> Iterator[tuple[str, str]]:
-    """Yield the elements at the end of frames, each with the outermost frame that it ends."""
-    for element in elements:
-        if isinstance(element, Group):
-            inside = list(_frames(element.body))
-            yield from inside
-            last = element.body[-1].id if element.body else ""
-            yield last, element.id
-            yield from ((inner, element.id) for inner, frame in inside if frame == last)
-        elif isinstance(element, Branch):
-            yield from _frames(element.body)
-
-
-def _innermost(columns: Sequence[Column]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for column in columns:
-        for element in walk(column.body):
-            last = element
-            while isinstance(last, Group) and last.body:
-                last = last.body[-1]
-            found[element.id] = last.id
-    return found
-
-
 def _stands_on(column: Column, site: Site) -> Column | None:
     """Return the column on whose end a column stands, or nothing."""
     source = site.place(begins(column))
@@ -109,14 +86,7 @@ def _tower(column: Column, site: Site, side: int) -> Tower:
     block = _column(column, site, side)
     first = column.body[0] if column.body and not source else None
     ground = block.plan.parts[0].box[3] if isinstance(first, Source) and block.plan.parts else 0.0
-    return Tower(tuple(_names(column, site)), block, ground, site.place(source))
-
-
-def _names(column: Column, site: Site) -> Iterator[str]:
-    yield column.name
-    for other in site.columns:
-        if _stands_on(other, site) is column:
-            yield from _names(other, site)
+    return Tower(block, ground, site.place(source))
 
 
 def _column(column: Column, site: Site, side: int) -> Block:

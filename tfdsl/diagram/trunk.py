@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tfdsl.diagram.blocks import EMPTY, GAP, LABEL_GAP, Block, End, link, over, raised, single, tapped
 from tfdsl.diagram.cards import NARROWEST, RADIUS, bare, card, clean, dot, joint, needed, wrap
 from tfdsl.diagram.plan import TITLE_SIZE, Frame, Line, Part, Plan, Point, Wire
+from tfdsl.diagram.tree import boxes, walk
 from tfdsl.look import Beside, Box, Branch, Element, Fork, Group, Source
 
-GAP, LABEL_GAP = 15.0, 24.0  # between two things on the trunk, without and with a shape beside the wire
 LANE = 14.0  # from what stands on the trunk to the residual lane around it
 FRAME = 13.0  # from a frame's side to what stands in it
 BUS = 13.0  # from a fork's bus to its pipes
@@ -27,49 +28,6 @@ class Setting:
     taps: frozenset[str] = frozenset()
     readers: frozenset[str] = frozenset()
     depth: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Where the trunk enters or leaves a block: a part, its height, and whether a wire that enters it has an arrow."""
-
-    key: str
-    y: float
-    arrow: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A laid-out stretch of trunk from y = 0 to `height`.
-
-    `shape` flows out of it; `label` is that shape where the wire that leaves has to say it; `crown` is the height that
-    is free at its top, west of the trunk. `hang` is how far something in it reaches below, beside the card that it may
-    stand on; `slim` says that it is such a card, with nothing else beside the trunk.
-    """
-
-    plan: Plan
-    height: float
-    entry: End | None
-    exit: End | None
-    shape: str = ""
-    label: str = ""
-    crown: float = 0.0
-    hang: float = 0.0
-    slim: bool = False
-
-    @property
-    def west(self) -> float:
-        """Return how far the block reaches west of its trunk."""
-        return max(0.0, -self.plan.box[0])
-
-    @property
-    def east(self) -> float:
-        """Return how far the block reaches east of its trunk."""
-        return max(0.0, self.plan.box[2])
-
-    def reach(self, side: int) -> float:
-        """Return how far the block reaches to a side."""
-        return self.east if side > 0 else self.west
 
 
 def pipe(elements: Sequence[Element], setting: Setting, before: str = "") -> Block:
@@ -133,71 +91,25 @@ def _labelled(block: Block, element: Element, flow: str) -> Block:
 
 def _block(element: Element, body: Block | None, shared: _Shared, setting: Setting, flow: str) -> Block:
     if isinstance(element, Box):
-        return _single(card(element, setting.width))
+        return single(card(element, setting.width))
     if isinstance(element, Source):
-        return replace(_single(bare(element.id, element.title, element.facts)), entry=None)
+        return replace(single(bare(element.id, element.title, element.facts)), entry=None)
     if isinstance(element, Beside):
         return _beside(element, setting, flow)
     if isinstance(element, Fork):
         return _fork(element, setting, flow)
     if isinstance(element, Branch):
-        return _branch(element, body or _EMPTY, shared, setting)
-    return _group(element, body or _EMPTY, shared, setting)
-
-
-_EMPTY = Block(Plan(), 0.0, None, None)
-
-
-def _single(part: Part) -> Block:
-    placed = replace(part, y=part.height / 2)
-    return Block(Plan((placed,)), part.height, End(part.key, 0.0), End(part.key, part.height), slim=True)
+        return _branch(element, body or EMPTY, shared, setting)
+    return _group(element, body or EMPTY, shared, setting)
 
 
 def _stacked(elements: Sequence[Element], blocks: Sequence[Block], setting: Setting, before: str) -> Block:
     stack = Block(Plan(), 0.0, None, None, before)
     for element, block in zip(elements, blocks, strict=True):
-        stack = over(stack, block) if stack.plan.parts else _raised(block)
+        stack = over(stack, block) if stack.plan.parts else raised(block)
         if element.id in setting.taps:
-            stack = _tapped(stack, element.id)
+            stack = tapped(stack, element.id)
     return stack
-
-
-def over(below: Block, above: Block) -> Block:
-    """Return `above` set on `below`, with the wire between them."""
-    base = below.height + (LABEL_GAP if below.label else GAP)
-    above = above if below.slim else _raised(above)
-    plan = below.plan + above.plan.moved(0, base)
-    if below.exit and above.entry:
-        head = replace(above.entry, y=above.entry.y + base)
-        plan += Plan(wires=(link(below.exit, head, below.label, (below.height + base) / 2),))
-    top = replace(above.exit, y=above.exit.y + base) if above.exit else None
-    return Block(plan, base + above.height, below.entry, top, above.shape, above.label, above.crown, slim=above.slim)
-
-
-def _raised(block: Block) -> Block:
-    """Return the block, set so high that nothing hangs below it."""
-    if not block.hang:
-        return block
-    entry, exit = (replace(end, y=end.y + block.hang) if end else None for end in (block.entry, block.exit))
-    plan, height = block.plan.moved(0, block.hang), block.height + block.hang
-    return replace(block, plan=plan, height=height, entry=entry, exit=exit, hang=0.0)
-
-
-def _tapped(block: Block, key: str) -> Block:
-    """Return the block with a dot on top, from which a wire may leave the trunk."""
-    if not block.exit:
-        return block
-    y = block.height + (LABEL_GAP - 4 if block.label else 9)
-    wire = link(block.exit, End(f"{key}/tap", y, arrow=False), block.label, (block.height + y) / 2)
-    plan = block.plan + Plan((dot(f"{key}/tap", 0, y),), (wire,))
-    return replace(block, plan=plan, height=y, exit=End(f"{key}/tap", y), label="", crown=0.0, slim=False)
-
-
-def link(tail: End, head: End, label: str, middle: float, x: float = 0.0) -> Wire:
-    """Return the wire straight up from `tail` to `head`, its shape to the right of it at the height `middle`."""
-    line = Line(label) if label else None
-    at = (x + 5 + line.width / 2, middle) if line else (0.0, 0.0)
-    return Wire("flow", tail.key, head.key, ((x, tail.y), (x, head.y)), head.arrow, line, at)
 
 
 def _beside(element: Beside, setting: Setting, flow: str) -> Block:
@@ -340,27 +252,3 @@ def spread(blocks: Sequence[Block], gap: float = 20.0) -> list[float]:
 def widest(elements: Sequence[Element], narrowest: float = NARROWEST) -> float:
     """Return the width of the cards on a pipe: what the longest text among them asks for."""
     return max([narrowest, *(needed(box, narrowest) for box in boxes(elements))])
-
-
-def boxes(elements: Sequence[Element]) -> list[Box]:
-    """Return the boxes on a trunk, those in its branches and frames too, those in forks and beside it not."""
-    found: list[Box] = []
-    for element in elements:
-        if isinstance(element, Box):
-            found.append(element)
-        elif isinstance(element, Branch | Group):
-            found += boxes(element.body)
-    return found
-
-
-def walk(elements: Sequence[Element]) -> Iterator[Element]:
-    """Yield elements and all that stands inside them."""
-    for element in elements:
-        yield element
-        if isinstance(element, Branch | Group):
-            yield from walk(element.body)
-        elif isinstance(element, Fork):
-            for part in element.pipes:
-                yield from walk(part)
-        elif isinstance(element, Beside):
-            yield element.box

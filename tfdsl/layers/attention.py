@@ -12,8 +12,9 @@ from tfdsl.layers.position import T5Bias
 
 def rotate(x_BHTK: Tensor, rope: tuple[Tensor, Tensor], style: str, rotated: int | None) -> Tensor:
     """Turn each pair of features by the angles of `rope`: cosines and signed sines."""
+    whole_BHTK = x_BHTK
     if rotated is not None:
-        x_BHTK, rest_BHTK = x_BHTK[..., :rotated], x_BHTK[..., rotated:]
+        x_BHTK = x_BHTK[..., :rotated]
     cos_TK, sin_TK = rope
     if style == "half":
         swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
@@ -21,7 +22,7 @@ def rotate(x_BHTK: Tensor, rope: tuple[Tensor, Tensor], style: str, rotated: int
         swapped_BHTK = x_BHTK.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
     turned_BHTK = (x_BHTK * cos_TK + swapped_BHTK * sin_TK).type_as(x_BHTK)
     if rotated is not None:
-        turned_BHTK = torch.cat((turned_BHTK, rest_BHTK), dim=-1)
+        turned_BHTK = torch.cat((turned_BHTK, whole_BHTK[..., rotated:]), dim=-1)
     return turned_BHTK
 
 
@@ -92,8 +93,8 @@ class Attention(nn.Module):
         cache: Cache | None = None,
     ) -> Tensor:
         B, T = x_BTD.shape[:2]
-        heads_BHTK = self.qkv(x_BTD).view(B, T, -1, self.head_dim).transpose(1, 2)
-        q_BHTK, k_BHTK, v_BHTK = heads_BHTK.split(self.heads, dim=1)
+        parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
+        q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         if self.bias not in ("", "qkv"):
             if "q" in self.bias:
                 q_BHTK = q_BHTK + self.q_bias.view(-1, 1, self.head_dim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfdsl.activations import TITLES, Pointwise
+from tfdsl.activations import TITLES, Pointwise, returns_slope
 from tfdsl.node import Call, Node, Ports, Step, Work, Writer
 from tfdsl.parts import needed
 from tfdsl.shapes import Tensor
@@ -19,7 +19,9 @@ class Activation(Node):
         return io.floats()
 
     def work(self, step: Step) -> Work:
-        return Work(kept=step.x.count)
+        if self.type == "relu2":
+            return Work(kept=step.x.count)
+        return Work(needs=("y" if returns_slope(self.type) else "x",))
 
     def call(self, step: Step) -> Call | None:
         modules = {

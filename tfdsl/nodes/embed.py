@@ -29,7 +29,7 @@ class Embed(Node):
             io.fail(
                 "T206",
                 f"`embed` reads ids, and this is {ids} of numbers",
-                "source",
+                "from",
                 help="read a token input: `from: tokens`",
             )
         if self.width is not None:
@@ -46,7 +46,7 @@ class Embed(Node):
         return {"weight": Weight(table(step), tied=self.tie or "")}
 
     def work(self, step: Step) -> Work:
-        return Work(kept=step.x.count + (step.output.count if self.scale is not None else 0))
+        return Work(needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("nn.Embedding", table(step))

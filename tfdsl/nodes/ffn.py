@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from tfdsl.activations import TITLES, Activation, is_gated
+from tfdsl.activations import TITLES, Activation, is_gated, kept
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, Probability, needed
 from tfdsl.shapes import Tensor
@@ -43,8 +43,9 @@ class FeedForward(Node):
     def work(self, step: Step) -> Work:
         positions = step.x.positions
         up = self.hidden * (2 if is_gated(self.activation) else 1)
-        hidden = positions * (up + self.hidden + (self.hidden if self.dropout else 0))
-        return Work(flops=2 * positions * step.width * (up + self.hidden), kept=step.x.count + hidden)
+        entering, leaving = 2 * positions * step.width * up, 2 * positions * step.width * self.hidden
+        hidden = positions * self.hidden * kept(self.activation, self.dropout > 0)
+        return Work(flops=entering + leaving, entering=entering, kept=hidden, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call(

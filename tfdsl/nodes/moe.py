@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from tfdsl.activations import TITLES, Activation, is_gated
+from tfdsl.activations import TITLES, Activation, is_gated, kept
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, needed
 from tfdsl.shapes import Tensor
@@ -46,11 +46,13 @@ class MixtureOfExperts(Node):
         }
 
     def work(self, step: Step) -> Work:
-        positions = step.x.positions
-        expert = step.width * (self.up() + self.hidden)
-        flops = 2 * positions * (step.width * self.experts + self.top_k * expert)
-        kept = positions * (self.experts + self.top_k * (self.up() + self.hidden + step.width))
-        return Work(flops=flops, kept=step.x.count + kept)
+        rows = step.x.positions * self.top_k  # an expert's for a position
+        entering = 2 * step.width * (step.x.positions * self.experts + rows * self.up())
+        hidden = rows * self.hidden * kept(self.activation, dropout=False)
+        mixed = rows * (3 * step.width + 1)  # what the experts take, what they give in two orders, and their shares
+        order = 6 * rows  # which expert, from where, and back to where: ids
+        flops = entering + 2 * rows * self.hidden * step.width
+        return Work(flops=flops, entering=entering, kept=hidden + mixed + order, needs=("x",))
 
     def call(self, step: Step) -> Call:
         named = {"experts": self.experts, "top_k": self.top_k, "activation": self.activation}

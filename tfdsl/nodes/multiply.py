@@ -20,4 +20,4 @@ class Multiply(Join, Node):
         w.let(" * ".join(w.run(flow) for flow in step.flows))
 
     def work(self, step: Step) -> Work:
-        return Work(kept=step.output.count * len(step.flows))
+        return Work(kept=2 * step.output.count * (len(step.flows) - 1))

@@ -21,9 +21,6 @@ class Norm(Node):
         io.width()
         return io.x
 
-    def work(self, step: Step) -> Work:
-        return Work(kept=step.x.count)
-
 
 class LayerNorm(Norm, type="layer"):
     """Subtracts the mean and divides by the standard deviation of a position's features, then scales and shifts them."""
@@ -36,6 +33,9 @@ class LayerNorm(Norm, type="layer"):
         shape = (step.width,)
         shift = {"bias": Weight(shape, "zeros", decays=False)} if self.bias else {}
         return {"weight": Weight(shape, "ones", decays=False), **shift}
+
+    def work(self, step: Step) -> Work:
+        return Work(kept=2 * step.x.positions, needs=("x",))
 
     def call(self, step: Step) -> Call:
         named = {"eps": self.eps} if self.bias else {"eps": self.eps, "bias": False}
@@ -50,6 +50,9 @@ class RMSNorm(Norm, type="rms"):
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
         return {"weight": Weight((step.width,), "ones", decays=False)}
+
+    def work(self, step: Step) -> Work:
+        return Work(kept=step.x.count + step.x.positions, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("nn.RMSNorm", (step.width,), {"eps": self.eps})

@@ -24,11 +24,11 @@ class Patch(Node):
     def shape(self, io: Ports) -> Tensor:
         x = io.floats()
         if len(x.axes) != 4:
-            io.fail("T202", f"`patch` reads images [B, C, H, W], and this is {x}", "source")
+            io.fail("T202", f"`patch` reads images [B, C, H, W], and this is {x}", "from")
         batch, channels, *sides = x.axes
         for side in (channels, *sides):
             if not isinstance(side.size, int):
-                io.fail("T205", f"`patch` needs sizes that are known, and `{side}` is not", "source")
+                io.fail("T205", f"`patch` needs sizes that are known, and `{side}` is not", "from")
         for side in sides:
             if side.size % self.size:
                 io.fail(
@@ -45,7 +45,8 @@ class Patch(Node):
         return {"weight": Weight((self.width, step.x.axes[1].size, self.size, self.size)), **shift}
 
     def work(self, step: Step) -> Work:
-        return Work(flops=2 * step.output.count * step.x.axes[1].size * self.size**2, kept=step.x.count)
+        flops = 2 * step.output.count * step.x.axes[1].size * self.size**2
+        return Work(flops=flops, entering=flops, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("Patch", (step.x.axes[1].size, self.width, self.size), {"bias": self.bias})

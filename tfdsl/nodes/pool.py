@@ -39,6 +39,9 @@ class First(Pool, type="first"):
     title = "First position"
     plain = "{x}[:, 0]"
 
+    def work(self, step: Step) -> Work:
+        return Work(needs=("x",))
+
     def write(self, w: Writer, step: Step) -> None:
         w.let(self.plain.format(x=w.x))
 
@@ -48,6 +51,9 @@ class Last(Pool, type="last"):
 
     title = "Last position"
     plain = "{x}[:, -1]"
+
+    def work(self, step: Step) -> Work:
+        return Work(needs=("x",))
 
 
 class Mean(Pool, type="mean"):
@@ -64,4 +70,4 @@ class Max(Pool, type="max"):
     plain = "{x}.amax(dim=1)"
 
     def work(self, step: Step) -> Work:
-        return Work(kept=step.output.count)
+        return Work(needs=("x", "y"))

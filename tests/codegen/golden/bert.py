@@ -26,14 +26,13 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD, mask):
         B, T = x_BTD.shape[:2]
-        heads_BHTK = self.qkv(x_BTD).view(B, T, -1, self.head_dim).transpose(1, 2)
-        q_BHTK, k_BHTK, v_BHTK = heads_BHTK.split(self.heads, dim=1)
-        scores = mask
+        parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
+        q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK,
             k_BHTK,
             v_BHTK,
-            attn_mask=scores,
+            attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
         )
         return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))

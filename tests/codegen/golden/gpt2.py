@@ -38,16 +38,16 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD, cache=None):
         B, T = x_BTD.shape[:2]
-        heads_BHTK = self.qkv(x_BTD).view(B, T, -1, self.head_dim).transpose(1, 2)
-        q_BHTK, k_BHTK, v_BHTK = heads_BHTK.split(self.heads, dim=1)
+        parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
+        q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-        scores = cache.lower_right(x_BTD) if cache is not None else None
+        table = cache.lower_right(x_BTD) if cache is not None else None
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK,
             k_BHTK,
             v_BHTK,
-            attn_mask=scores,
+            attn_mask=table,
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=cache is None or k_BHTK.size(2) == T,
         )
@@ -72,9 +72,7 @@ class Cache:
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
-            raise ValueError(
-                f"the cache has room for {self.length}, not {end} positions"
-            )
+            raise ValueError(f"the cache has room for {self.length}, not {end} positions")
         if self.turn == len(self.entries):
             shape = list(x.shape)
             shape[axis] = self.length

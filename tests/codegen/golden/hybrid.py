@@ -52,20 +52,20 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD, rope, mask=None, cache=None):
         B, T = x_BTD.shape[:2]
-        heads_BHTK = self.qkv(x_BTD).view(B, T, -1, self.head_dim).transpose(1, 2)
-        q_BHTK, k_BHTK, v_BHTK = heads_BHTK.split(self.heads, dim=1)
+        parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
+        q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
         q_BHTK = rotate(q_BHTK, rope)
         k_BHTK = rotate(k_BHTK, rope)
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
         causal = mask is None
-        scores = cache.lower_right(x_BTD) if causal and cache is not None else mask
+        table = cache.lower_right(x_BTD) if causal and cache is not None else mask
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK,
             k_BHTK,
             v_BHTK,
-            attn_mask=scores,
+            attn_mask=table,
             is_causal=causal and (cache is None or k_BHTK.size(2) == T),
             enable_gqa=True,
         )
@@ -90,9 +90,7 @@ class Cache:
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
-            raise ValueError(
-                f"the cache has room for {self.length}, not {end} positions"
-            )
+            raise ValueError(f"the cache has room for {self.length}, not {end} positions")
         if self.turn == len(self.entries):
             shape = list(x.shape)
             shape[axis] = self.length
@@ -218,9 +216,7 @@ class Rotary(nn.Module):
 
     def forward(self, x_BTD, start):
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
-        position_T = torch.arange(
-            start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device
-        )
+        position_T = torch.arange(start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device)
         pair_P = torch.arange(0, self.size, 2, dtype=exact, device=x_BTD.device)
         angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.size))
         cos_TP, sin_TP = angle_TP.cos(), angle_TP.sin()

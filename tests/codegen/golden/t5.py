@@ -46,16 +46,15 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD, mask, cache=None):
         B, T = x_BTD.shape[:2]
-        heads_BHTK = self.qkv(x_BTD).view(B, T, -1, self.head_dim).transpose(1, 2)
-        q_BHTK, k_BHTK, v_BHTK = heads_BHTK.split(self.heads, dim=1)
+        parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
+        q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-        scores = mask
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK,
             k_BHTK,
             v_BHTK,
-            attn_mask=scores,
+            attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )
@@ -80,9 +79,7 @@ class Cache:
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
-            raise ValueError(
-                f"the cache has room for {self.length}, not {end} positions"
-            )
+            raise ValueError(f"the cache has room for {self.length}, not {end} positions")
         if self.turn == len(self.entries):
             shape = list(x.shape)
             shape[axis] = self.length
@@ -300,17 +297,13 @@ class Decoder(nn.Module):
         self.dropout_2 = nn.Dropout(0.1)
         self.logits = nn.Linear(512, 32128, bias=False)
 
-    def forward(
-        self, target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=None
-    ):
+    def forward(self, target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=None):
         # t5.yaml:31
         x_BTD = self.embed(target_BT)
         # t5.yaml:32
         x_BTD = self.dropout_1(x_BTD)
         start = 0 if cache is None else cache.position
-        target_seen_BT = (
-            target_keep_BT if cache is None else cache.extend(target_keep_BT, 1)
-        )
+        target_seen_BT = target_keep_BT if cache is None else cache.extend(target_keep_BT, 1)
         causal_mask = causal_table(x_BTD, start) & target_seen_BT[:, None, None, :]
         decoder_bias = self.decoder_bias(x_BTD, start, mask=causal_mask)
         padding_mask = source_keep_BS[:, None, None, :]
@@ -355,9 +348,7 @@ class Model(nn.Module):
         source_keep_BS = source_BS != 0
         encoder_BSD = once(cache, self.encoder, source_BS, source_keep_BS)
         target_keep_BT = target_BT != 0
-        logits_BTV = self.decoder(
-            target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=cache
-        )
+        logits_BTV = self.decoder(target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=cache)
         if cache is not None:
             cache.advance()
         return logits_BTV

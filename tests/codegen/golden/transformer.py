@@ -42,14 +42,11 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD, mask, cache=None):
         B, T = x_BTD.shape[:2]
-        heads_BHTK = self.qkv(x_BTD).view(B, T, -1, self.head_dim).transpose(1, 2)
-        q_BHTK, k_BHTK, v_BHTK = heads_BHTK.split(self.heads, dim=1)
+        parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
+        q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-        scores = mask
-        y_BHTK = F.scaled_dot_product_attention(
-            q_BHTK, k_BHTK, v_BHTK, attn_mask=scores
-        )
+        y_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, attn_mask=mask)
         return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
 
 
@@ -71,9 +68,7 @@ class Cache:
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
-            raise ValueError(
-                f"the cache has room for {self.length}, not {end} positions"
-            )
+            raise ValueError(f"the cache has room for {self.length}, not {end} positions")
         if self.turn == len(self.entries):
             shape = list(x.shape)
             shape[axis] = self.length
@@ -157,9 +152,7 @@ class SinusoidalPosition(nn.Module):
 
     def forward(self, x_BTD, start=0):
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
-        position_T = torch.arange(
-            start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device
-        )
+        position_T = torch.arange(start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device)
         pair_P = torch.arange(0, self.width, 2, dtype=exact, device=x_BTD.device)
         angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.width))
         table_TD = torch.stack((angle_TP.sin(), angle_TP.cos()), dim=-1).flatten(1)
@@ -261,9 +254,7 @@ class Decoder(nn.Module):
         self.decoder_layers = nn.ModuleList(DecoderLayer() for _ in range(6))
         self.logits = nn.Linear(512, 37000, bias=False)
 
-    def forward(
-        self, target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=None
-    ):
+    def forward(self, target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=None):
         # transformer.yaml:35
         x_BTD = 22.627416997969522 * self.embed(target_BT)
         start = 0 if cache is None else cache.position
@@ -271,9 +262,7 @@ class Decoder(nn.Module):
         x_BTD = self.position(x_BTD, start)
         # transformer.yaml:37
         x_BTD = self.dropout(x_BTD)
-        target_seen_BT = (
-            target_keep_BT if cache is None else cache.extend(target_keep_BT, 1)
-        )
+        target_seen_BT = target_keep_BT if cache is None else cache.extend(target_keep_BT, 1)
         causal_mask = causal_table(x_BTD, start) & target_seen_BT[:, None, None, :]
         padding_mask = source_keep_BS[:, None, None, :]
         # transformer.yaml:38
@@ -313,9 +302,7 @@ class Model(nn.Module):
         source_keep_BS = source_BS != 0
         encoder_BSD = once(cache, self.encoder, source_BS, source_keep_BS)
         target_keep_BT = target_BT != 0
-        logits_BTV = self.decoder(
-            target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=cache
-        )
+        logits_BTV = self.decoder(target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=cache)
         if cache is not None:
             cache.advance()
         return logits_BTV

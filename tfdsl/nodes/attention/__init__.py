@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tfdsl.node import Call, Node, Ports, Shared, Step, Weight, Work, Writer
+from tfdsl.node import Call, Node, Ports, Shared, Size, Step, Weight, Work, Writer
 from tfdsl.nodes.attention.masks import Causal, Full, Mask, Sliding
 from tfdsl.nodes.attention.positions import Nowhere, Relative, Rotary, T5Buckets
 from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, needed, not_a_truth
@@ -134,7 +135,9 @@ class Attention(Node):
         if isinstance(self.position, Rotary):
             named = {"theta": self.position.theta, "style": self.position.style}
             call = Call("Rotary", (self.dim(width),), named)
-            shared.append(Shared("rope", call, replace(queries, keep=None), replace(queries, keep=None)))
+            tables = Work(kept=2 * queries.size * self.dim(width))
+            plain = replace(queries, keep=None)
+            shared.append(Shared("rope", call, plain, plain, work=tables))
         if isinstance(self.position, T5Buckets) and self.position.share is not None:
             shared.append(self._table(self.position, queries, keys))
         if isinstance(self.mask, Sliding):
@@ -157,7 +160,8 @@ class Attention(Node):
         weights = {"weight": Weight((position.buckets, self.heads), decays=False)}
         call = Call("T5Bias", (self.heads,), named)
         assert position.share is not None
-        return Shared(position.share, call, replace(queries, keep=None), replace(keys, keep=None), weights)
+        buckets = Work(kept=2 * queries.size * keys.size)  # an id for each pair
+        return Shared(position.share, call, replace(queries, keep=None), replace(keys, keep=None), weights, buckets)
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
         width, dim, bias = step.width, self.dim(step.width), self.bias
@@ -191,13 +195,55 @@ class Attention(Node):
         dim = self.dim(step.width)
         q, k = self.heads * dim, self.groups * dim
         there, here = memory.positions, step.x.positions
-        projections = 2 * here * step.width * q + 2 * there * memory.width * 2 * k + 2 * here * q * step.width
+        entering = 2 * here * step.width * q + 2 * there * memory.width * 2 * k
         products = 4 * here * memory.axes[-2].size * q
-        kept = step.x.count + here * (2 * q + self.heads) + there * 2 * k
-        if self.dropout:
-            kept += here * self.heads * memory.axes[-2].size
+        leaving = 2 * here * q * step.width
         decodes = self.kv is not None or not self.mask.looks_ahead
-        return Work(flops=projections + products, kept=kept, cache=there * 2 * k if decodes else 0)
+        return Work(
+            flops=entering + products + leaving,
+            entering=entering,
+            kept=self._kept(step, memory),
+            cache=there * 2 * k if decodes else 0,
+            needs=("x", "kv") if self.kv is not None else ("x",),
+        )
+
+    def _kept(self, step: Step, memory: Tensor) -> Size:
+        """Return what the backward pass needs besides the value before.
+
+        PyTorch's fused attention keeps queries, keys, values, what it gives, the mask as numbers, and a number for each
+        query and head. With dropout on the weights or a learned table added to the scores, a CPU writes the scores out.
+        """
+        here, there, dim = step.x.positions, memory.positions, self.dim(step.width)
+        q, k = here * self.heads * dim, there * self.groups * dim
+        scores = here * self.heads * memory.axes[-2].size
+        kept = q  # what the last matrix takes
+        if self.dropout or isinstance(self.position, T5Buckets):
+            kept += q + 2 * there * self.heads * dim + scores * (3 if self.dropout else 1)
+            kept += q + 2 * k if self.qk_norm else 0
+        else:
+            kept += here * self.heads + self._mask(step) + (q if self.groups != self.heads else 0)
+            kept += self._projected(q, k)
+        if isinstance(self.position, T5Buckets) and self.position.share is None:
+            kept += 2 * step.x.axes[-2].size * memory.axes[-2].size  # the bucket of each pair, an id
+        heads = here * self.heads + there * self.groups
+        return kept + {None: 0, "rms": q + k + heads, "layer": 2 * heads}[self.qk_norm]
+
+    def _projected(self, q: Size, k: Size) -> Size:
+        """Return what is kept of queries, keys and values: the projection, and those that are made anew from it."""
+        if self.kv is not None:
+            return 2 * (q + 2 * k) if self.qk_norm else q + 2 * k
+        made = set(self.bias.letters if self.bias.letters != "qkv" else "")
+        made |= set("qk") if self.qk_norm or isinstance(self.position, Rotary) else set()
+        anew = sum(({"q": q, "k": k, "v": k}[each] for each in made), start=0)
+        return anew if len(made) == 3 and not self.qk_norm else q + 2 * k + anew
+
+    def _mask(self, step: Step) -> Size:
+        """Return the elements of the mask that is added to the scores."""
+        shared = next((each for each in step.shares if each.call.layer == "Mask"), None)
+        if shared is None:
+            return 0
+        batch = prod(step.x.sizes[:-2], start=1) if shared.keys.keep is not None else 1
+        return batch * shared.queries.size * shared.keys.size
 
     def call(self, step: Step) -> Call:
         named: dict[str, Any] = {"kv_heads": None if self.groups == self.heads else self.groups}
@@ -223,8 +269,10 @@ class Attention(Node):
         given = [w.x, *([w.value("kv")] if self.kv is not None else [])]
         if "Rotary" in shared:
             given.append(f"rope={w.shared(shared['Rotary'])}")
-        if table is not None or mask is not None:
-            given.append(f"mask={w.shared(table, mask) if table is not None else w.shared(mask)}")
+        if table is not None:
+            given.append(f"mask={w.shared(table, mask)}")
+        elif mask is not None:
+            given.append(f"mask={w.shared(mask)}")
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")

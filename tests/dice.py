@@ -1,0 +1,291 @@
+"""Sound specs thrown at random: small, of every kind, with blocks, parameters, forks, ties and several streams."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import yaml
+
+Plain = Any  # what YAML says
+Pipe = list[Plain]
+T = TypeVar("T")
+POINTWISE = ("relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid", "relu2")
+GATED = ("swiglu", "geglu", "geglu_tanh", "reglu", "glu")
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes a value as often as it stands there: the language has no aliases."""
+
+    def ignore_aliases(self, data: Plain) -> bool:
+        return True
+
+
+def text(seed: int) -> str:
+    """Return the spec that a seed throws, as YAML."""
+    return yaml.dump(Dice(seed).spec(), Dumper=Dumper, sort_keys=False, width=110)
+
+
+class Dice:
+    """One throw. Every pipe that it makes takes and gives `width` features."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.seed = seed
+        self.heads = self.pick(1, 2, 4)
+        self.width = self.heads * self.pick(4, 6, 8)
+        self.causal = False
+        self.memory = ""
+        self.blocks: dict[str, Plain] = {}
+        self.ids: list[str] = []
+        self.words = self.pick(11, 23)
+        self.defaults = self._defaults()
+
+    def pick(self, *choices: T) -> T:
+        """Return one of the choices."""
+        return self.random.choice(choices)
+
+    def chance(self, p: float = 0.5) -> bool:
+        """Return true with probability p."""
+        return self.random.random() < p
+
+    # -- the document -------------------------------------------------------------------------------------------------
+
+    def spec(self) -> dict[str, Plain]:
+        """Return a whole spec."""
+        model = self.pick(self._decoder, self._encoder, self._both, self._image)
+        inputs, outputs, pipes = model()
+        document = {
+            "tfdsl": 1,
+            "name": f"dice_{self.seed}",
+            "dims": {"d_model": self.width, "n_heads": self.heads, "p": self.pick(0, 0.1), "n_words": self.words},
+            "inputs": inputs,
+            "outputs": outputs,
+            "defaults": self.defaults,
+            "blocks": self.blocks,
+            "model": pipes,
+        }
+        return {key: value for key, value in document.items() if value != {}}
+
+    def _defaults(self) -> dict[str, Plain]:
+        defaults: dict[str, Plain] = {}
+        if self.chance():
+            defaults["norm"] = self.pick("rms", {"type": "layer", "eps": 0.001}, {"type": "rms", "eps": 1e-5})
+        if self.chance():
+            defaults["attention"] = {"heads": "n_heads", "bias": self.pick(True, False)}
+        if self.chance():
+            defaults["ffn"] = {"activation": self.pick(*POINTWISE, *GATED)}
+        return defaults
+
+    def _tokens(self, axis: str, pad: bool) -> Plain:
+        return {"shape": ["B", axis], "vocab": "n_words", **({"pad": 0} if pad else {})}
+
+    def _decoder(self) -> tuple[Plain, Plain, Plain]:
+        self.causal = True
+        head, tied = self._embed("tokens")
+        pipe = [*head, *self.pipe(3), *self.copies(), "norm", self._unembed(tied)]
+        return {"tokens": self._tokens("T", self.chance(0.3))}, {"logits": ["B", "T", "n_words"]}, pipe
+
+    def _encoder(self) -> tuple[Plain, Plain, Plain]:
+        head, _ = self._embed("tokens")
+        start = [{"prepend": self.pick(1, 2)}] if self.chance(0.3) else []
+        pool = {"pool": self.pick("first", "last", "mean", "max")}
+        pipe = [
+            *head,
+            *start,
+            *self.copies(),
+            *self.pipe(2),
+            pool,
+            {"linear": {"id": "scores", "width": 5, "bias": True}},
+        ]
+        return {"tokens": self._tokens("T", self.chance())}, {"scores": ["B", 5]}, pipe
+
+    def _both(self) -> tuple[Plain, Plain, Plain]:
+        pad = self.chance()
+        head, tied = self._embed("source")
+        encoder = [*head, *self.copies(), *self.pipe(2)]
+        self.causal, self.memory, self.ids = True, "encoder", []
+        head = [{"embed": {"from": "target", "tie": "tok"}}] if tied else self._embed("target", "word")[0]
+        layer = [{"residual": ["norm", self.attention()]}, {"residual": ["norm", self.cross()]}]
+        again = {"repeat": {"body": layer, "times": 2}} if self.chance() else layer[-1]
+        decoder = [*head, *layer, again, *self.pipe(2), self._unembed(tied)]
+        inputs = {"source": self._tokens("S", pad), "target": self._tokens("T", pad and self.chance())}
+        return inputs, {"logits": ["B", "T", "n_words"]}, {"encoder": encoder, "decoder": decoder}
+
+    def _image(self) -> tuple[Plain, Plain, Plain]:
+        patch = {"patch": {"from": "pixels", "size": 2, "width": "d_model", "bias": self.chance()}}
+        start = [{"prepend": 1}] if self.chance() else []
+        pool = {"pool": self.pick("first", "mean", "max")}
+        pipe = [
+            patch,
+            *start,
+            {"position": "learned"},
+            *self.copies(),
+            *self.pipe(2),
+            pool,
+            {"linear": {"id": "out", "width": 3}},
+        ]
+        return {"pixels": {"shape": ["B", 3, 8, 6], "dtype": "float"}}, {"out": ["B", 3]}, pipe
+
+    def _embed(self, source: str, id: str = "tok") -> tuple[Pipe, bool]:
+        embed = {"id": id, "from": source, "width": "d_model"}
+        if self.chance(0.3):
+            embed["scale"] = self.pick("sqrt(d_model)", 2.5)
+        position = self.pick({"type": "learned", "length": 40}, "sinusoidal", None)
+        rest = [{"position": position}] if position is not None else []
+        return [{"embed": embed}, *rest, *([{"dropout": "p"}] if self.chance() else [])], self.chance()
+
+    def _unembed(self, tied: bool) -> Plain:
+        where = {"tie": "tok"} if tied else {"width": "n_words"}
+        return {"unembed": {"id": "logits", **where, **({"bias": True} if self.chance(0.3) else {})}}
+
+    # -- pipes --------------------------------------------------------------------------------------------------------
+
+    def pipe(self, depth: int, least: int = 1) -> Pipe:
+        """Return a pipe; `depth` bounds how deep others stand in it."""
+        made: Pipe = []
+        for _ in range(self.random.randint(least, 3)):
+            made += self.pick(*self._flat(), *(self._deep() if depth > 0 else ()))(depth)
+        return made
+
+    def _flat(self) -> Sequence[Any]:
+        return (
+            self._norm,
+            self._attention,
+            self._ffn,
+            self._moe,
+            self._linear,
+            self._activation,
+            self._plain,
+            self._named,
+        )
+
+    def _deep(self) -> Sequence[Any]:
+        return (self._residual, self._residual, self._join, self._concat, self._use, self._repeat)
+
+    def _norm(self, depth: int) -> Pipe:
+        return [self.pick("norm", {"norm": "rms"}, {"norm": {"type": "layer", "bias": False}})]
+
+    def _ffn(self, depth: int) -> Pipe:
+        fields: dict[str, Plain] = {"hidden": self.pick("2 * d_model", 12)}
+        if self.chance():
+            fields["activation"] = self.pick(*POINTWISE, *GATED)
+        fields |= self.pick({}, {"bias": True}, {"dropout": "p"})
+        return [{"ffn": fields}]
+
+    def _moe(self, depth: int) -> Pipe:
+        count = self.pick(2, 3)
+        activation = self.pick(*POINTWISE, *GATED)
+        return [{"moe": {"experts": count, "top_k": self.pick(1, count), "hidden": 8, "activation": activation}}]
+
+    def _linear(self, depth: int) -> Pipe:
+        other = self.pick(5, 16)
+        return [
+            {"linear": {"width": other, "bias": self.chance()}},
+            {"activation": self.pick(*POINTWISE)},
+            {"linear": "d_model"},
+        ]
+
+    def _activation(self, depth: int) -> Pipe:
+        return [{"activation": self.pick(*POINTWISE)}]
+
+    def _plain(self, depth: int) -> Pipe:
+        return [self.pick({"dropout": "p"}, {"scale": self.pick(0.5, "d_model ** -0.5")}, {"linear": "d_model"})]
+
+    def _named(self, depth: int) -> Pipe:
+        """Return a node with a name, and perhaps one that shares its matrix and one that reads it again."""
+        if depth < 3:
+            return self._linear(depth)
+        name = f"node_{len(self.ids)}"
+        self.ids.append(name)
+        tied = [{"linear": {"width": "d_model", "tie": name}}] if self.chance() else ["norm"]
+        again = [{"sum": [["norm"], [{"scale": {"from": name, "by": 0.5}}]]}] if self.chance() else []
+        return [{"linear": {"id": name, "width": "d_model"}}, *tied, *again]
+
+    def _residual(self, depth: int) -> Pipe:
+        body = self.pipe(depth - 1)
+        more = self.pick(None, None, {"dropout": "p"}, {"scale": 0.5})
+        return [{"residual": body if more is None else {"body": body, **more}}]
+
+    def _join(self, depth: int) -> Pipe:
+        return [{self.pick("sum", "multiply"): [self.pipe(depth - 1) for _ in range(self.pick(2, 2, 3))]}]
+
+    def _concat(self, depth: int) -> Pipe:
+        return [{"concat": [self.pipe(depth - 1), [{"linear": 7}]]}, {"linear": "d_model"}]
+
+    # -- attention ----------------------------------------------------------------------------------------------------
+
+    def _attention(self, depth: int) -> Pipe:
+        return [self.cross() if self.memory and self.chance(0.3) else self.attention()]
+
+    def attention(self) -> Plain:
+        """Return attention in the stream itself."""
+        reach = {"type": "sliding", "window": self.pick(2, 3, 50), "causal": self.causal}
+        mask = self.pick("causal" if self.causal else "full", reach)
+        fields = {**self._heads(), "mask": mask}
+        rope = {"type": "rope", "theta": 100, "style": self.pick("half", "interleaved")}
+        position = self.pick(None, "rope", rope, {"type": "t5", "buckets": 8, "max_distance": 12})
+        return {"attention": fields if position is None else {**fields, "position": position}}
+
+    def cross(self) -> Plain:
+        """Return attention over the other stream."""
+        return {"attention": {**self._heads(), "kv": self.memory}}
+
+    def _heads(self) -> dict[str, Plain]:
+        fields: dict[str, Plain] = {"heads": "n_heads"}
+        if self.chance(0.3):
+            fields["kv_heads"] = 1
+        if self.chance(0.3):
+            fields["head_dim"] = self.pick(2, 4)
+        if self.chance(0.3):
+            fields["qk_norm"] = self.pick("rms", "layer")
+        if self.chance(0.3):
+            fields["bias"] = self.pick(True, {"q": True}, {"q": True, "v": True, "out": True}, {"k": True, "v": True})
+        return {**fields, **self.pick({}, {}, {"scale": 1}, {"dropout": "p"})}
+
+    # -- blocks -------------------------------------------------------------------------------------------------------
+
+    def block(self, depth: int, **params: Plain) -> str:
+        """Make a block for the stream that is being thrown, and return its name."""
+        memory, self.memory = self.memory, ""
+        body = self.pipe(min(depth, 2))
+        if "hidden" in params:
+            body.append({"residual": ["norm", {"ffn": {"hidden": "$hidden"}}]})
+        if "mix" in params:
+            body.append({"residual": ["norm", {"use": "$mix"}]})
+        name = f"block_{len(self.blocks)}"
+        self.blocks[name] = {"params": params, "body": body} if params else body
+        self.memory = memory
+        return name
+
+    def _use(self, depth: int) -> Pipe:
+        if self.chance():
+            return [{"use": self.block(depth - 1)}]
+        return [{"use": {"block": self.block(depth - 1, hidden=8), "hidden": self.pick(4, "3 * d_model")}}]
+
+    def _repeat(self, depth: int) -> Pipe:
+        return [
+            {
+                "repeat": {
+                    "body": self.pipe(min(depth - 1, 1)),
+                    "times": self.pick(1, 2, 3),
+                    **self.pick({}, {"share": True}),
+                }
+            }
+        ]
+
+    def copies(self) -> Pipe:
+        """Return copies of a block, perhaps with parameters that differ."""
+        if self.chance(0.4):
+            return [{"repeat": {"block": self.block(2), "times": self.pick(1, 3), **self.pick({}, {"share": True})}}]
+        one, two = self.block(1), self.block(1)
+        vary: dict[str, Plain] = {}
+        if self.chance(0.7):
+            vary["hidden"] = self.pick({"cycle": [4, 8]}, {"list": [4, 8, 4, "2 * 3"]}, "4 * (layer + 1)")
+        if self.chance(0.7):
+            vary["mix"] = self.pick({"cycle": [one, two]}, {"at": {1: two}, "else": one})
+        name = self.block(1, hidden=6, mix=one)
+        if "mix" not in vary:
+            vary["mix"] = {"at": {0: two}, "else": one}
+        return [{"repeat": {"block": name, "times": 4, "vary": vary}}]

@@ -1,0 +1,148 @@
+"""calls: who calls what with which arguments, in text; and the same calls without arguments that are not wanted."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfdsl.codegen.fold import GIVEN, UNKNOWN, dotted
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The parameters of a function, `self` left out, and their defaults; `rest` is the name of `*inputs`."""
+
+    names: tuple[str, ...] = ()
+    defaults: Mapping[str, ast.expr] = field(default_factory=dict[str, ast.expr])
+    rest: str = ""
+
+    def bind(self, call: ast.Call) -> dict[str, ast.expr]:
+        """Return the argument that each parameter gets in a call; what `*inputs` takes is left out."""
+        bound = dict(zip(self.names, call.args, strict=False))
+        return bound | {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """Return the parameters that are None where they are not given."""
+        return frozenset(
+            name for name, node in self.defaults.items() if isinstance(node, ast.Constant) and node.value is None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A call, the class that it stands in, and the names around it that may be None."""
+
+    owner: str
+    call: ast.Call
+    maybe: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """Return what is called."""
+        return dotted(self.call.func)
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What all calls of a function tell of its parameters.
+
+    `known` holds what each call makes known; `fixed` the values to fold; `given` the parameters that every call passes,
+    none as what may be None.
+    """
+
+    known: tuple[dict[str, Any], ...]
+    fixed: Mapping[str, Any]
+    given: frozenset[str]
+
+
+def signature(node: ast.FunctionDef) -> Signature:
+    """Return the signature of a function or method."""
+    found = tuple(each.arg for each in node.args.args if each.arg != "self")
+    defaults = dict(zip(found[len(found) - len(node.args.defaults) :], node.args.defaults, strict=True))
+    return Signature(found, defaults, node.args.vararg.arg if node.args.vararg else "")
+
+
+def sites(texts: Mapping[str, str]) -> Iterator[Site]:
+    """Yield every call inside a function of the texts."""
+    for top in (node for text in texts.values() for node in ast.parse(text).body):
+        owner = top.name if isinstance(top, ast.ClassDef) else ""
+        for function in (node for node in ast.walk(top) if isinstance(node, ast.FunctionDef)):
+            maybe = signature(function).optional
+            yield from (Site(owner, node, maybe) for node in ast.walk(function) if isinstance(node, ast.Call))
+
+
+def holders(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Return (class, `self.attribute`) for each attribute that holds an instance of `layer`."""
+    found: set[tuple[str, str]] = set()
+    for owner in (node for text in texts.values() for node in ast.parse(text).body if isinstance(node, ast.ClassDef)):
+        for node in ast.walk(owner):
+            match node:
+                case ast.Assign(targets=[ast.Attribute() as target], value=ast.Call(func=ast.Name(id=name))) if (
+                    name == layer
+                ):
+                    found.add((owner.name, dotted(target)))
+                case _:
+                    pass
+    return found
+
+
+def uses(sign: Signature, found: Sequence[Site]) -> Uses:
+    """Return what these calls of a function tell of its parameters."""
+    bound = [sign.bind(site.call) for site in found]
+    known = tuple(
+        {name: _known(name, sign, given, site) for name in sign.names} for given, site in zip(bound, found, strict=True)
+    )
+    fixed: dict[str, Any] = {}
+    for name in sign.names:
+        values = [use[name] for use in known]
+        if values and all(_same(value, values[0]) for value in values) and _folds(values[0], sign.defaults.get(name)):
+            fixed[name] = values[0]
+    passed = {name for name in sign.names if all(name in given for given in bound)}
+    return Uses(known, fixed, frozenset(name for name in passed if all(use[name] is not UNKNOWN for use in known)))
+
+
+def _known(name: str, sign: Signature, bound: Mapping[str, ast.expr], site: Site) -> Any:
+    """Return what a parameter is in a call: a literal's value, else that it is not None, unless it may be."""
+    argument = bound.get(name, sign.defaults.get(name))
+    if argument is None:
+        return UNKNOWN
+    try:
+        return ast.literal_eval(argument)
+    except ValueError:
+        return UNKNOWN if isinstance(argument, ast.Name) and argument.id in site.maybe else GIVEN
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other
+
+
+def _folds(value: Any, default: ast.expr | None) -> bool:
+    """Return whether a value that is the same at every call is put into the text: a choice is, a size is not."""
+    if value is None or isinstance(value, bool | str):
+        return True
+    return isinstance(default, ast.Constant) and _same(value, default.value) and value == 0
+
+
+def without(texts: dict[str, str], sign: Signature, dropped: frozenset[str], wanted: Callable[[Site], bool]) -> None:
+    """Take the arguments of `dropped` parameters out of the wanted calls."""
+    for name, text in texts.items():
+        lines = text.split("\n")
+        found = [site.call for site in sites({name: text}) if wanted(site)] if dropped else []
+        for call in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+            assert call.end_lineno == call.lineno and call.end_col_offset is not None, "a call stands on one line"
+            line = lines[call.lineno - 1]
+            lines[call.lineno - 1] = (
+                line[: call.col_offset] + _called(text, call, sign, dropped) + line[call.end_col_offset :]
+            )
+        texts[name] = "\n".join(lines)
+
+
+def _called(text: str, call: ast.Call, sign: Signature, dropped: frozenset[str]) -> str:
+    places = (*sign.names, *("" for _ in call.args))
+    kept = [node for place, node in zip(places, call.args, strict=False) if place not in dropped]
+    parts = [ast.get_source_segment(text, node) or "" for node in kept]
+    parts += [ast.get_source_segment(text, node) or "" for node in call.keywords if node.arg not in dropped]
+    return f"{ast.get_source_segment(text, call.func)}({', '.join(parts)})"

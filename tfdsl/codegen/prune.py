@@ -1,0 +1,99 @@
+"""prune: a definition without what nothing in it reads: attributes, names, parameters, methods."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from tfdsl.codegen.library import names
+
+
+def prune(text: str) -> str:
+    """Return a definition without the statements that set what nothing reads, or another name for a parameter."""
+    while (copy := _second_name(ast.parse(text))) is not None:
+        text = _renamed(text, *copy)
+    while (gone := _unread(ast.parse(text))) is not None:
+        lines = text.split("\n")
+        del lines[gone.lineno - 1 : gone.end_lineno]
+        text = "\n".join(lines)
+    return text
+
+
+def without_parameters(text: str, method: str) -> tuple[str, frozenset[str]]:
+    """Return a definition whose function `method` takes only the parameters that it reads, and those that it lost."""
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    function = next((node for node in functions if node.name == method), None)
+    if function is None:
+        return text, frozenset()
+    unread = {each.arg for each in function.args.args if each.arg != "self"} - names(function)
+    lines = text.split("\n")
+    found = re.search(r"\((.*)\):$", lines[function.lineno - 1])
+    assert found is not None, "a signature stands on one line"
+    kept = [each for each in found[1].split(", ") if each.split("=")[0] not in unread]
+    lines[function.lineno - 1] = f"{' ' * function.col_offset}def {method}({', '.join(kept)}):"
+    return "\n".join(lines), frozenset(unread)
+
+
+def without_methods(text: str, called: frozenset[str]) -> str:
+    """Return a class without the methods that are not called by any of these names."""
+    for method in reversed([node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]):
+        if method.col_offset and method.name not in called | {"__init__", "forward"}:
+            lines = text.split("\n")
+            del lines[method.lineno - 2 : method.end_lineno]
+            text = "\n".join(lines)
+    return text
+
+
+def attributes(texts: Mapping[str, str]) -> frozenset[str]:
+    """Return every attribute that the texts read."""
+    nodes = (node for text in texts.values() for node in ast.walk(ast.parse(text)))
+    return frozenset(node.attr for node in nodes if isinstance(node, ast.Attribute))
+
+
+def _second_name(tree: ast.AST) -> tuple[ast.FunctionDef, ast.Assign, str, str] | None:
+    """Return a function, its statement `name = parameter` where neither is set anywhere else, and both names."""
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        stored = Counter(
+            node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        )
+        parameters = {each.arg for each in function.args.args}
+        for node in function.body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=other)):
+                    if stored[name] == 1 and other in parameters and not stored[other]:
+                        return function, node, name, other
+                case _:
+                    pass
+    return None
+
+
+def _renamed(text: str, function: ast.FunctionDef, statement: ast.Assign, name: str, other: str) -> str:
+    """Return the text with `other` in place of `name` in a function, and without the statement that made them one."""
+    lines = text.split("\n")
+    found = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == name]
+    for node in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        line = lines[node.lineno - 1]
+        lines[node.lineno - 1] = line[: node.col_offset] + other + line[node.col_offset + len(name) :]
+    del lines[statement.lineno - 1]
+    return "\n".join(lines)
+
+
+def _unread(tree: ast.AST) -> ast.stmt | None:
+    """Return a statement that sets an attribute or a name that nothing reads, and that does nothing else."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    read = {node.attr for node in nodes if isinstance(node.ctx, ast.Load)}
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        loaded = names(function)
+        for node in (node for node in ast.walk(function) if isinstance(node, ast.Assign)):
+            match node:
+                case ast.Assign(value=ast.Call()):
+                    pass
+                case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attr)]) if attr not in read:
+                    return node
+                case ast.Assign(targets=[ast.Name(id=name)]) if name not in loaded:
+                    return node
+                case _:
+                    pass
+    return None
