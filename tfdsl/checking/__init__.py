@@ -18,7 +18,6 @@ from tfdsl.settings import Sample, Train
 from tfdsl.spec import Init, Spec
 from tfdsl.spec import read as read_spec
 
-
 MENDED = frozenset({"Y011", "Y013", "Y022", "Y023"})  # after these mistakes, what was meant is known nevertheless
 
 

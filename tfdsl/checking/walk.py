@@ -21,7 +21,6 @@ from tfdsl.parts import MISSING, SILENT, Parameter, Part
 from tfdsl.shapes import Tensor
 from tfdsl.spec import Block, Spec, advice, say
 
-
 COPIES, DISTINCT = 50_000, 500  # so that no spec takes long: its blocks may vary within blocks that vary
 
 SomePart = TypeVar("SomePart", bound=Part)
@@ -369,7 +368,7 @@ class Walk:
     # -- names --------------------------------------------------------------------------------------------------------
 
     def value(self, name: str, frame: Frame) -> Value | None:
-        """Return what a name stands for where `frame` is, or None where nothing has it; a stream is checked if need be."""
+        """Return what a name stands for where `frame` is, or None; a stream is checked if need be."""
         self.read.add(name)
         scope: Frame | None = frame
         while scope is not None:
