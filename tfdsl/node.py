@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol
 
 from pydantic import Field, GetCoreSchemaHandler, ValidationError
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 Size = int | Poly
 
-default_types: ContextVar[Mapping[str, str]] = ContextVar("default_types", default=MappingProxyType({}))
+default_types: ContextVar[Mapping[str, str]] = ContextVar("default_types", default={})
 """The types that `defaults` of the spec that is being read gives to kinds."""
 
 
@@ -53,11 +52,11 @@ class Weight:
 class Work:
     """What one forward pass of a node costs, its children left out.
 
-    `flops` counts two for a multiply and add, as `torch.utils.flop_counter` does; `entering` those of them that
-    multiply the value which the node takes by a weight. `needs` names the values that the backward pass needs: `x`,
-    what the node takes; `y`, what it gives; or the field that names one (`kv`). `kept` counts the elements that it
-    needs besides, as PyTorch keeps them on a CPU; an id counts as two. `cache` counts those that cached decoding holds
-    once it has seen the whole sequence.
+    `flops` counts two for a multiply and add, as `torch.utils.flop_counter` does; `entering` those of them that multiply
+    the value which the node takes by a weight. `needs` names the values that the backward pass needs: `x`, what the node
+    takes; `y`, what it gives; or the field that names one (`kv`). `kept` counts the elements that it needs besides, as
+    PyTorch keeps them on a CPU; an id counts as two. `cache` counts those that cached decoding holds once it has seen
+    the whole sequence.
     """
 
     flops: Size = 0
@@ -69,7 +68,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The layer that a node compiles to: a class of `torch.nn` (`nn.Linear`) or `tfdsl.layers`, and its arguments."""
+    """The layer that a node compiles to: a class of `torch.nn` (`nn.Linear`) or of `tfdsl.layers`, and its arguments."""
 
     layer: str
     positional: tuple[Any, ...] = ()
@@ -99,7 +98,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A named value: an input, a stream's end, or what the node with that `id` gives. The stream `home` makes it."""
+    """A named value: an input, a stream's end, or what the node with that `id` gives. `home` is the stream that makes it."""
 
     name: str
     tensor: Tensor
@@ -134,9 +133,9 @@ class Instance:
 class Step:
     """One node where it stands: its fields resolved to numbers, what it reads and what it gives.
 
-    `flows` are nested pipes in the node's own scope (a residual's branch); `instances` the distinct blocks that it
-    runs, and `order` says, a copy at a time, which of them; `repeats` is true where there may be several copies,
-    `shared` where all of them have one set of weights. `texts` holds the fields that were written as expressions.
+    `flows` are nested pipes in the node's own scope (a residual's branch); `instances` the distinct blocks that it runs, and
+    `order` says, a copy at a time, which of them; `repeats` is true where there may be several copies, `shared` where all of
+    them have one set of weights. `texts` holds the fields that were written as expressions.
     """
 
     node: Node
@@ -225,7 +224,7 @@ class Writer(Protocol):
 
 
 class Ports(Protocol):
-    """What a shape rule sees of the place where its node stands. Asking for what is unknown ends it in silence."""
+    """What a shape rule sees of the place where its node stands. Asking for what is not known ends the rule in silence."""
 
     @property
     def x(self) -> Tensor:
@@ -234,7 +233,7 @@ class Ports(Protocol):
 
     @property
     def sources(self) -> tuple[Tensor, ...]:
-        """Return every value that `from` names; the value before where it names none; nothing at a pipe's start."""
+        """Return every value that `from` names; the value before where it names none; nothing at the start of a pipe."""
         ...
 
     def sequence(self) -> Tensor:
@@ -285,7 +284,7 @@ class Ports(Protocol):
         ...
 
     def share(self, shared: Shared, named: bool = False) -> None:
-        """Say that the node reads a module of the whole model; where the spec named it, one that differs is wrong."""
+        """Say that the node reads a module of the whole model; where the spec named it, one that differs is an error."""
         ...
 
     def tie(self, field: str, shape: tuple[int, int]) -> None:

@@ -62,15 +62,15 @@ def run(document: Document) -> Checked:
     cycles.refuse(walk)
     for name in spec.streams:
         walk.stream(name)
-    init = walk.settings(spec.init, ("init",))
-    train = walk.settings(spec.train, ("train",))
-    sample = walk.settings(spec.sample, ("sample",))
+    init = walk.fields.settings(spec.init, ("init",), scope)
+    train = walk.fields.settings(spec.train, ("train",), scope)
+    sample = walk.fields.settings(spec.sample, ("sample",), scope)
     promises.parameters(walk)
     outputs = promises.outputs(walk)
     if not found:
         promises.unused(walk)
     limits = {name: most for name, (most, _) in walk.limits.items()}
-    found += promises.causes(report.diagnostics())
+    found += report.diagnostics()
     return Checked(
         spec,
         document,

@@ -45,7 +45,7 @@ class Biases(Part):
 
 
 class Attention(Node):
-    """Multi-head attention: [B, T, D] -> [B, T, D]; keys and values come from the same value or, with `kv`, from another.
+    """Multi-head attention: [B, T, D] -> [B, T, D]; keys and values are of the same value or, with `kv`, of another.
 
     softmax(q kᵀ · scale + position + mask) v for each head. With fewer `kv_heads` than `heads`, several query heads
     share a key and value head (arXiv:2305.13245).
