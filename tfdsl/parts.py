@@ -164,7 +164,7 @@ class Part(BaseModel):
 
     @classmethod
     def read(cls, data: Any) -> Self:
-        """Return the part that `data` describes, or raise a ValidationError whose types are the codes of diagnostics."""
+        """Return the part that `data` describes, or raise a ValidationError whose types are diagnostics' codes."""
         return cls.model_validate(data)
 
     def given(self) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class Part(BaseModel):
 
 
 class Choice(Part):
-    """A part that has several types, each a class of its own: the bare word (`causal`) or `{type: sliding, window: 128}`.
+    """A part with several types, each a class of its own: the bare word (`causal`) or `{type: sliding, window: 128}`.
 
     A base declares `class Mask(Choice)`; a type `class Sliding(Mask, type="sliding")`.
     """

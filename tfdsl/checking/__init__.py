@@ -70,7 +70,7 @@ def run(document: Document) -> Checked:
     if not found:
         promises.unused(walk)
     limits = {name: most for name, (most, _) in walk.limits.items()}
-    found += promises.causes(report.diagnostics())
+    found += report.diagnostics()
     return Checked(
         spec,
         document,

@@ -114,7 +114,7 @@ class Walk:
                 "N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself"
             )
         self.copies += 1
-        if self.copies > COPIES or len(self.kept) > DISTINCT:
+        if self.copies > COPIES or len(self.kept) - len(self.seen) > DISTINCT:  # a block's first way is free
             message = f"there are more than {DISTINCT:,} copies of blocks that differ, or {COPIES:,} in all"
             place.fail("E410", message, "block", help="let fewer things vary")
         bound = self._bind(block, parameters, layer, place)

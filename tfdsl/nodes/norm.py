@@ -23,7 +23,7 @@ class Norm(Node):
 
 
 class LayerNorm(Norm, type="layer"):
-    """Subtracts the mean and divides by the standard deviation of a position's features, then scales and shifts them."""
+    """Subtracts the mean of a position's features, divides by their standard deviation, then scales and shifts them."""
 
     title = "LayerNorm"
     eps: PositiveReal = Field(1e-5, description="Added to the variance.")

@@ -11,7 +11,7 @@ from tfdsl.shapes import Axis, Tensor
 
 
 class Unembed(Projection, Node):
-    """Gives each position a score for each word: [..., D] -> [..., V], often by the embedding's matrix (arXiv:1608.05859)."""
+    """Gives each position a score a word: [..., D] -> [..., V], often by the embedding's matrix (arXiv:1608.05859)."""
 
     headline = "width"
     family = "linear"

@@ -45,10 +45,10 @@ class Biases(Part):
 
 
 class Attention(Node):
-    """Multi-head attention: [B, T, D] -> [B, T, D], its keys and values from the same value or, with `kv`, from another.
+    """Multi-head attention: [B, T, D] -> [B, T, D]; keys and values are of the same value or, with `kv`, of another.
 
-    softmax(q kᵀ · scale + position + mask) v for each head. With fewer `kv_heads` than `heads`, several query heads share
-    a key and value head (arXiv:2305.13245).
+    softmax(q kᵀ · scale + position + mask) v for each head. With fewer `kv_heads` than `heads`, several query heads
+    share a key and value head (arXiv:2305.13245).
     """
 
     headline = "heads"
@@ -107,7 +107,8 @@ class Attention(Node):
         if not isinstance(self.mask, Full) and not same:
             io.fail(
                 "T214",
-                f"a {self.mask.word} mask compares places, and queries stand on `{x.axes[-2]}`, keys on `{memory.axes[-2]}`",
+                f"a {self.mask.word} mask compares places, and queries stand on `{x.axes[-2]}`, "
+                f"keys on `{memory.axes[-2]}`",
                 "mask",
                 help="cross-attention sees all of the other stream: `mask: full`",
             )

@@ -42,7 +42,7 @@ class Causal(Mask, type="causal"):
 
 
 class Sliding(Mask, type="sliding"):
-    """The position itself and the `window - 1` before it; as many after it too where it is not causal (arXiv:2004.05150)."""
+    """The position itself and the `window - 1` before it; as many after it if it is not causal (arXiv:2004.05150)."""
 
     word = "sliding"
     window: Positive = needed(description="How many positions a query sees on a side, its own among them.")
