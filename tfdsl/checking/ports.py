@@ -58,7 +58,7 @@ class Place:
 
     @property
     def sources(self) -> tuple[Tensor, ...]:
-        """Return every value that `from` names; the value before where it names none; nothing at the start of a pipe."""
+        """Return every value that `from` names, or the value before; nothing at the start of a pipe."""
         if self.inputs is None:
             self.inputs = self._sources()
         return self.inputs

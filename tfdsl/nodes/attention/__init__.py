@@ -51,6 +51,7 @@ class Attention(Node):
     share a key and value head (arXiv:2305.13245).
     """
 
+    keeps = True
     headline = "heads"
     family = "attention"
     reads = ("from", "kv")
