@@ -158,7 +158,7 @@ class Part(BaseModel):
         except ValidationError as error:
             raise _explained(cls, error) from None
         for name, parameter in held.items():  # before anyone else has seen the part
-            part.__dict__[_field(cls, name)] = parameter
+            object.__setattr__(part, _field(cls, name), parameter)
             part.__pydantic_fields_set__.add(_field(cls, name))
         return part
 
@@ -226,7 +226,7 @@ def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None
         raise problem(SILENT, "the type in `defaults` is unknown")
     if word is None:
         for key in fields:
-            if isinstance(key, str) and suggest(key, ("type",)):
+            if suggest(key, ("type",)):
                 unknown = problem("D102", f"unknown field `{key}`", word=key, candidates=("type",), at="key")
                 raise located(unknown, (key,), word)
         raise problem("D105", "`type` is missing", expected=one_of(base.types))
@@ -280,7 +280,7 @@ def said(value: Any) -> str:
     if value is None:
         return "nothing"
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    kind = {dict: "a mapping", list: "a list", tuple: "a list"}.get(type(value))
+    kind = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else ""
     return kind or f"`{text if len(text) <= 40 else text[:39] + '…'}`"
 
 
@@ -308,7 +308,7 @@ def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
             word = str(line["loc"][0])
             kind = problem("D102", f"unknown field `{word}`", word=word, candidates=fields, at="key")
         elif "message" in line.get("ctx", {}):
-            kind = PydanticCustomError(kind, "{message}", line["ctx"])
+            kind = PydanticCustomError(kind, "{message}", line.get("ctx"))
         else:
             kind = _translated(line)
         lines.append(InitErrorDetails(type=kind, loc=line["loc"], input=line["input"]))

@@ -152,7 +152,7 @@ def sample(
         "seed": seed,
     }
     chosen = {**opened.sample.given(), **{name: value for name, value in asked.items() if value is not None}}
-    model = opened.model(lambda: building.build(sound(opened.spec)))
+    model: Any = opened.model(lambda: building.build(sound(opened.spec)))
     text, found = sampling.sample(model, opened.tokenizer, settings.Sample.read(chosen), opened.context)
     if text is None:
         raise RunError(found)

@@ -58,7 +58,7 @@ class Poly:
         return self + -other
 
     def __rsub__(self, other: int | Fraction | Poly) -> int | Poly:
-        return -self + other
+        return self * -1 + _poly(other)
 
     def __pow__(self, power: int) -> int | Poly:
         return prod([self] * power, start=_poly(1)) + 0
@@ -150,6 +150,12 @@ class Axis:
         return str(self.size)
 
     @property
+    def known(self) -> int:
+        """Return the size, which the checker has proved to be known."""
+        assert isinstance(self.size, int), f"the size {self.size} is not known"
+        return self.size
+
+    @property
     def label(self) -> str:
         """Return the name that a person gave it, or its size."""
         return self.name or str(self.size).replace("**", "^").replace(" * ", "·")
@@ -184,9 +190,7 @@ class Tensor:
     @property
     def width(self) -> int:
         """Return the size of the last axis, which the checker has proved to be known."""
-        size = self.axes[-1].size
-        assert isinstance(size, int), f"the width of {self} is not known"
-        return size
+        return self.axes[-1].known
 
     @property
     def label(self) -> str:
@@ -225,7 +229,8 @@ class Symbolic(Numbers):
         if isinstance(right, int) and right > 0:
             if term.operator == "//":
                 return left // right
-            if term.operator == "/" and (exact := left * Fraction(1, right)).whole:
+            exact: Any = left * Fraction(1, right)
+            if term.operator == "/" and exact.whole:
                 return exact
             if term.operator == "**" and right <= 8:
                 return left**right

@@ -50,7 +50,7 @@ class Fields:
         except Mistake as mistake:
             self.report.expression(mistake.error, *self.source(written, path, mistake.loc, scope))
             raise Unknown from None
-        missing = [name for name, info in type(node).model_fields.items() if getattr(node, name) is MISSING]
+        missing = [name for name in type(node).model_fields if getattr(node, name) is MISSING]
         for name in missing:
             self.report.add(
                 "D105",

@@ -145,7 +145,7 @@ class Walk:
 
     def _body(self, start: Flowing, place: Place) -> Instance:
         """Check a repeat's own pipe, whose names are found in the scope around it too."""
-        pipe: Pipe = place.written.body
+        pipe: Pipe = place.written.given()["body"]
         path = (*place.path, place.written.kind, "body")
         key = (id(place.frame), path, _like(start))
         if key not in self.kept:
@@ -235,7 +235,7 @@ class Walk:
     # -- names --------------------------------------------------------------------------------------------------------
 
     def value(self, name: str, frame: Frame) -> Value | None:
-        """Return what a name stands for where `frame` is, or None where nothing has it; a stream is checked if need be."""
+        """Return what a name stands for where `frame` is, or None; a stream is checked if need be."""
         self.read.add(name)
         scope: Frame | None = frame
         while scope is not None:

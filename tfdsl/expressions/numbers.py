@@ -26,7 +26,8 @@ class Numbers(Algebra[Number]):
     def name(self, term: Name) -> Number:
         if term.name not in self.names:
             raise unknown(term, self.names)
-        value = self.names[term.name]
+        names: Mapping[str, object] = self.names
+        value = names[term.name]
         if not isinstance(value, int | float | Fraction):  # an axis: other algebras know what to do with it
             message = f"`{term.name}` is known only when the model runs"
             raise ExpressionError(message, term.start, term.end, code="E404")

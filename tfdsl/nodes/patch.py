@@ -30,19 +30,19 @@ class Patch(Node):
             if not isinstance(side.size, int):
                 io.fail("T205", f"`patch` needs sizes that are known, and `{side}` is not", "from")
         for side in sides:
-            if side.size % self.size:
+            if side.known % self.size:
                 io.fail(
                     "T210",
-                    f"{side} pixels do not divide into patches of {self.size}: {side.size % self.size} are left over",
+                    f"{side} pixels do not divide into patches of {self.size}: {side.known % self.size} are left over",
                     "size",
                     notes=io.origin(side, f"the side is {side} here"),
                 )
-        height, wide = (side.size // self.size for side in sides)
+        height, wide = (side.known // self.size for side in sides)
         return Tensor((batch, Axis(height * wide), io.axis("width")))
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
         shift = {"bias": Weight((self.width,), "zeros", decays=False)} if self.bias else {}
-        return {"weight": Weight((self.width, step.x.axes[1].size, self.size, self.size)), **shift}
+        return {"weight": Weight((self.width, step.x.axes[1].known, self.size, self.size)), **shift}
 
     def work(self, step: Step) -> Work:
         flops = 2 * step.output.count * step.x.axes[1].size * self.size**2
