@@ -1,5 +1,8 @@
 """The pieces of a spec: frozen pydantic values whose fields may also be written as expressions or parameters."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 import re
@@ -152,7 +155,7 @@ class Part(BaseModel):
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Hold parameters back, and put every error into our words, with a code."""
-        held = parameters(data, cls.model_fields) if cls.holds and isinstance(data, dict) else {}
+        held: dict[str, Parameter] = parameters(data, cls.model_fields) if cls.holds and isinstance(data, dict) else {}
         try:
             part = handler({name: value for name, value in data.items() if name not in held} if held else data)
         except ValidationError as error:

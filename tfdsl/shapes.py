@@ -86,7 +86,7 @@ class Poly:
     def symbols(self) -> frozenset[str]:
         """Return the names of the axes in it."""
         atoms = [atom for monomial, _ in self.terms for atom, _ in monomial]
-        return frozenset().union(*(atom.top.symbols if isinstance(atom, Quotient) else {atom} for atom in atoms))
+        return frozenset[str]().union(*(atom.top.symbols if isinstance(atom, Quotient) else {atom} for atom in atoms))
 
     def __str__(self) -> str:
         text = " + ".join(_term(monomial, factor) for monomial, factor in self.terms)

@@ -121,13 +121,19 @@ OPERATORS: Mapping[str, Callable[[Number, Number], Number]] = {
     "%": lambda left, right: left % right,
     "**": _power,
 }
+
+
+def _multiple(value: Number, step: Number) -> Number:
+    return math.ceil(_divided(value, step)) * step
+
+
 CALLS: Mapping[str, Callable[..., Number]] = {
     "min": min,
     "max": max,
     "sqrt": _root,
     "ceil": math.ceil,
     "floor": math.floor,
-    "ceil_to": lambda value, multiple: math.ceil(_divided(value, multiple)) * multiple,
+    "ceil_to": _multiple,
 }
 
 
