@@ -161,7 +161,7 @@ class Part(BaseModel):
         except ValidationError as error:
             raise _explained(cls, error) from None
         for name, parameter in held.items():  # before anyone else has seen the part
-            part.__dict__[_field(cls, name)] = parameter
+            vars(part)[_field(cls, name)] = parameter
             part.__pydantic_fields_set__.add(_field(cls, name))
         return part
 
@@ -222,7 +222,7 @@ class Choice(Part):
         return self.given() if self.model_fields_set else self.type_name
 
 
-def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None) -> Any:
+def choose_type(base: Any, fields: Mapping[Any, Any], default: str | None = None) -> Any:
     """Return the class of `base` that `fields["type"]` names, or raise with the types that there are."""
     word = fields.get("type", default or base.default_type)
     if word == SILENT:
@@ -283,7 +283,8 @@ def said(value: Any) -> str:
     if value is None:
         return "nothing"
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    kind = {dict: "a mapping", list: "a list", tuple: "a list"}.get(type(value))
+    kinds: dict[Any, str] = {dict: "a mapping", list: "a list", tuple: "a list"}
+    kind = kinds.get(type(value))
     return kind or f"`{text if len(text) <= 40 else text[:39] + '…'}`"
 
 
@@ -310,8 +311,8 @@ def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
         if kind in ("extra_forbidden", "invalid_key") and len(line["loc"]) == 1:
             word = str(line["loc"][0])
             kind = problem("D102", f"unknown field `{word}`", word=word, candidates=fields, at="key")
-        elif "message" in line.get("ctx", {}):
-            kind = PydanticCustomError(kind, "{message}", line["ctx"])
+        elif "message" in (context := line.get("ctx", {})):
+            kind = PydanticCustomError(kind, "{message}", context)
         else:
             kind = _translated(line)
         lines.append(InitErrorDetails(type=kind, loc=line["loc"], input=line["input"]))

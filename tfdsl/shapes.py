@@ -61,7 +61,10 @@ class Poly:
         return -self + other
 
     def __pow__(self, power: int) -> int | Poly:
-        return prod([self] * power, start=_poly(1)) + 0
+        product: int | Poly = 1
+        for _ in range(power):
+            product = self * product
+        return product
 
     def __floordiv__(self, other: int) -> int | Poly:
         exact = _poly(self * Fraction(1, other))
@@ -225,8 +228,10 @@ class Symbolic(Numbers):
         if isinstance(right, int) and right > 0:
             if term.operator == "//":
                 return left // right
-            if term.operator == "/" and (exact := left * Fraction(1, right)).whole:
-                return exact
+            if term.operator == "/":
+                exact: int | Poly = left * Fraction(1, right)
+                if isinstance(exact, int) or exact.whole:
+                    return exact
             if term.operator == "**" and right <= 8:
                 return left**right
         raise _unproved(term)

@@ -61,8 +61,10 @@ class Block(Part):
 class Init(Part):
     """How weights start: matrices and tables from a normal distribution, vectors at 0, the scales of norms at 1."""
 
-    std: PositiveReal = Field(0.02, description="The standard deviation.")
-    residual_scale: PositiveReal = Field(1.0, description="Times this for the last matrix of a residual branch.")
+    std: PositiveReal = Field(default=0.02, description="The standard deviation.")
+    residual_scale: PositiveReal = Field(
+        default=1.0, description="Times this for the last matrix of a residual branch."
+    )
 
 
 class Spec(Part):

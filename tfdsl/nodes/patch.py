@@ -44,7 +44,9 @@ class Patch(Node):
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
         shift = {"bias": Weight((self.width,), "zeros", decays=False)} if self.bias else {}
-        return {"weight": Weight((self.width, step.x.axes[1].size, self.size, self.size)), **shift}
+        channels = step.x.axes[1].size
+        assert isinstance(channels, int), "the shape rule asked for sizes that are known"
+        return {"weight": Weight((self.width, channels, self.size, self.size)), **shift}
 
     def work(self, step: Step) -> Work:
         flops = 2 * step.output.count * step.x.axes[1].size * self.size**2
