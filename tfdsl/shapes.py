@@ -58,7 +58,7 @@ class Poly:
         return self + -other
 
     def __rsub__(self, other: int | Fraction | Poly) -> int | Poly:
-        return -self + other
+        return _poly(other) + -self
 
     def __pow__(self, power: int) -> int | Poly:
         product: int | Poly = 1
@@ -229,7 +229,7 @@ class Symbolic(Numbers):
             if term.operator == "//":
                 return left // right
             if term.operator == "/":
-                exact: int | Poly = left * Fraction(1, right)
+                exact: Any = left * Fraction(1, right)
                 if isinstance(exact, int) or exact.whole:
                     return exact
             if term.operator == "**" and right <= 8:

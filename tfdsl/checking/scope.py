@@ -37,7 +37,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Scope(Mapping[str, Any]):
-    """The numbers that names stand for. `used` gathers what was asked for, `blamed` the dims that were found to be wrong.
+    """The numbers that names stand for. `used` gathers what was asked for, `blamed` the dims that were found wrong.
 
     `partial` says that an input is wrong, so that an axis that nobody knows may be one of its.
     """
