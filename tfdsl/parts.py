@@ -1,5 +1,8 @@
 """The pieces of a spec: frozen pydantic values whose fields may also be written as expressions or parameters."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 import re
@@ -152,7 +155,7 @@ class Part(BaseModel):
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Hold parameters back, and put every error into our words, with a code."""
-        held = parameters(data, cls.model_fields) if cls.holds and isinstance(data, dict) else {}
+        held: dict[str, Parameter] = parameters(data, cls.model_fields) if cls.holds and isinstance(data, dict) else {}
         try:
             part = handler({name: value for name, value in data.items() if name not in held} if held else data)
         except ValidationError as error:
@@ -219,7 +222,7 @@ class Choice(Part):
         return self.given() if self.model_fields_set else self.type_name
 
 
-def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None) -> Any:
+def choose_type(base: Any, fields: Mapping[Any, Any], default: str | None = None) -> Any:
     """Return the class of `base` that `fields["type"]` names, or raise with the types that there are."""
     word = fields.get("type", default or base.default_type)
     if word == SILENT:

@@ -58,10 +58,13 @@ class Poly:
         return self + -other
 
     def __rsub__(self, other: int | Fraction | Poly) -> int | Poly:
-        return self * -1 + _poly(other)
+        return _poly(other) + -self
 
     def __pow__(self, power: int) -> int | Poly:
-        return prod([self] * power, start=_poly(1)) + 0
+        product: int | Poly = 1
+        for _ in range(power):
+            product = self * product
+        return product
 
     def __floordiv__(self, other: int) -> int | Poly:
         exact = _poly(self * Fraction(1, other))
@@ -86,7 +89,7 @@ class Poly:
     def symbols(self) -> frozenset[str]:
         """Return the names of the axes in it."""
         atoms = [atom for monomial, _ in self.terms for atom, _ in monomial]
-        return frozenset().union(*(atom.top.symbols if isinstance(atom, Quotient) else {atom} for atom in atoms))
+        return frozenset[str]().union(*(atom.top.symbols if isinstance(atom, Quotient) else {atom} for atom in atoms))
 
     def __str__(self) -> str:
         text = " + ".join(_term(monomial, factor) for monomial, factor in self.terms)
@@ -229,9 +232,10 @@ class Symbolic(Numbers):
         if isinstance(right, int) and right > 0:
             if term.operator == "//":
                 return left // right
-            exact: Any = left * Fraction(1, right)
-            if term.operator == "/" and exact.whole:
-                return exact
+            if term.operator == "/":
+                exact: Any = left * Fraction(1, right)
+                if isinstance(exact, int) or exact.whole:
+                    return exact
             if term.operator == "**" and right <= 8:
                 return left**right
         raise _unproved(term)

@@ -1,5 +1,8 @@
 """The document: a spec as a frozen pydantic graph, from values or from Python objects, and back to YAML."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from collections.abc import Mapping as Map

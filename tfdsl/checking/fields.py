@@ -1,5 +1,8 @@
 """The fields of a node where it stands: `defaults` filled in, parameters and expressions replaced by what they are."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from collections.abc import Mapping

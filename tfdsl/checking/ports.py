@@ -73,14 +73,14 @@ class Place:
     @property
     def x(self) -> Tensor:
         """Return the value before."""
-        first = next(iter(self.sources), None)
-        if first is None:
-            inputs = tuple(self.walk.inputs)
-            help = f"begin with `from: {inputs[0]}`" if len(inputs) == 1 else "say with `from` what it reads"
-            self.fail("N306", f"nothing comes before `{self.name}`", help=help)
-        if len(self.sources) > 1:
-            self.fail("N307", f"`{self.name}` takes one value, and `from` names {len(self.sources)}", "from")
-        return first
+        sources = self.sources
+        if len(sources) == 1:
+            return sources[0]
+        if sources:
+            self.fail("N307", f"`{self.name}` takes one value, and `from` names {len(sources)}", "from")
+        inputs = tuple(self.walk.inputs)
+        help = f"begin with `from: {inputs[0]}`" if len(inputs) == 1 else "say with `from` what it reads"
+        self.fail("N306", f"nothing comes before `{self.name}`", help=help)
 
     def floats(self) -> Tensor:
         """Return the value before, which must hold numbers."""
