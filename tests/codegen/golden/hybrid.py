@@ -18,7 +18,7 @@ def rotate(x_BHTK, rope):
     """Turn each pair of features by the angles of `rope`: cosines and signed sines."""
     cos_TK, sin_TK = rope
     swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
-    turned_BHTK = (x_BHTK * cos_TK + swapped_BHTK * sin_TK).type_as(x_BHTK)
+    turned_BHTK = torch.addcmul(x_BHTK * cos_TK, swapped_BHTK, sin_TK).type_as(x_BHTK)
     return turned_BHTK
 
 
