@@ -24,7 +24,12 @@ class Dumper(yaml.SafeDumper):
 
 def text(seed: int) -> str:
     """Return the spec that a seed throws, as YAML."""
-    return yaml.dump(Dice(seed).spec(), Dumper=Dumper, sort_keys=False, width=110)
+    return dumped(Dice(seed).spec())
+
+
+def dumped(document: Plain) -> str:
+    """Return a document as YAML."""
+    return yaml.dump(document, Dumper=Dumper, sort_keys=False, width=110)
 
 
 class Dice:
@@ -84,7 +89,7 @@ class Dice:
     def _decoder(self) -> tuple[Plain, Plain, Plain]:
         self.causal = True
         head, tied = self._embed("tokens")
-        pipe = [*head, *self.pipe(3), *self.copies(), "norm", self._unembed(tied)]
+        pipe = [*head, *self.pipe(2), *self.copies(), "norm", self._unembed(tied)]
         return {"tokens": self._tokens("T", self.chance(0.3))}, {"logits": ["B", "T", "n_words"]}, pipe
 
     def _encoder(self) -> tuple[Plain, Plain, Plain]:
@@ -195,7 +200,7 @@ class Dice:
 
     def _named(self, depth: int) -> Pipe:
         """Return a node with a name, and perhaps one that shares its matrix and one that reads it again."""
-        if depth < 3:
+        if depth < 2:
             return self._linear(depth)
         name = f"node_{len(self.ids)}"
         self.ids.append(name)
@@ -249,7 +254,7 @@ class Dice:
     def block(self, depth: int, **params: Plain) -> str:
         """Make a block for the stream that is being thrown, and return its name."""
         memory, self.memory = self.memory, ""
-        body = self.pipe(min(depth, 2))
+        body = self.pipe(min(depth, 1))
         if "hidden" in params:
             body.append({"residual": ["norm", {"ffn": {"hidden": "$hidden"}}]})
         if "mix" in params:
@@ -278,8 +283,8 @@ class Dice:
     def copies(self) -> Pipe:
         """Return copies of a block, perhaps with parameters that differ."""
         if self.chance(0.4):
-            return [{"repeat": {"block": self.block(2), "times": self.pick(1, 3), **self.pick({}, {"share": True})}}]
-        one, two = self.block(1), self.block(1)
+            return [{"repeat": {"block": self.block(1), "times": self.pick(1, 3), **self.pick({}, {"share": True})}}]
+        one, two = self.block(0), self.block(0)
         vary: dict[str, Plain] = {}
         if self.chance(0.7):
             vary["hidden"] = self.pick({"cycle": [4, 8]}, {"list": [4, 8, 4, "2 * 3"]}, "4 * (layer + 1)")

@@ -18,7 +18,6 @@ from tfdsl.settings import Sample, Train
 from tfdsl.spec import Init, Spec
 from tfdsl.spec import read as read_spec
 
-
 MENDED = frozenset({"Y011", "Y013", "Y022", "Y023"})  # after these mistakes, what was meant is known nevertheless
 
 
@@ -63,9 +62,9 @@ def run(document: Document) -> Checked:
     cycles.refuse(walk)
     for name in spec.streams:
         walk.stream(name)
-    init = walk.settings(spec.init, ("init",))
-    train = walk.settings(spec.train, ("train",))
-    sample = walk.settings(spec.sample, ("sample",))
+    init = walk.fields.settings(spec.init, ("init",), scope)
+    train = walk.fields.settings(spec.train, ("train",), scope)
+    sample = walk.fields.settings(spec.sample, ("sample",), scope)
     promises.parameters(walk)
     outputs = promises.outputs(walk)
     if not found:

@@ -151,7 +151,7 @@ class Place:
 
     def axis(self, field: str) -> Axis:
         """Return the size in `field` as an axis."""
-        path = self.walk.field_path(self.written, self.path, (field,))
+        path = self.walk.fields.field_path(self.written, self.path, (field,))
         return Axis(self._field(field), name=self._said(field), origin=path)
 
     def _field(self, field: str) -> Any:
@@ -176,7 +176,7 @@ class Place:
     def limit(self, axis: Axis, field: str) -> None:
         """Say that `axis` may be no longer than what `field` holds."""
         most: int = self._field(field)
-        path = self.walk.field_path(self.written, self.path, (field,))
+        path = self.walk.fields.field_path(self.written, self.path, (field,))
         if isinstance(axis.size, int):
             if axis.size > most:
                 self.fail(
@@ -201,7 +201,7 @@ class Place:
         content = getattr(self.written, field)
         loc: Path = (field,) if index is None else (field, index)
         pipe = content if index is None else content[index]
-        path = (*self.walk.field_path(self.written, self.path, (field,)), *loc[1:])
+        path = (*self.walk.fields.field_path(self.written, self.path, (field,)), *loc[1:])
         flow = self.walk.pipe(pipe, path, start if start is not None else NOTHING, self.frame)
         self.flows.append(flow)
         return flow
@@ -308,7 +308,7 @@ class Place:
 
     def _say(self, code: str, message: str, field: str, label: str, notes: tuple[Note, ...], help: str) -> None:
         loc: Path = tuple(int(step) if step.isdigit() else step for step in field.split(".")) if field else ()
-        path, extra = self.walk.source(self.written, self.path, loc, self.frame.scope)
+        path, extra = self.walk.fields.source(self.written, self.path, loc, self.frame.scope)
         self.walk.report.add(code, message, path, label=label, notes=(*extra, *notes), help=help)
 
     def known(self, value: Tensor | None) -> Tensor:

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import ValidationError
-
-from tfdsl import source
 from tfdsl.checking import extents
+from tfdsl.checking.fields import Fields
 from tfdsl.checking.frames import Frame, members, named
 from tfdsl.checking.ports import NOTHING, UNKNOWN, Flowing, Place, Unknown
-from tfdsl.checking.report import Key, Report, lines
-from tfdsl.checking.scope import Bound, Mistake, Scope, frozen, numbers_of, substituted, values_of
+from tfdsl.checking.report import Key, Report
+from tfdsl.checking.scope import Bound, Scope, frozen
 from tfdsl.diagnostics import Note, suggest
-from tfdsl.expressions import Expression, ExpressionError
+from tfdsl.expressions import ExpressionError
 from tfdsl.node import Flow, Instance, Node, Path, Pipe, Shared, Step, Value
-from tfdsl.parts import MISSING, SILENT, Parameter, Part
 from tfdsl.shapes import Tensor
-from tfdsl.spec import Block, Spec, advice, say
-
+from tfdsl.spec import Block, Spec
 
 COPIES, DISTINCT = 50_000, 500  # so that no spec takes long: its blocks may vary within blocks that vary
-
-SomePart = TypeVar("SomePart", bound=Part)
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,7 @@ class Walk:
         self.dropped: list[tuple[Path, str, str | None]] = []
         self.seen: set[str] = set()
         self.kinds: set[str] = set()
+        self.fields = Fields(spec, report)
         self.ids = self._ids()
 
     def _ids(self) -> dict[str, str]:
@@ -110,7 +105,7 @@ class Walk:
         if block is None:
             return self._body(start, place)
         if block not in self.spec.blocks:
-            path, notes = self.source(place.written, place.path, ("block",), place.frame.scope)
+            path, notes = self.fields.source(place.written, place.path, ("block",), place.frame.scope)
             self.no_block(block, path, notes)
             raise Unknown
         if block in self.blocks:
@@ -119,7 +114,7 @@ class Walk:
                 "N304", f"block `{block}` uses itself: {chain}", "block", help="a block cannot stand within itself"
             )
         self.copies += 1
-        if self.copies > COPIES or len(self.kept) > DISTINCT:
+        if self.copies > COPIES or len(self.kept) - len(self.seen) > DISTINCT:  # a block's first way is free
             message = f"there are more than {DISTINCT:,} copies of blocks that differ, or {COPIES:,} in all"
             place.fail("E410", message, "block", help="let fewer things vary")
         bound = self._bind(block, parameters, layer, place)
@@ -215,7 +210,7 @@ class Walk:
         place = Place(self, frame, written, path, value)
         self.kinds.add(written.kind)
         try:
-            place.node = self._resolved(written, path, frame.scope)
+            place.node = self.fields.resolved(written, path, frame.scope)
             output = place.node.shape(place)
             step = place.step(output)
             self._expected(place, output)
@@ -227,124 +222,6 @@ class Walk:
             frame.owners[written.id] = step
         return step
 
-    def _resolved(self, written: Node, path: Path, scope: Scope) -> Node:
-        """Return the node with `defaults` filled in and every parameter and expression replaced by its value."""
-        default = self.spec.defaults.get(written.kind)
-        fields = {**self._fitting(default, written), **written.given()} if default is not None else written.given()
-        fields.pop("expect", None)  # a shape to compare with, over symbolic axes, and no setting
-        node = self._read(written, fields, path, scope)
-        try:
-            node = self._read(written, substituted(node, values_of(scope)), path, scope)
-            node = self._read(written, substituted(node, numbers_of(scope)), path, scope)
-        except Mistake as mistake:
-            self.report.expression(mistake.error, *self.source(written, path, mistake.loc, scope))
-            raise Unknown from None
-        missing = [name for name, info in type(node).model_fields.items() if getattr(node, name) is MISSING]
-        for name in missing:
-            self.report.add(
-                "D105",
-                f"`{written.kind}` needs `{name}`",
-                path,
-                name,
-                help=f"give it here, or under `defaults: {{{written.kind}: {{{name}: ...}}}}`",
-            )
-        if missing:
-            raise Unknown
-        return node
-
-    def _fitting(self, default: Node, written: Node) -> dict[str, Any]:
-        known = {info.alias or name for name, info in type(written).model_fields.items()}
-        return {name: value for name, value in default.given().items() if name in known}
-
-    def _read(self, written: Node, fields: Mapping[str, Any], path: Path, scope: Scope) -> Node:
-        try:
-            return type(written).read(dict(fields))
-        except ValidationError as error:
-            for code, loc, context in lines(error):
-                if code == SILENT:
-                    continue
-                message, label = (
-                    context["message"],
-                    f"expected {context['expected']}" if context.get("expected") else "",
-                )
-                help, _ = advice(context, None)
-                field, notes = self.source(written, path, loc, scope)
-                value = self._written(written, path, loc)
-                if isinstance(value, Expression) and code == "D103":
-                    code, message = "E404", f"`{value}` is known only when the model runs"
-                elif isinstance(value, Expression) and code in ("E404", "E405"):
-                    message = (self._remainder(value, scope) if code == "E404" else "") or message
-                    dim = self._blamed(value, scope)
-                    if dim is not None:
-                        field, notes = dim, (self.report.note(field, f"`{loc[-1]}` takes it here"),)
-                message = say(code, message, field)
-                self.report.add(code, message, field, message, label=label, help=help, notes=notes)
-            raise Unknown from None
-
-    def _remainder(self, expression: Expression, scope: Scope) -> str:
-        """Return what an expression leaves over where it had to be whole, with the numbers that were divided."""
-        dim = self.spec.dims.get(expression.text)
-        try:
-            (dim if isinstance(dim, Expression) else expression).whole(scope)
-        except ExpressionError as error:
-            return error.message
-        return ""
-
-    def _blamed(self, expression: Expression, scope: Scope) -> Path | None:
-        """Return the dim whose value is wrong in itself: the one that stands alone where its value is refused."""
-        name = expression.text
-        if name not in self.spec.dims or name in scope.symbols:
-            return None
-        scope.blamed.add(name)
-        return ("dims", name)
-
-    def field_path(self, written: Node, path: Path, loc: Path) -> Path:
-        """Return where a field is written: in the node, else in `defaults`, else the node itself."""
-        if loc and loc[0] in written.given():
-            return (*path, written.kind, *loc)
-        default = self.spec.defaults.get(written.kind)
-        if loc and default is not None and loc[0] in default.given():
-            return ("defaults", written.kind, *loc)
-        return path
-
-    def source(self, written: Node, path: Path, loc: Path, scope: Scope) -> tuple[Path, tuple[Note, ...]]:
-        """Return where the value of a field was written, and notes that show where it is used instead.
-
-        That is in the node, in `defaults`, or where the block's parameter that stands in the field got its value.
-        """
-        field = self.field_path(written, path, loc)
-        notes = (
-            (self.report.note(path, "the node that takes it from `defaults`"),) if field[:1] == ("defaults",) else ()
-        )
-        value = self._written(written, path, loc)
-        if isinstance(value, Expression):
-            dims = [name for name in sorted(value.names) if name in scope.dims and name not in scope.symbols]
-            notes += tuple(
-                self.report.note(("dims", name), f"`{name}` is {_number(scope.dims[name])}") for name in dims[:3]
-            )
-        bound = scope.parameters.get(value.name) if isinstance(value, Parameter) else None
-        if bound is None:
-            return field, notes
-        return self._said(bound), (*notes, self.report.note(field, f"`{value}` is used here"))
-
-    def _written(self, written: Node, path: Path, loc: Path) -> Any:
-        """Return what stands in the field at `loc`, in the node or in `defaults`."""
-        in_defaults = self.field_path(written, path, loc)[:1] == ("defaults",)
-        value: Any = (self.spec.defaults[written.kind] if in_defaults else written).given()
-        for step in loc:
-            value = value.given() if isinstance(value, Part) else value
-            value = value.get(step) if isinstance(value, dict) else None
-        return value
-
-    def _said(self, bound: Bound) -> Path:
-        """Return where in what a parameter may be (a cycle, a list) the value stands that it is."""
-        tree = self.report.document.value
-        if tree is not None:
-            for below, scalar in source.scalars(source.find(tree, bound.path)):
-                if scalar.value == bound.value:
-                    return (*bound.path, *below)
-        return bound.path
-
     def _expected(self, place: Place, output: Tensor) -> None:
         wanted = place.written.expect
         if wanted is None:
@@ -354,17 +231,6 @@ class Walk:
         if sizes is not None and sizes != output.sizes:
             message = f"`{place.name}` gives {output}, and {extents.say(sizes)} is expected"
             self.report.add("T201", message, path, label=f"it is {output}")
-
-    def settings(self, part: SomePart, path: Path) -> SomePart:
-        """Return a section of settings with its expressions replaced by their values."""
-        try:
-            return type(part).read(substituted(part, numbers_of(self.scope)))
-        except Mistake as mistake:
-            self.report.expression(mistake.error, (*path, *mistake.loc))
-        except ValidationError as error:
-            for code, loc, context in lines(error):
-                self.report.add(code, context["message"], (*path, *loc), label=f"expected {context.get('expected')}")
-        return part
 
     # -- names --------------------------------------------------------------------------------------------------------
 
@@ -421,10 +287,6 @@ def _like(start: Flowing) -> Any:
     if not isinstance(start, Tensor):
         return start
     return start.dtype, start.sizes, tuple(axis.keep for axis in start.axes), start.vocab and start.vocab.size
-
-
-def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _tensor(value: Flowing) -> Tensor | None:
