@@ -22,7 +22,7 @@ lint: setup ## Check style, types and the layers of imports
 	done; test -z "$$failed" || { echo "lint failed:$$failed"; exit 1; }
 
 docs: setup ## Write the generated pages anew: kinds, errors, the JSON Schema, the README's diagram
-	@$(PY) docs/build.py
+	@$(PY) -m docs.build
 
 editor: setup ## Drive yaml-language-server with the schema (npm fetches it): completions, hovers, messages
 	@npm install --silent --no-save --prefix .venv/editor yaml-language-server@2.0.0

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tfdsl
-from tfdsl import errors, node, reference, schema
+from docs import codes
+from tfdsl import node, reference, schema
 from tfdsl.diagram import engines
 from tfdsl.settings import Sample, Train
 from tfdsl.spec import Init
@@ -24,11 +25,7 @@ def pages() -> dict[Path, str]:
     made = {DOCS / "map.md": _map(), ROOT / "specs/tfdsl.schema.json": schema.text()}
     made |= {DOCS / f"kinds/{name}.md": _kind(reference.kind(name)) for name in node.kinds()}
     made[DOCS / "kinds/index.md"] = _kinds()
-    made |= {
-        DOCS / f"errors/{code}.md": MADE.format(f"tfdsl/errors/{code}.md") + str(errors.page(code))
-        for code in errors.codes()
-    }
-    made[DOCS / "errors/index.md"] = _errors()
+    made |= {DOCS / "errors" / name: text for name, text in codes.documents().items()}
     made[DOCS / "settings.md"] = _settings()
     return made
 
@@ -80,14 +77,6 @@ def _kinds() -> str:
     rows = [f"| [{name}]({name}.md) | {reference.kind(name).purpose} |" for name in node.kinds()]
     return (
         "\n".join([MADE.format("tfdsl/nodes"), "# The kinds of node\n", "| kind | what it is |", "|---|---|", *rows])
-        + "\n"
-    )
-
-
-def _errors() -> str:
-    rows = [f"| [{code}]({code}.md) | {errors.title(code)} |" for code in errors.codes()]
-    return (
-        "\n".join([MADE.format("tfdsl/errors"), "# The diagnostics\n", "| code | what it says |", "|---|---|", *rows])
         + "\n"
     )
 

@@ -13,7 +13,7 @@ import pytest
 from tfdsl.cli.app import COMMANDS
 
 ROOT = Path(__file__).parent.parent
-BUILD: dict[str, Any] = runpy.run_path(str(ROOT / "docs/build.py"))
+BUILD: dict[str, Any] = runpy.run_module("docs.build")
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 SOURCES = sorted((ROOT / "tfdsl").rglob("*.py"))
 

@@ -3,8 +3,9 @@
 >>> checked = tfdsl.check("gpt2.yaml")
 >>> model = tfdsl.build(checked)
 
-Every call takes a `Source`: the path of a YAML file, YAML text (a string of more than one line), a `Spec` made of Python
-objects, or what `check` returned. A spec with errors raises `SpecError`, which holds the diagnostics; `check` never does.
+Every call takes a `Source`: the path of a YAML file, YAML text (a string of more than one line), a `Spec` made of
+Python objects, or what `check` returned. A spec with errors raises `SpecError`, which holds the diagnostics; `check`
+never does.
 """
 
 from __future__ import annotations

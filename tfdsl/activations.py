@@ -25,7 +25,7 @@ TITLES: dict[str, str] = {
 
 
 def is_gated(activation: str) -> bool:
-    """Return whether `activation` multiplies one half of the hidden units by a function of the other (arXiv:2002.05202)."""
+    """Return whether `activation` multiplies half the hidden units by a function of the others (arXiv:2002.05202)."""
     return activation in get_args(Gated)
 
 

@@ -24,9 +24,9 @@ class AxisError(ValueError):
 class Entry:
     """What one node costs, all its copies together; `children` are what it consists of.
 
-    `parameters` counts a tied weight once, where it is declared; `flops` is one forward pass, `training` a forward and a
-    backward pass; `kept` the bytes of activations that the backward pass needs, those of a value that several nodes need
-    at the first of them; `cache` the bytes of keys and values that cached decoding holds.
+    `parameters` counts a tied weight once, where it is declared; `flops` is one forward pass, `training` a forward and
+    a backward pass; `kept` the bytes of activations that the backward pass needs, those of a value that several nodes
+    need at the first of them; `cache` the bytes of keys and values that cached decoding holds.
     """
 
     name: str
@@ -75,8 +75,8 @@ def count(
 ) -> Cost:
     """Return what a checked model costs.
 
-    `axes` gives lengths to symbolic axes; `batch` that of the first axis of the inputs. An axis without a length has the
-    most that its positions allow, else 512; a batch has 1. Raises AxisError for an axis that there is not.
+    `axes` gives lengths to symbolic axes; `batch` that of the first axis of the inputs. An axis without a length has
+    the most that its positions allow, else 512; a batch has 1. Raises AxisError for an axis that there is not.
     """
     lengths = _lengths(checked, dict(axes or {}), batch)
     counter = _Counter(lengths, BYTES[precision], {name: _Held(0, 1, True, False) for name in checked.inputs})

@@ -1,4 +1,4 @@
-"""A spec's text with all that it stands on: `extends`, `imports` and `--set`, merged into one tree that knows its places."""
+"""A spec's text with all that it stands on: `extends`, `imports` and `--set`, in one tree that knows its places."""
 
 from __future__ import annotations
 

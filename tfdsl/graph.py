@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def build(checked: Checked) -> Graph:
     """Return the model's nodes and what flows between them.
 
-    A node of the graph is an input (`tokens`) or a node of the spec by its whole name (`encoder.layers.attention`), a block
-    standing once for all of its copies. It has the attributes `kind`, `shape` (of what it gives) and `copies`; an edge has
-    `role`: `flow` for the value before, `skip` for what a residual adds to its branch, else the field that names the
-    value (`kv`, `from`). Where a node holds a pipe, the
-    pipe's first nodes read what the node reads, and the node reads the pipe's end.
+    A node of the graph is an input (`tokens`) or a node of the spec by its whole name (`encoder.layers.attention`), a
+    block standing once for all of its copies. It has the attributes `kind`, `shape` (of what it gives) and `copies`; an
+    edge has `role`: `flow` for the value before, `skip` for what a residual adds to its branch, else the field that
+    names the value (`kv`, `from`). Where a node holds a pipe, the pipe's first nodes read what the node reads, and the
+    node reads the pipe's end.
     """
     import networkx
 

@@ -7,12 +7,12 @@ from typing import Literal
 
 Family = Literal["embedding", "position", "attention", "norm", "ffn", "linear", "softmax", "mask", "plain"]
 Form = Literal["box", "beside", "branch", "fork", "group", "inline"]
-"""How a node stands in a figure: as one of the elements below; `inline` is a block that is drawn as if written in place."""
+"""How a node stands in a figure: as an element below; `inline` is a block that is drawn as if written in place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One node on the trunk: `shape` is what leaves it (`B × T × d_model`), `corner` its parameters (`2.36M`, `tied`)."""
+    """One node on the trunk: `shape` is what leaves it (`B × T × D`), `corner` its parameters (`2.36M`, `tied`)."""
 
     id: str
     family: Family

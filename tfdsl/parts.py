@@ -16,6 +16,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
+    Strict,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -133,6 +134,7 @@ PositiveReal = Annotated[float, Number(above=0)]
 Probability = Annotated[float, Number(minimum=0, maximum=1)]
 Extent = Annotated[Any, Number(integer=True, minimum=1, symbolic=True)]
 Shape = tuple[Extent, ...]
+Truth = Annotated[bool, Strict()]  # `yes`, `on` and 1 are not `true`
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
 Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
@@ -163,7 +165,7 @@ class Part(BaseModel):
 
     @classmethod
     def read(cls, data: Any) -> Self:
-        """Return the part that `data` describes, or raise a ValidationError whose types are the codes of diagnostics."""
+        """Return the part that `data` describes, or raise a ValidationError whose types are diagnostics' codes."""
         return cls.model_validate(data)
 
     def given(self) -> dict[str, Any]:
@@ -177,7 +179,7 @@ class Part(BaseModel):
 
 
 class Choice(Part):
-    """A part that has several types, each a class of its own: the bare word (`causal`) or `{type: sliding, window: 128}`.
+    """A part with several types, each a class of its own: the bare word (`causal`) or `{type: sliding, window: 128}`.
 
     A base declares `class Mask(Choice)`; a type `class Sliding(Mask, type="sliding")`.
     """

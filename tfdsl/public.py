@@ -70,14 +70,14 @@ def sound(source: Source, overrides: Sequence[str] = ()) -> Checked:
 
 
 def cost(source: Source, axes: Mapping[str, int] | None = None, batch: int | None = None) -> Cost:
-    """Count parameters, FLOPs and memory at the lengths in `axes`; raises SpecError, and AxisError for an unknown axis."""
+    """Count parameters, FLOPs and memory at the lengths in `axes`; raises SpecError; AxisError for an unknown axis."""
     from tfdsl import costing
 
     return costing.count(sound(source), axes, batch)
 
 
 def draw(source: Source, theme: str = "light") -> str:
-    """Return a spec's figure as DOT text, in the theme `light` or `dark`; raises SpecError, and DrawError for another theme."""
+    """Return a spec's figure as DOT text, in the theme `light` or `dark`; raises SpecError; DrawError for another."""
     from tfdsl import diagram
 
     return diagram.draw(sound(source), theme)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tfdsl.parts import Natural, Number, Part, Positive, PositiveReal, problem
+from tfdsl.parts import Natural, Number, Part, Positive, PositiveReal, Truth, problem
 
 Share = Annotated[float, Number(minimum=0, below=1)]
 NotBelow = Annotated[float, Number(minimum=0)]
@@ -64,7 +64,7 @@ class Evaluate(Part):
     held_out: Annotated[float, Number(above=0, below=1)] = Field(
         default=0.1, description="Share of the text that is never trained on"
     )
-    final: bool = Field(default=True, description="Measure the whole held-out text at the end")
+    final: Truth = Field(default=True, description="Measure the whole held-out text at the end")
 
 
 class Checkpoint(Part):
@@ -104,7 +104,9 @@ class Train(Part):
         default=None,
         description="CPU threads; as many as torch takes if left out; `auto` changes to one while that is faster",
     )
-    compile: bool = Field(default=False, description="Use torch.compile: a minute's start for about a tenth more speed")
+    compile: Truth = Field(
+        default=False, description="Use torch.compile: a minute's start for about a tenth more speed"
+    )
 
 
 class Sample(Part):
@@ -117,7 +119,7 @@ class Sample(Part):
     top_p: Annotated[float, Number(above=0, maximum=1)] | None = Field(
         default=None, description="Draw among the fewest tokens that hold this much probability"
     )
-    greedy: bool = Field(default=False, description="Take the likeliest token each time")
+    greedy: Truth = Field(default=False, description="Take the likeliest token each time")
     seed: Seed = 0
     overflow: Literal["slide", "stop"] = Field(
         default="slide", description="When the context is full: read its newer half again and go on, or stop"

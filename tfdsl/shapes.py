@@ -1,4 +1,4 @@
-"""Sizes, axes and tensors: a size is a whole number, or a polynomial over axes that are known only when the model runs."""
+"""Sizes, axes and tensors: a size is a whole number, or a polynomial over axes that are known when the model runs."""
 
 from __future__ import annotations
 

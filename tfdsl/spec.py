@@ -56,7 +56,7 @@ class Block(Part):
 
 
 class Init(Part):
-    """How weights start: matrices and tables from a normal distribution, vectors at zero, the scales of norms at one."""
+    """How weights start: matrices and tables from a normal distribution, vectors at 0, the scales of norms at 1."""
 
     std: PositiveReal = Field(0.02, description="The standard deviation.")
     residual_scale: PositiveReal = Field(1.0, description="Times this for the last matrix of a residual branch.")
@@ -83,9 +83,10 @@ class Spec(Part):
     def _with_default_types(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Let a node without a type take that of `defaults`, wherever in the spec it stands."""
         defaults = data.get("defaults") if isinstance(data, dict) else None
-        token = node.default_types.set(types(defaults) if isinstance(defaults, dict) else {})
+        named = types(defaults) if isinstance(defaults, dict) else {}
+        token = node.default_types.set(named)
         try:
-            return handler(data)
+            return handler({key: node.adopted(each, named) for key, each in data.items()} if named else data)
         finally:
             node.default_types.reset(token)
 
@@ -121,12 +122,22 @@ def read(document: Document) -> tuple[Spec | None, list[Diagnostic]]:
         return Spec.model_validate(source.plain(document.value)), []
     except ValidationError as error:
         lines = [line for line in error.errors(include_url=False) if line["type"] != SILENT]
-        # A field that is misspelt is not also missing.
-        keys = [(line["loc"], _near(line)) for line in lines if line["type"] == "D102"]
-        meant = {(*loc[:-1], near) for loc, near in keys}
-        return None, [
-            _diagnostic(document, line) for line in lines if line["type"] != "D105" or line["loc"] not in meant
-        ]
+        return None, [_diagnostic(document, line) for line in _renamed(lines)]
+
+
+def _renamed(lines: list[Any]) -> list[Any]:
+    """Return the errors without the fields that are missing because they are misspelt, or called something else."""
+    unknown = [line for line in lines if line["type"] == "D102"]
+    meant = {(*line["loc"][:-1], _near(line)) for line in unknown}
+    kept = [line for line in lines if line["type"] != "D105" or line["loc"] not in meant]
+    for line in unknown:
+        beside = [each for each in kept if each["type"] == "D105" and each["loc"][:-1] == line["loc"][:-1]]
+        others = [each for each in unknown if each["loc"][:-1] == line["loc"][:-1]]
+        if len(beside) == len(others) == 1 and _near(line) is None:
+            kept.remove(beside[0])
+            line["ctx"]["help"] = f"is it `{beside[0]['loc'][-1]}`, which is missing?"
+            del line["ctx"]["candidates"]
+    return kept
 
 
 def types(defaults: dict[str, Any]) -> dict[str, str]:

@@ -144,7 +144,12 @@ def scalar(value: Any, plain: re.Pattern[str] = PLAIN) -> str:
         read, _ = source.parse(value, "")
         if isinstance(read, source.Scalar) and read.value == value:
             return value
-    return json.dumps(value, ensure_ascii=False)
+    return "".join(_escaped(character) for character in json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(character: str) -> str:
+    """Return a character as YAML takes it between double quotes."""
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 def _number(value: Any) -> str:

@@ -1,7 +1,8 @@
 """`make bench`: speed beside what a user would pick instead; writes the tables of docs/benchmarks.md.
 
-`python -m tests.benchmarks [nanogpt] [train] [sample]` measures the parts that are named, or all of them. TEXT names
-nanoGPT's text (tinyshakespeare.txt); without it that part is left out.
+`python -m tests.benchmarks [nanogpt] [loss] [train] [sample]` measures the parts that are named, or all but `loss`,
+which trains three seeds to the end. TEXT names nanoGPT's text (tinyshakespeare.txt); without it the first two are left
+out.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
+import tfdsl
 from tests.benchmarks.pairs import ROOT, Speed, measure
 from tests.benchmarks.sizes import SIZES
 
@@ -42,8 +45,12 @@ def environment() -> Path:
 def main(parts: list[str]) -> None:
     """Measure the parts and write their tables."""
     if "nanogpt" in parts and "TEXT" in os.environ:
-        rows = measure(["nanogpt", "tfdsl-nanogpt"], "train", os.environ["TEXT"], amount=40, rounds=15)
+        rows = measure(["tfdsl", "nanogpt"], "nanogpt", os.environ["TEXT"], amount=40, rounds=15)
         write("nanogpt", table(rows, "tokens"))
+    if "loss" in parts and "TEXT" in os.environ:
+        losses = [trained(seed, os.environ["TEXT"]) for seed in range(3)]
+        mean = sum(losses) / len(losses)
+        write("loss", f"Seeds 0, 1, 2: {', '.join(f'{loss:.3f}' for loss in losses)}; mean {mean:.3f}.")
     for part, works, amount in (("train", ["train", "train bfloat16"], 10), ("sample", ["sample"], 40)):
         if part in parts:
             blocks = [
@@ -53,6 +60,19 @@ def main(parts: list[str]) -> None:
                 if (rows := measure(["tfdsl", *PEERS], work, size, amount, rounds=9))
             ]
             write(part, "\n\n".join(blocks))
+
+
+def trained(seed: int, text: str) -> float:
+    """Train specs/nanogpt_char.yaml to the end; return the loss over the whole held-out text, in nats a character."""
+    from tfdsl import training
+    from tfdsl.training import subject
+
+    checked = tfdsl.check(ROOT / "specs" / "nanogpt_char.yaml", [f"train.data={text}", f"train.seed={seed}"])
+    with tempfile.TemporaryDirectory() as folder:
+        outcome, problems = training.train(subject.of(checked), checked.train, Path(folder) / "run")
+    assert outcome is not None and outcome.held_out is not None, problems
+    print(f"seed {seed}: {outcome.held_out.loss:.4f}", flush=True)
+    return outcome.held_out.loss
 
 
 def table(rows: list[Speed], unit: str) -> str:
@@ -81,6 +101,6 @@ def machine() -> str:
 
 
 if __name__ == "__main__":
-    if Path(sys.prefix) != HOME:
+    if Path(sys.prefix).resolve() != HOME.resolve():
         sys.exit(subprocess.run([str(environment()), "-m", "tests.benchmarks", *sys.argv[1:]], cwd=ROOT).returncode)
     main(sys.argv[1:] or PARTS)

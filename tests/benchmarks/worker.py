@@ -16,13 +16,11 @@ from tests.benchmarks.sizes import SIZES
 
 
 def contender(name: str, work: str, size: str) -> Callable[[int], int]:
-    """Return what `name` does for `work` (`train`, `train bfloat16`, `sample`) at a size, or on nanoGPT's text."""
+    """Return what `name` does: `train`, `train bfloat16` or `sample` at a size, or `nanogpt` on the text at a path."""
     from tests.benchmarks import nanogpt, ours, peers
 
-    if name == "nanogpt":
-        return nanogpt.Trainer(Path(size)).run
-    if name == "tfdsl-nanogpt":
-        return ours.nanogpt(Path(size))
+    if work == "nanogpt":
+        return ours.nanogpt(Path(size)) if name == "tfdsl" else nanogpt.Trainer(Path(size)).run
     if work == "sample":
         return ours.sampler(SIZES[size]) if name == "tfdsl" else peers.sampler(name, SIZES[size])
     low = work.endswith("bfloat16")

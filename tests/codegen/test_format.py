@@ -43,7 +43,11 @@ def f(alpha, beta=None, *, gamma=1.0, delta="a, (b", epsilon=None, zeta=None, et
 def test_long_statements_are_split_as_ruff_splits_them() -> None:
     ours = lay(LONG)
     ran = subprocess.run(
-        [sys.executable, "-m", "ruff", "format", "--isolated", "-"], input=LONG, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "ruff", "format", "--isolated", "-"],
+        input=LONG,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert ours == ran.stdout
     assert lay(ours) == ours

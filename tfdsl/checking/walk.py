@@ -20,6 +20,7 @@ from tfdsl.spec import Block, Spec
 
 COPIES, DISTINCT = 50_000, 500  # so that no spec takes long: its blocks may vary within blocks that vary
 
+
 @dataclass(frozen=True)
 class Kept:
     """A checked copy of a block, and what was wrong in it."""

@@ -22,12 +22,12 @@ class Stop(Exception):
 
 def say(text: str = "", end: str = "\n") -> None:
     """Write a line to standard output."""
-    click.echo(text + end, nl=False)
+    click.echo(text + end, nl=False, color=True)  # `coloured` has decided
 
 
 def remark(text: str) -> None:
     """Write a line to standard error, beside the output."""
-    click.echo(text, err=True)
+    click.echo(text, err=True, color=True)
 
 
 def refuse(message: str, code: int = 2) -> NoReturn:
@@ -47,6 +47,8 @@ def write(path: str, data: str | bytes, overwrite: bool = True) -> None:
     """Write a file at once (a reader sees the old one or the new one), or standard output for `-`."""
     raw = data.encode() if isinstance(data, str) else data
     if path == "-":
+        if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  (the shell closed it: `>&-`)
+            refuse("standard output is closed, so nothing can be written to it")
         sys.stdout.flush()
         sys.stdout.buffer.write(raw)
         return

@@ -47,4 +47,6 @@ def _document(spec: str, overrides: tuple[str, ...]) -> Document:
         refuse("the name of a spec is empty")
     if spec != "-":
         return gather(Path(spec), overrides)
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  (the shell closed it: `<&-`)
+        refuse("standard input is closed, so no spec can be read from it")
     return gather_text(sys.stdin.buffer.read(LARGEST + 1), STDIN, Path(), overrides)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 WIDTH = 88
 OPEN, CLOSE = "([{", ")]}"
-WORDS = ((" if ", " else "), (" or ",), (" and ",), (" + ", " - "))
+WORDS = ((" if ", " else "), (" or ",), (" and ",), (" & ",), (" + ", " - "), (" * ", " / ", " @ "))
 
 
 def lay(text: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tfdsl.codegen.library import library
+from tfdsl.codegen.merge import merge
 from tfdsl.codegen.names import Letters, camel, harmless
 from tfdsl.diagnostics import Span
 from tfdsl.document import Document
@@ -42,8 +43,9 @@ class Program:
     pads: Mapping[str, int | None] = field(default_factory=dict[str, "int | None"])
     reserved: frozenset[str] = frozenset({"Model", *library()})
     classes: dict[str, Written] = field(default_factory=dict[str, "Written"])
-    blocks: dict[int, Written] = field(default_factory=dict[int, "Written"])
+    blocks: dict[tuple[int, bool], Copy] = field(default_factory=dict["tuple[int, bool]", "Copy"])
     variants: Mapping[str, int] = field(default_factory=dict[str, int])  # how many instances a block has
+    sizes: dict[int, str] = field(default_factory=dict[int, str])  # the first name of an axis of this size
     joined: dict[str, str] = field(default_factory=dict[str, str])  # the mask that a table of biases holds
 
     def texts(self) -> list[str]:
@@ -58,7 +60,11 @@ class Program:
 
     def letter(self, axis: Axis, hint: str) -> str:
         """Return the letter of an axis."""
-        return self.letters.letter(axis.name if axis.name and isinstance(axis.size, int) else str(axis.size), hint)
+        if not isinstance(axis.size, int):
+            return self.letters.letter(str(axis.size), hint)
+        label = axis.name or self.sizes.get(axis.size, str(axis.size))
+        self.sizes.setdefault(axis.size, label)
+        return self.letters.letter(label, hint)
 
     def variable(self, name: str, tensor: Tensor) -> str:
         """Return the variable for a value of this name and shape."""
@@ -69,14 +75,35 @@ class Program:
         """Return the variable for a value that has a name in the spec, apart from the text's own."""
         return self.variable(f"the_{name}" if name in ("x", *BRANCHES) else name, tensor)
 
-    def block(self, instance: Instance, home: str, cached: bool) -> Written:
-        """Return the class of a block, written when it is first asked for."""
-        if id(instance) not in self.blocks:
+    def copies(self, instances: Sequence[Instance], home: str, cached: bool) -> list[Copy]:
+        """Return the classes of blocks, written when they are first asked for; those that differ in numbers are one."""
+        fresh = [each for each in instances if (id(each), cached) not in self.blocks]
+        for instance in fresh:
             scope = Scope(self, home, cached)
             end = scope.run_whole(instance)
             written = Written(self.class_name(instance), instance, scope, end)
-            self.classes[written.name] = self.blocks[id(instance)] = written
-        return self.blocks[id(instance)]
+            self.classes[written.name] = written
+            self.blocks[id(instance), cached] = Copy(written)
+        if len(fresh) > 1:
+            self._merge([self.blocks[id(each), cached].written for each in fresh], cached)
+        return [self.blocks[id(each), cached] for each in instances]
+
+    def _merge(self, found: list[Written], cached: bool) -> None:
+        first, *others = found
+        if any(
+            (each.instance.name, each.scope.lines, each.end) != (first.instance.name, first.scope.lines, first.end)
+            for each in others
+        ):
+            return
+        bindings = [{attribute(name): value for name, value in each.instance.bindings} for each in found]
+        merged = merge([each.scope.made for each in found], bindings)
+        if merged is None:
+            return
+        first.scope.made, first.parameters = merged
+        for each, bound in zip(found, bindings, strict=True):
+            self.blocks[id(each.instance), cached] = Copy(first, tuple(repr(bound[name]) for name in first.parameters))
+            if each is not first:
+                del self.classes[each.name]
 
     def class_name(self, instance: Instance) -> str:
         """Return a name for a block's class: the block's, and what tells this instance from others of the block."""
@@ -149,11 +176,11 @@ class Scope:
         """Write the copies of a block that the node repeats (or the one that it uses)."""
         step = self.step
         assert step is not None, "copies belong to a node"
-        written = [self.program.block(each, self.home, self.cached) for each in step.instances]
-        wants = list(dict.fromkeys(want for each in written for want in each.wants))
-        alike = all(set(each.wants) == set(wants) for each in written)
-        for each in written:
-            each.more |= set(wants)
+        found = self.program.copies(step.instances, self.home, self.cached)
+        wants = list(dict.fromkeys(want for each in found for want in each.written.wants))
+        alike = all(set(each.written.wants) == set(wants) for each in found)
+        for each in found:
+            each.written.more |= set(wants)
         given = "".join(
             f", {self.want(want)}" if alike and want != CACHE else f", {want.name}={self.want(want)}"
             for want in ordered(wants)
@@ -161,9 +188,9 @@ class Scope:
         held = attribute(step.name)
         many = step.repeats
         if many and not step.shared:
-            self.made += _made(held, [written[each].name for each in step.order])
+            self.made += _made(held, [found[each] for each in step.order])
         else:
-            self.made.append(f"self.{held} = {written[0].name}()")
+            self.made.append(f"self.{held} = {found[0].made}")
         if not many:
             self.let(f"self.{held}({self.x}{given})")
             return
@@ -276,6 +303,7 @@ class Written:
     scope: Scope
     end: str
     more: set[Want] = field(default_factory=set[Want])
+    parameters: list[str] = field(default_factory=list[str])
 
     @property
     def wants(self) -> tuple[Want, ...]:
@@ -289,11 +317,25 @@ class Written:
         more = [f"{want.name}=None" for want in ordered(self.more - set(self.wants)) if want != CACHE]
         cache = ["cache=None"] if CACHE in {*self.wants, *self.more} else []
         wanted = [want.name for want in self.wants if want != CACHE]
-        said = ", ".join(f"{name} = {value}" for name, value in self.instance.bindings)
+        said = ", ".join(f"{name} = {value}" for name, value in self.instance.bindings if name not in self.parameters)
         title = f"Block `{self.instance.name}`" if self.instance.name else "What is repeated"
         title += f" with {harmless(said)}" if said else ""
         lines = [*self.scope.lines, f"return {self.end}"]
-        return class_text(self.name, title, self.scope.made, ["self", *first, *wanted, *more, *cache], lines)
+        taken = ["self", *first, *wanted, *more, *cache]
+        return class_text(self.name, title, self.scope.made, taken, lines, self.parameters)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A block's class, and what its constructor is given."""
+
+    written: Written
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def made(self) -> str:
+        """Return the expression that makes it."""
+        return f"{self.written.name}({', '.join(self.arguments)})"
 
 
 def ordered(wants: Iterable[Want]) -> tuple[Want, ...]:
@@ -301,9 +343,11 @@ def ordered(wants: Iterable[Want]) -> tuple[Want, ...]:
     return tuple(sorted(wants, key=lambda want: (want == CACHE, want == START, not isinstance(want.about, Value))))
 
 
-def class_text(name: str, title: str, made: list[str], parameters: list[str], lines: list[str]) -> str:
-    """Return the text of a module."""
-    text = [f"class {name}(nn.Module):", f'    """{title}."""', "", "    def __init__(self):"]
+def class_text(
+    name: str, title: str, made: list[str], parameters: list[str], lines: list[str], sizes: Sequence[str] = ()
+) -> str:
+    """Return the text of a module; `parameters` are those of `forward`, `sizes` those of the constructor."""
+    text = [f"class {name}(nn.Module):", f'    """{title}."""', "", f"    def __init__({', '.join(['self', *sizes])}):"]
     text += [f"        {line}" for line in ["super().__init__()", *made]]
     text += ["", f"    def forward({', '.join(parameters)}):"]
     return "\n".join(text + [f"        {line}" for line in lines])
@@ -321,11 +365,23 @@ def literal(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def _made(held: str, order: list[str]) -> list[str]:
+def _made(held: str, order: list[Copy]) -> list[str]:
     """Return the lines that make the copies of a repeat: one class several times, or several in turn."""
-    if len(set(order)) == 1:
-        return [f"self.{held} = nn.ModuleList({order[0]}() for _ in range({len(order)}))"]
+    if len({copy.made for copy in order}) == 1:
+        return [f"self.{held} = nn.ModuleList({order[0].made} for _ in range({len(order)}))"]
+    names = {copy.written.name for copy in order}
+    if len(names) == 1:
+        sizes = ", ".join(order[0].written.parameters)
+        given = [", ".join(copy.arguments) for copy in order]
+        times, turn = _turn([f"({each})" if ", " in each else each for each in given])
+        return [f"self.{held} = nn.ModuleList({names.pop()}({sizes}) for {sizes} in {times}{turn})"]
+    if not any(copy.arguments for copy in order):
+        times, turn = _turn([copy.written.name for copy in order])
+        return [f"{held} = {turn}", f"self.{held} = nn.ModuleList(layer() for layer in {times}{held})"]
+    return [f"self.{held} = nn.ModuleList([{', '.join(copy.made for copy in order)}])"]
+
+
+def _turn(order: list[str]) -> tuple[str, str]:
+    """Return how many times a shorter tuple stands in turn (`4 * `, or nothing), and that tuple."""
     period = next(n for n in range(1, len(order) + 1) if len(order) % n == 0 and order == order[:n] * (len(order) // n))
-    times = "" if period == len(order) else f"{len(order) // period} * "
-    turn = [f"{held} = ({', '.join(order[:period])})"]
-    return [*turn, f"self.{held} = nn.ModuleList(layer() for layer in {times}{held})"]
+    return "" if period == len(order) else f"{len(order) // period} * ", f"({', '.join(order[:period])})"

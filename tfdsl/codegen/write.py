@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import tfdsl
@@ -46,7 +46,8 @@ def write(checked: Checked) -> Source:
     cached = _remembering(checked, program)
     body = _streams(checked, program, cached) if several(checked) else _single(checked, program, cached)
     gathered = gather("\n\n\n".join([*program.texts(), body]))
-    text = lay("\n".join([_head(checked, program, gathered), *_imports(gathered), "", "", gathered]))
+    apart = [""] if re.match(r"[A-Z_]+ = ", gathered) else ["", ""]
+    text = lay("\n".join([_head(checked, program, gathered), *_imports(gathered), *apart, gathered]))
     return Source(checked.spec.name, text, tuple(_spec_lines(text)))
 
 
@@ -126,7 +127,7 @@ class Top(Scope):
     def _mask(self, name: str, mask: Shared) -> list[str]:
         """Return the lines of a boolean mask: which keys lie behind (or near), and which are not padding."""
         window, causal = mask.call.named.get("window"), mask.call.named.get("causal")
-        start, lines, parts = self._start(mask.queries), list[str](), list[str]()
+        start, parts = self._start(mask.queries), list[str]()
         if causal:
             given = [self.x, *([start] if start else []), *([f"window={window}"] if window else [])]
             parts.append(f"causal_table({', '.join(given)})")
@@ -134,11 +135,16 @@ class Top(Scope):
             parts.append(f"window_table({self.x}, {window})")
         keep = self.keep(mask.keys)
         if keep and start:
-            seen = keep.replace("_keep", "_seen")
-            lines.append(f"{seen} = {keep} if cache is None else cache.extend({keep}, 1)")
-            keep = seen
+            keep = self._seen(keep)
         parts += [f"{keep}[:, None, None, :]"] if keep else []
-        return [*lines, f"{name} = {' & '.join(parts)}"]
+        return [f"{name} = {' & '.join(parts)}"]
+
+    def _seen(self, keep: str) -> str:
+        """Return which positions are real, those that a cache holds among them."""
+        seen = keep.replace("_keep", "_seen")
+        line = f"{seen} = {keep} if cache is None else cache.extend({keep}, 1)"
+        self.lines += [] if line in self.lines else [line]
+        return seen
 
 
 class Whole(Scope):
@@ -187,24 +193,34 @@ def _streams(checked: Checked, program: Program, cached: frozenset[str]) -> str:
         scope = Top(program, name, name in cached)
         end = scope.run_whole(stream)
         exports = _exports(checked, name)
-        ends = list(dict.fromkeys(scope.values.get(each.name, end) for each in exports))
-        wants = scope.ordered()
-        signature = ["self", *(f"{want.name}=None" if want == CACHE else want.name for want in wants)]
-        lines = [*scope.lines, f"return {', '.join(ends)}"]
-        texts.append(class_text(classes[name], f"Stream `{name}`", scope.made, signature, lines))
+        ends = {value.name: scope.values.get(value.name, end) for value in exports}
+        texts.append(_stream(classes[name], name, scope, list(dict.fromkeys(ends.values())) or [end]))
         whole.made.append(f"self.{attribute(name)} = {classes[name]}()")
-        given = [f"cache={whole.want(want)}" if want == CACHE else _from_outside(whole, want) for want in wants]
-        for export in exports:
-            own = next((each for each in ends if each == scope.values.get(export.name)), None)
-            whole.values[export.name] = own or program.named(export.name, export.tensor)
-        call = f"self.{attribute(name)}({', '.join(given)})"
-        if cached and name not in cached and "everywhere" in _sees(stream):
-            call = f"once({whole.want(CACHE)}, {', '.join([f'self.{attribute(name)}', *given])})"
-        targets = {scope.values.get(each.name, end): whole.values[each.name] for each in exports}
-        whole.values |= {each.name: targets[scope.values.get(each.name, end)] for each in exports}
-        whole.lines.append(f"{', '.join(targets.values())} = {call}")
+        once = bool(cached) and name not in cached and "everywhere" in _sees(stream)
+        if exports:
+            _run(whole, f"self.{attribute(name)}", scope.ordered(), exports, ends, once)
     found = {key: whole.values[value.name] for key, value in checked.outputs.items()}
     return "\n\n\n".join([*texts, _model(checked, program, whole, found)])
+
+
+def _stream(made: str, name: str, scope: Scope, ends: list[str]) -> str:
+    wanted = [f"{want.name}=None" if want == CACHE else want.name for want in scope.ordered()]
+    lines = [*scope.lines, f"return {', '.join(ends)}"]
+    return class_text(made, f"Stream `{name}`", scope.made, ["self", *wanted], lines)
+
+
+def _run(
+    whole: Whole, held: str, wants: Iterable[Want], exports: list[Value], ends: dict[str, str], once: bool
+) -> None:
+    """Write the line that runs a stream and keeps what others read of it; `once` keeps it in the cache."""
+    given = [f"cache={whole.want(want)}" if want == CACHE else _from_outside(whole, want) for want in wants]
+    targets: dict[str, str] = {}
+    for value in exports:
+        if value.kind == "node" or ends[value.name] not in targets:
+            targets[ends[value.name]] = whole.program.named(value.name, value.tensor)
+    whole.values |= {value.name: targets[ends[value.name]] for value in exports}
+    call = f"once({', '.join([whole.want(CACHE), held, *given])})" if once else f"{held}({', '.join(given)})"
+    whole.lines.append(f"{', '.join(targets.values())} = {call}")
 
 
 def _from_outside(whole: Whole, want: Want) -> str:
@@ -212,12 +228,9 @@ def _from_outside(whole: Whole, want: Want) -> str:
 
 
 def _exports(checked: Checked, name: str) -> list[Value]:
-    """Return the values of a stream that something outside of it reads."""
+    """Return the values of a stream that something outside of it reads; none where nothing does."""
     outside = [value for other, each in checked.streams.items() if other != name for value in each.reads]
     read = [value for value in (*outside, *checked.outputs.values()) if value.home == name and value.kind != "input"]
-    end = checked.streams[name].flow
-    if not read and end.end is not None:
-        return [Value(name, end.end, name, "stream")]
     return list({value.name: value for value in read}.values())
 
 

@@ -68,13 +68,12 @@ class Attention(nn.Module):
             self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim)
         else:
             self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
-        if bias not in ("", "qkv"):
-            if "q" in bias:
-                self.q_bias = nn.Parameter(torch.zeros(self.heads[0] * self.head_dim))
-            if "k" in bias:
-                self.k_bias = nn.Parameter(torch.zeros(self.heads[1] * self.head_dim))
-            if "v" in bias:
-                self.v_bias = nn.Parameter(torch.zeros(self.heads[2] * self.head_dim))
+        if "q" in bias and bias != "qkv":
+            self.q_bias = nn.Parameter(torch.zeros(self.heads[0] * self.head_dim))
+        if "k" in bias and bias != "qkv":
+            self.k_bias = nn.Parameter(torch.zeros(self.heads[1] * self.head_dim))
+        if "v" in bias and bias != "qkv":
+            self.v_bias = nn.Parameter(torch.zeros(self.heads[2] * self.head_dim))
         if qk_norm == "rms":
             self.q_norm = nn.RMSNorm(self.head_dim, eps=eps)
             self.k_norm = nn.RMSNorm(self.head_dim, eps=eps)
@@ -95,13 +94,12 @@ class Attention(nn.Module):
         B, T = x_BTD.shape[:2]
         parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
         q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
-        if self.bias not in ("", "qkv"):
-            if "q" in self.bias:
-                q_BHTK = q_BHTK + self.q_bias.view(-1, 1, self.head_dim)
-            if "k" in self.bias:
-                k_BHTK = k_BHTK + self.k_bias.view(-1, 1, self.head_dim)
-            if "v" in self.bias:
-                v_BHTK = v_BHTK + self.v_bias.view(-1, 1, self.head_dim)
+        if "q" in self.bias and self.bias != "qkv":
+            q_BHTK = q_BHTK + self.q_bias.view(-1, 1, self.head_dim)
+        if "k" in self.bias and self.bias != "qkv":
+            k_BHTK = k_BHTK + self.k_bias.view(-1, 1, self.head_dim)
+        if "v" in self.bias and self.bias != "qkv":
+            v_BHTK = v_BHTK + self.v_bias.view(-1, 1, self.head_dim)
         if self.qk_norm is not None:
             q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
         if rope is not None:

@@ -14,5 +14,5 @@ class Patch(nn.Conv2d):
     def __init__(self, channels: int, width: int, size: int, bias: bool = True) -> None:
         super().__init__(channels, width, size, stride=size, bias=bias)
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        return super().forward(x_BCHW).flatten(2).transpose(1, 2)
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input).flatten(2).transpose(1, 2)

@@ -46,7 +46,11 @@ def classes() -> dict[str, type]:
 
     modules = [importlib.import_module(f"tfdsl.nodes.{each.name}") for each in pkgutil.iter_modules(__path__)]
     found = [each for module in modules for each in vars(module).values() if isinstance(each, type)]
-    return {each.__name__: each for each in found if issubclass(each, Node) and (each.type_name or not each.types)}
+    return {
+        each.__name__: each
+        for each in found
+        if issubclass(each, Node) and each.kind and (each.type_name or not each.types)
+    }
 
 
 def __getattr__(name: str) -> Any:

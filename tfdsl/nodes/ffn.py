@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tfdsl.activations import TITLES, Activation, is_gated, kept
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
-from tfdsl.parts import Positive, Probability, needed
+from tfdsl.parts import Positive, Probability, Truth, needed
 from tfdsl.shapes import Tensor
 
 
@@ -23,7 +23,7 @@ class FeedForward(Node):
     title = "Feed-forward"
     hidden: Positive = needed(description="The number of units between the two matrices.")
     activation: Activation = Field("gelu", description="The non-linearity; a gated one adds a matrix.")
-    bias: bool = Field(False, description="Whether each matrix has a vector added.")
+    bias: Truth = Field(False, description="Whether each matrix has a vector added.")
     dropout: Probability = Field(0.0, description="Dropout on the hidden units.")
 
     def shape(self, io: Ports) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tfdsl.node import Node, Ports
-from tfdsl.parts import Name, Positive, needed
+from tfdsl.parts import Name, Positive, Truth, needed
 from tfdsl.projection import Projection
 from tfdsl.shapes import Tensor
 
@@ -17,7 +17,7 @@ class Linear(Projection, Node):
     family = "linear"
     title = "Linear"
     width: Positive = needed(description="The number of features that leave it.")
-    bias: bool = Field(False, description="Whether a vector is added.")
+    bias: Truth = Field(False, description="Whether a vector is added.")
     tie: Name | None = Field(None, description="Use the matrix of the node with this id, [width, D].")
 
     def shape(self, io: Ports) -> Tensor:

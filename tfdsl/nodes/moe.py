@@ -13,10 +13,10 @@ from tfdsl.shapes import Tensor
 
 
 class MixtureOfExperts(Node):
-    """Sends each position through the `top_k` of its experts that a softmax router scores highest, and mixes their results.
+    """Sends each position through the `top_k` experts that a softmax router scores highest, and mixes their results.
 
-    The weights of the chosen are scaled to add up to one. No expert has a capacity, so no position is dropped, and what a
-    position gets depends on it alone.
+    The weights of the chosen are scaled to add up to one. No expert has a capacity, so no position is dropped, and what
+    a position gets depends on it alone.
     """
 
     headline = "experts"

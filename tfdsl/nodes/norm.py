@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
-from tfdsl.parts import PositiveReal
+from tfdsl.parts import PositiveReal, Truth
 from tfdsl.shapes import Tensor
 
 
@@ -23,11 +23,11 @@ class Norm(Node):
 
 
 class LayerNorm(Norm, type="layer"):
-    """Subtracts the mean and divides by the standard deviation of a position's features, then scales and shifts them."""
+    """Subtracts the mean of a position's features, divides by their standard deviation, then scales and shifts them."""
 
     title = "LayerNorm"
     eps: PositiveReal = Field(1e-5, description="Added to the variance.")
-    bias: bool = Field(True, description="Whether the result is shifted.")
+    bias: Truth = Field(True, description="Whether the result is shifted.")
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
         shape = (step.width,)

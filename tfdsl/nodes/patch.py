@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
-from tfdsl.parts import Positive, needed
+from tfdsl.parts import Positive, Truth, needed
 from tfdsl.shapes import Axis, Tensor
 
 
@@ -19,7 +19,7 @@ class Patch(Node):
     title = "Patch embedding"
     size: Positive = needed(description="The side of a square, in pixels.")
     width: Positive = needed(description="The number of features of a position.")
-    bias: bool = Field(True, description="Whether a vector is added.")
+    bias: Truth = Field(True, description="Whether a vector is added.")
 
     def shape(self, io: Ports) -> Tensor:
         x = io.floats()

@@ -39,7 +39,8 @@ class Learned(Position, type="learned"):
         if self.length is None and not isinstance(length, int):
             io.fail(
                 "T207",
-                f"a learned table needs to know how many positions there are, and `{length}` is known only when the model runs",
+                f"a learned table needs to know how many positions there are, and `{length}` is known only "
+                "when the model runs",
                 help="give the most that it must hold: `position: {type: learned, length: context}`",
             )
         if self.length is not None:

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from tfdsl.node import Node, Pipe, Ports, Step, Work, Writer
-from tfdsl.parts import Name, Number, Part, needed, problem
+from tfdsl.parts import Name, Number, Part, Truth, needed, problem
 from tfdsl.shapes import Tensor
+
+Copy = Annotated[int, Number(integer=True, minimum=0, bare=True)]
 
 
 class Vary(Part):
@@ -17,9 +19,9 @@ class Vary(Part):
     holds = True
 
     cycle: tuple[Any, ...] | None = Field(None, description="These values in turn.")
-    partial: bool = Field(False, description="Allow the last cycle to be cut short.")
+    partial: Truth = Field(False, description="Allow the last cycle to be cut short.")
     list: tuple[Any, ...] | None = Field(None, description="One value for each copy.")
-    at: dict[Annotated[int, Number(integer=True, minimum=0, bare=True)], Any] | None = Field(None, description="The value at these copies, counted from 0.")
+    at: dict[Copy, Any] | None = Field(None, description="The value at these copies, counted from 0.")
     otherwise: Any = Field(None, alias="else", description="The value at all other copies.")
     every: Any = Field(None, exclude=True, description="The value, or an expression in `layer` (0, 1, ...).")
 
@@ -64,7 +66,7 @@ class Repeat(Node):
     block: Name | None = Field(None, description="The name of the block; or give the pipe itself in `body`.")
     body: Pipe | None = Field(None, description="The pipe that is repeated, in place of `block`.")
     times: Annotated[int, Number(integer=True, minimum=1, maximum=10_000)] = needed(description="How many copies.")
-    share: bool = Field(False, description="All copies use one set of weights (arXiv:1909.11942).")
+    share: Truth = Field(False, description="All copies use one set of weights (arXiv:1909.11942).")
     vary: dict[Name, Vary] = Field({}, description="What the block's parameters are in each copy.")
 
     @property

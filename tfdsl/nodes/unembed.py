@@ -5,19 +5,19 @@ from __future__ import annotations
 from pydantic import Field
 
 from tfdsl.node import Node, Ports
-from tfdsl.parts import Name, Positive
+from tfdsl.parts import Name, Positive, Truth
 from tfdsl.projection import Projection
 from tfdsl.shapes import Axis, Tensor
 
 
 class Unembed(Projection, Node):
-    """Gives each position a score for each word: [..., D] -> [..., V], often by the embedding's matrix (arXiv:1608.05859)."""
+    """Gives each position a score a word: [..., D] -> [..., V], often by the embedding's matrix (arXiv:1608.05859)."""
 
     headline = "width"
     family = "linear"
     title = "Output projection"
     width: Positive | None = Field(None, description="The number of words; that of the tied embedding where left out.")
-    bias: bool = Field(False, description="Whether a vector is added.")
+    bias: Truth = Field(False, description="Whether a vector is added.")
     tie: Name | None = Field(None, description="Use the matrix of the embedding with this id.")
 
     def shape(self, io: Ports) -> Tensor:

@@ -17,6 +17,7 @@ from tfdsl.source.values import Mapping, Scalar, Sequence, Value
 
 DEEPEST = 64
 MOST = 100_000  # values: scalars, lists and mappings, keys included
+ANCHORED = 1_000  # anchors, after which reading ends
 WORST = 100  # mistakes, after which reading ends
 PIECES = 16  # of a call that commas have torn apart
 GLUED = re.compile(r"([a-z][a-z0-9_]*):(?!//)(\S.*)", re.DOTALL)
@@ -342,7 +343,7 @@ def read(text: str, file: str) -> tuple[Value | None, list[Diagnostic]]:
         while parser.check_event():
             reader.event(parser.get_event())
     except Stop:
-        if reader.found[-1].code != "Y014":
+        if not reader.found or reader.found[-1].code != "Y014":
             reader.broken = True
     except yaml.MarkedYAMLError as error:
         reader.broken = True

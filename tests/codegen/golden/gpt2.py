@@ -72,7 +72,9 @@ class Cache:
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
-            raise ValueError(f"the cache has room for {self.length}, not {end} positions")
+            raise ValueError(
+                f"the cache has room for {self.length}, not {end} positions"
+            )
         if self.turn == len(self.entries):
             shape = list(x.shape)
             shape[axis] = self.length

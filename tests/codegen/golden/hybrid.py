@@ -90,7 +90,9 @@ class Cache:
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
-            raise ValueError(f"the cache has room for {self.length}, not {end} positions")
+            raise ValueError(
+                f"the cache has room for {self.length}, not {end} positions"
+            )
         if self.turn == len(self.entries):
             shape = list(x.shape)
             shape[axis] = self.length
@@ -216,7 +218,9 @@ class Rotary(nn.Module):
 
     def forward(self, x_BTD, start):
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
-        position_T = torch.arange(start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device)
+        position_T = torch.arange(
+            start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device
+        )
         pair_P = torch.arange(0, self.size, 2, dtype=exact, device=x_BTD.device)
         angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.size))
         cos_TP, sin_TP = angle_TP.cos(), angle_TP.sin()

@@ -79,7 +79,9 @@ class Cache:
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
-            raise ValueError(f"the cache has room for {self.length}, not {end} positions")
+            raise ValueError(
+                f"the cache has room for {self.length}, not {end} positions"
+            )
         if self.turn == len(self.entries):
             shape = list(x.shape)
             shape[axis] = self.length
@@ -297,13 +299,17 @@ class Decoder(nn.Module):
         self.dropout_2 = nn.Dropout(0.1)
         self.logits = nn.Linear(512, 32128, bias=False)
 
-    def forward(self, target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=None):
+    def forward(
+        self, target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=None
+    ):
         # t5.yaml:31
         x_BTD = self.embed(target_BT)
         # t5.yaml:32
         x_BTD = self.dropout_1(x_BTD)
         start = 0 if cache is None else cache.position
-        target_seen_BT = target_keep_BT if cache is None else cache.extend(target_keep_BT, 1)
+        target_seen_BT = (
+            target_keep_BT if cache is None else cache.extend(target_keep_BT, 1)
+        )
         causal_mask = causal_table(x_BTD, start) & target_seen_BT[:, None, None, :]
         decoder_bias = self.decoder_bias(x_BTD, start, mask=causal_mask)
         padding_mask = source_keep_BS[:, None, None, :]
@@ -348,7 +354,9 @@ class Model(nn.Module):
         source_keep_BS = source_BS != 0
         encoder_BSD = once(cache, self.encoder, source_BS, source_keep_BS)
         target_keep_BT = target_BT != 0
-        logits_BTV = self.decoder(target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=cache)
+        logits_BTV = self.decoder(
+            target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=cache
+        )
         if cache is not None:
             cache.advance()
         return logits_BTV

@@ -68,7 +68,9 @@ class Cache:
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
-            raise ValueError(f"the cache has room for {self.length}, not {end} positions")
+            raise ValueError(
+                f"the cache has room for {self.length}, not {end} positions"
+            )
         if self.turn == len(self.entries):
             shape = list(x.shape)
             shape[axis] = self.length
@@ -152,7 +154,9 @@ class SinusoidalPosition(nn.Module):
 
     def forward(self, x_BTD, start=0):
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
-        position_T = torch.arange(start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device)
+        position_T = torch.arange(
+            start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device
+        )
         pair_P = torch.arange(0, self.width, 2, dtype=exact, device=x_BTD.device)
         angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.width))
         table_TD = torch.stack((angle_TP.sin(), angle_TP.cos()), dim=-1).flatten(1)
@@ -254,7 +258,9 @@ class Decoder(nn.Module):
         self.decoder_layers = nn.ModuleList(DecoderLayer() for _ in range(6))
         self.logits = nn.Linear(512, 37000, bias=False)
 
-    def forward(self, target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=None):
+    def forward(
+        self, target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=None
+    ):
         # transformer.yaml:35
         x_BTD = 22.627416997969522 * self.embed(target_BT)
         start = 0 if cache is None else cache.position
@@ -262,7 +268,9 @@ class Decoder(nn.Module):
         x_BTD = self.position(x_BTD, start)
         # transformer.yaml:37
         x_BTD = self.dropout(x_BTD)
-        target_seen_BT = target_keep_BT if cache is None else cache.extend(target_keep_BT, 1)
+        target_seen_BT = (
+            target_keep_BT if cache is None else cache.extend(target_keep_BT, 1)
+        )
         causal_mask = causal_table(x_BTD, start) & target_seen_BT[:, None, None, :]
         padding_mask = source_keep_BS[:, None, None, :]
         # transformer.yaml:38
@@ -302,7 +310,9 @@ class Model(nn.Module):
         source_keep_BS = source_BS != 0
         encoder_BSD = once(cache, self.encoder, source_BS, source_keep_BS)
         target_keep_BT = target_BT != 0
-        logits_BTV = self.decoder(target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=cache)
+        logits_BTV = self.decoder(
+            target_BT, encoder_BSD, target_keep_BT, source_keep_BS, cache=cache
+        )
         if cache is not None:
             cache.advance()
         return logits_BTV

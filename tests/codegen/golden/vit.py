@@ -58,8 +58,8 @@ class Patch(nn.Conv2d):
     def __init__(self, channels, width, size):
         super().__init__(channels, width, size, stride=size, bias=True)
 
-    def forward(self, x_BCHW):
-        return super().forward(x_BCHW).flatten(2).transpose(1, 2)
+    def forward(self, input):
+        return super().forward(input).flatten(2).transpose(1, 2)
 
 
 class LearnedPosition(nn.Module):

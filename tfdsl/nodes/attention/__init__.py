@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from tfdsl.node import Call, Node, Ports, Shared, Size, Step, Weight, Work, Writer
 from tfdsl.nodes.attention.masks import Causal, Full, Mask, Sliding
 from tfdsl.nodes.attention.positions import Nowhere, Relative, Rotary, T5Buckets
-from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, needed, not_a_truth
+from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, Truth, needed, not_a_truth
 from tfdsl.shapes import Axis, Tensor
 
 
@@ -21,10 +21,10 @@ class Biases(Part):
 
     holds = True
 
-    q: bool = False
-    k: bool = False
-    v: bool = False
-    out: bool = False
+    q: Truth = False
+    k: Truth = False
+    v: Truth = False
+    out: Truth = False
 
     @model_validator(mode="before")
     @classmethod
@@ -45,10 +45,10 @@ class Biases(Part):
 
 
 class Attention(Node):
-    """Multi-head attention: [B, T, D] -> [B, T, D], its keys and values from the same value or, with `kv`, from another.
+    """Multi-head attention: [B, T, D] -> [B, T, D]; keys and values are of the same value or, with `kv`, of another.
 
-    softmax(q kᵀ · scale + position + mask) v for each head. With fewer `kv_heads` than `heads`, several query heads share
-    a key and value head (arXiv:2305.13245).
+    softmax(q kᵀ · scale + position + mask) v for each head. With fewer `kv_heads` than `heads`, several query heads
+    share a key and value head (arXiv:2305.13245).
     """
 
     headline = "heads"
@@ -107,7 +107,8 @@ class Attention(Node):
         if not isinstance(self.mask, Full) and not same:
             io.fail(
                 "T214",
-                f"a {self.mask.word} mask compares places, and queries stand on `{x.axes[-2]}`, keys on `{memory.axes[-2]}`",
+                f"a {self.mask.word} mask compares places, and queries stand on `{x.axes[-2]}`, "
+                f"keys on `{memory.axes[-2]}`",
                 "mask",
                 help="cross-attention sees all of the other stream: `mask: full`",
             )

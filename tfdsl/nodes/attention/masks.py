@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from tfdsl.parts import Choice, Positive, needed
+from tfdsl.parts import Choice, Positive, Truth, needed
 
 
 class Mask(Choice):
@@ -42,11 +42,11 @@ class Causal(Mask, type="causal"):
 
 
 class Sliding(Mask, type="sliding"):
-    """The position itself and the `window - 1` before it; as many after it too where it is not causal (arXiv:2004.05150)."""
+    """The position itself and the `window - 1` before it; as many after it if it is not causal (arXiv:2004.05150)."""
 
     word = "sliding"
     window: Positive = needed(description="How many positions a query sees on a side, its own among them.")
-    causal: bool = Field(True, description="Whether later positions are hidden.")
+    causal: Truth = Field(True, description="Whether later positions are hidden.")
 
     @property
     def looks_ahead(self) -> bool:
