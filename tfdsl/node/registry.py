@@ -43,7 +43,9 @@ def lookup(kind: str) -> type[Node] | None:
         if point is None:
             return None
         module = point.load()
-    return next(each for each in vars(module).values() if _is_kind(each) and each.__module__ == module.__name__)
+    found = next(each for each in vars(module).values() if _is_kind(each) and each.__module__ == module.__name__)
+    assert found.kind == kind, f"the entry point `{kind}` names a module of another name: `{module.__name__}`"
+    return found
 
 
 def _is_kind(value: Any) -> bool:
