@@ -12,7 +12,7 @@ from tfdsl.checking.report import Key
 from tfdsl.diagnostics import Edit, Note, suggest, sure
 from tfdsl.expressions import Expression
 from tfdsl.identifiers import attribute
-from tfdsl.node import Flow, Instance, Node, Path, Shared, Step, Value, Weight
+from tfdsl.node import Flow, Instance, Node, Path, Shared, Size, Step, Value, Weight
 from tfdsl.parts import Parameter
 from tfdsl.shapes import Axis, Tensor, symbols
 
@@ -58,7 +58,7 @@ class Place:
 
     @property
     def sources(self) -> tuple[Tensor, ...]:
-        """Return every value that `from` names, or the value before; nothing at the start of a pipe."""
+        """Return every value that `from` names, else the value before; nothing at the start of a pipe."""
         if self.inputs is None:
             self.inputs = self._sources()
         return self.inputs
@@ -73,13 +73,14 @@ class Place:
     @property
     def x(self) -> Tensor:
         """Return the value before."""
-        if not self.sources:
-            inputs = tuple(self.walk.inputs)
-            help = f"begin with `from: {inputs[0]}`" if len(inputs) == 1 else "say with `from` what it reads"
-            self.fail("N306", f"nothing comes before `{self.name}`", help=help)
-        if len(self.sources) > 1:
-            self.fail("N307", f"`{self.name}` takes one value, and `from` names {len(self.sources)}", "from")
-        return self.sources[0]
+        sources = self.sources
+        if len(sources) == 1:
+            return sources[0]
+        if sources:
+            self.fail("N307", f"`{self.name}` takes one value, and `from` names {len(sources)}", "from")
+        inputs = tuple(self.walk.inputs)
+        help = f"begin with `from: {inputs[0]}`" if len(inputs) == 1 else "say with `from` what it reads"
+        self.fail("N306", f"nothing comes before `{self.name}`", help=help)
 
     def floats(self) -> Tensor:
         """Return the value before, which must hold numbers."""
@@ -281,7 +282,7 @@ class Place:
             self.fail("T218", f"`{self.name}` needs a matrix to share, and `{owner.name}` has none", field)
         return weight
 
-    def tie(self, field: str, shape: tuple[int, int]) -> None:
+    def tie(self, field: str, shape: tuple[Size, Size]) -> None:
         """Check that the weight that `field` shares has this shape."""
         weight, owner = self.table(field), self.owner(field)
         if weight.shape != shape:

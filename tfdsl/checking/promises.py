@@ -67,7 +67,9 @@ def parameters(walk: Walk) -> None:
     for name, block in walk.spec.blocks.items():
         for _, node in members(block.body, ("blocks", name, "body")):
             named = node.given().get("block")
-            default = block.params.get(named.name) if isinstance(named, Parameter) else None
+            if not isinstance(named, Parameter):
+                continue
+            default = block.params.get(named.name)
             if isinstance(default, str) and default not in walk.spec.blocks:
                 walk.no_block(default, ("blocks", name, "params", named.name))
 

@@ -1,5 +1,8 @@
 """Where a name gets its number: the dims, a block's parameters, the copy that is being made, the symbolic axes."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping

@@ -145,7 +145,7 @@ class Walk:
 
     def _body(self, start: Flowing, place: Place) -> Instance:
         """Check a repeat's own pipe, whose names are found in the scope around it too."""
-        pipe: Pipe = place.written.body
+        pipe: Pipe = place.written.given()["body"]
         path = (*place.path, place.written.kind, "body")
         key = (id(place.frame), path, _like(start))
         if key not in self.kept:
