@@ -12,8 +12,8 @@ def ready(model: nn.Module) -> nn.Module:
     reading it, and MKL reads the columns of `x · Wᵀ` up to twice as fast where they lie in a row: measured on one core,
     384 × 128 22 → 11 µs, 1152 × 384 125 → 85, 3072 × 768 593 → 429; with many tokens at once it changes nothing.
 
-    Submodules and weights also become plain attributes, which Python finds without `nn.Module.__getattr__`: a sixth of a
-    small model's time. (Assigning one anew removes the plain one: `nn.Module.__setattr__` sees to that.)
+    Submodules and weights also become plain attributes, which Python finds without `nn.Module.__getattr__`: a sixth of
+    a small model's time. (Assigning one anew removes the plain one: `nn.Module.__setattr__` sees to that.)
     """
     for module in model.modules():
         if isinstance(module, nn.Linear):
