@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
@@ -215,7 +215,7 @@ def _calmer() -> str:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[threading.Event]:
+def _signals() -> Generator[threading.Event]:
     """Turn SIGINT and SIGTERM into an event, so that a step ends before the run does; a second one ends it at once."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -237,7 +237,7 @@ def _signals() -> Iterator[threading.Event]:
 
 
 @contextlib.contextmanager
-def process(threads: int | Literal["auto"] | None) -> Iterator[None]:
+def process(threads: int | Literal["auto"] | None) -> Generator[None]:
     """Set the process up for training, and leave torch's random state and thread count as they were."""
     memory.keep()
     before = torch.get_num_threads()
