@@ -159,7 +159,7 @@ class Part(BaseModel):
         try:
             part = handler({name: value for name, value in data.items() if name not in held} if held else data)
         except ValidationError as error:
-            raise _explained(cls, error) from None
+            raise _explained(cls, error, data) from None
         for name, parameter in held.items():  # before anyone else has seen the part
             vars(part)[_field(cls, name)] = parameter
             part.__pydantic_fields_set__.add(_field(cls, name))
@@ -301,10 +301,12 @@ def _expression(text: str) -> Expression:
         raise problem("E401", error.message, start=error.start, end=error.end, help=error.help or "") from None
 
 
-def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
+def _explained(cls: type[Part], error: ValidationError, data: Any) -> ValidationError:
     """Replace pydantic's words for an unknown field by ours, which know the fields that there are."""
     fields = tuple(field.alias or name for name, field in cls.model_fields.items())
     fields = ("type", *fields) if cls.type_name else fields
+    given: set[Any] = set(data) if isinstance(data, dict) else set()
+    fields = tuple(field for field in fields if field not in given)  # no slip for what is there
     lines: list[InitErrorDetails] = []
     for line in error.errors(include_url=False):
         kind: Any = line["type"]

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationError, field_validator, model_validator
 
 from tfdsl import node, source
-from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest
+from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest, sure
 from tfdsl.document import Document
 from tfdsl.node import Node, Pipe
 from tfdsl.parts import SILENT, Name, Natural, Part, Positive, PositiveReal, Real, Shape, problem
@@ -189,7 +189,8 @@ def advice(context: Map[str, Any], span: Span | None) -> tuple[str, tuple[Edit, 
     word, candidates = context.get("word"), context.get("candidates", ())
     near = suggest(word, candidates) if word is not None else None
     if near is not None:
-        return f"did you mean `{near}`?", (Edit(span, near),) if span is not None else ()
+        certain = span is not None and sure(str(word), candidates)
+        return f"did you mean `{near}`?", (Edit(span, near),) if certain and span is not None else ()
     return context.get("help", "") or (f"there are {listed(candidates)}" if candidates else ""), ()
 
 

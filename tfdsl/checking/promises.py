@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tfdsl.checking import extents
 from tfdsl.checking.frames import members
 from tfdsl.checking.walk import Walk
-from tfdsl.diagnostics import suggest
+from tfdsl.diagnostics import Diagnostic, suggest
 from tfdsl.node import Path, Value
 from tfdsl.parts import Parameter
 
@@ -40,6 +40,21 @@ def _missing(walk: Walk, name: str, path: Path) -> None:
     help = f"did you mean `{near}`?" if near else f"give the node that makes it `id: {name}`"
     span = walk.report.document.span(path, key=True)
     walk.report.add("N308", f"there is no value `{name}`", path, span=span, help=help)
+
+
+def causes(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Return the diagnostics without those that another explains.
+
+    Where a pipe has lost its beginning, or an input is not there, the names that came with them are unknown too.
+    """
+    codes = {each.code for each in found}
+    lost = "N306" in codes or any(each.code == "N308" and not each.help for each in found)
+    return [each for each in found if not (lost and not each.help and _follows(each, codes))]
+
+
+def _follows(each: Diagnostic, codes: set[str]) -> bool:
+    axis = each.code == "E402" and each.message.removeprefix("unknown name `")[:1].isupper()
+    return axis or ("N306" in codes and each.code in ("N308", "N312"))
 
 
 def parameters(walk: Walk) -> None:

@@ -12,7 +12,7 @@ from tfdsl.checking.frames import Frame, members, named
 from tfdsl.checking.ports import NOTHING, UNKNOWN, Flowing, Place, Unknown
 from tfdsl.checking.report import Key, Report
 from tfdsl.checking.scope import Bound, Scope, frozen
-from tfdsl.diagnostics import Note, suggest
+from tfdsl.diagnostics import Edit, Note, suggest, sure
 from tfdsl.expressions import ExpressionError
 from tfdsl.node import Flow, Instance, Node, Path, Pipe, Shared, Step, Value
 from tfdsl.shapes import Tensor
@@ -160,9 +160,10 @@ class Walk:
 
     def no_block(self, block: str, path: Path, notes: tuple[Note, ...] = ()) -> None:
         """Report a name at `path` that no block has."""
-        near = suggest(block, tuple(self.spec.blocks))
+        near, span = suggest(block, tuple(self.spec.blocks)), self.report.document.span(path)
+        edits = (Edit(span, near),) if near and span is not None and sure(block, self.spec.blocks) else ()
         help = f"did you mean `{near}`?" if near else "" if self.spec.blocks else "the spec has no `blocks`"
-        self.report.add("N303", f"there is no block `{block}`", path, help=help, notes=notes)
+        self.report.add("N303", f"there is no block `{block}`", path, help=help, notes=notes, edits=edits)
 
     def _bind(self, block: str, parameters: Mapping[str, Any], layer: int | None, place: Place) -> dict[str, Bound]:
         declared = self.spec.blocks[block].params

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from tfdsl.diagnostics import suggest
+from tfdsl.diagnostics import suggest, sure
 from tfdsl.expressions.terms import Algebra, Binary, Call, ExpressionError, Name, Num, Term, Unary
 
 Number = int | float | Fraction
@@ -65,7 +65,14 @@ def unknown(term: Name, names: Mapping[str, object] | frozenset[str]) -> Express
     """Return the error for a name that is not among `names`, with the one that was likely meant."""
     near = suggest(term.name, sorted(names))
     help = f"did you mean `{near}`?" if near else ""
-    return ExpressionError(f"unknown name `{term.name}`", term.start, term.end, help, "E402", near or "")
+    return ExpressionError(
+        f"unknown name `{term.name}`",
+        term.start,
+        term.end,
+        help,
+        "E402",
+        near if near and sure(term.name, names) else "",
+    )
 
 
 def _large(term: Term) -> ExpressionError:
