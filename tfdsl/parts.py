@@ -75,12 +75,13 @@ class Number:
     below: float | None = None
     words: tuple[str, ...] = ()
     symbolic: bool = False
+    bare: bool = False  # no expression: it says which of several, and does not count
 
     def read(self, value: Any) -> Any:
         """Return `value` as a number in range, or as an `Expression`."""
-        if isinstance(value, Expression) or value in self.words:
+        if value in self.words or (isinstance(value, Expression) and not self.bare):
             return value
-        if isinstance(value, str):
+        if isinstance(value, str) and not self.bare:
             return _expression(value)
         if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
             raise problem("D103", f"{said(value)} is not {self.wanted()}", expected=self.wanted())

@@ -88,9 +88,10 @@ class Spec(Part):
     def _with_default_types(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Let a node without a type take that of `defaults`, wherever in the spec it stands."""
         defaults = data.get("defaults") if isinstance(data, dict) else None
-        token = node.default_types.set(types(defaults) if isinstance(defaults, dict) else {})
+        named = types(defaults) if isinstance(defaults, dict) else {}
+        token = node.default_types.set(named)
         try:
-            return handler(data)
+            return handler({key: node.adopted(each, named) for key, each in data.items()} if named else data)
         finally:
             node.default_types.reset(token)
 
