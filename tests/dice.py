@@ -110,7 +110,7 @@ class Dice:
         pad = self.chance()
         head, tied = self._embed("source")
         encoder = [*head, *self.copies(), *self.pipe(2)]
-        self.causal, self.memory, self.ids = True, "encoder", []
+        self.causal, self.memory = True, "encoder"
         head = [{"embed": {"from": "target", "tie": "tok"}}] if tied else self._embed("target", "word")[0]
         layer = [{"residual": ["norm", self.attention()]}, {"residual": ["norm", self.cross()]}]
         again = {"repeat": {"body": layer, "times": 2}} if self.chance() else layer[-1]

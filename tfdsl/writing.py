@@ -1,5 +1,8 @@
 """A spec to YAML: the text that a person would write, which reads back as an equal spec."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 import json
@@ -61,7 +64,7 @@ def plain(value: Any) -> Any:
         case Expression() | Parameter():
             return str(value)
         case dict():
-            return {str(name): plain(item) for name, item in value.items()}
+            return {name if isinstance(name, int) else str(name): plain(item) for name, item in value.items()}
         case list() | tuple():
             return [plain(item) for item in value]
         case _:
@@ -76,12 +79,20 @@ def _node(node: Node) -> Any:
     if node.types:
         headline = "type"
         if node.type_name != default_types.get().get(node.kind, node.default_type):
-            fields = {"type": node.type_name, **fields}
+            fields["type"] = node.type_name
+    fields = _ordered(fields, headline)
     if not fields:
         return node.kind
     if list(fields) == [headline] and not isinstance(fields[str(headline)], dict):
         return {node.kind: fields[str(headline)]}
     return {node.kind: fields}
+
+
+def _ordered(fields: dict[str, Any], headline: str | None) -> dict[str, Any]:
+    """Return the fields as people write them: the name, what is read, the headline, the rest, a remark."""
+    first, last = ("id", "from", "tie", "type", headline), ("expect", "about")
+    middle = [name for name in fields if name not in (*first, *last)]
+    return {str(name): fields[str(name)] for name in (*first, *middle, *last) if name in fields}
 
 
 def _entry(key: str, value: Any, indent: str, block: bool) -> Iterator[str]:
@@ -136,7 +147,12 @@ def scalar(value: Any, plain: re.Pattern[str] = PLAIN) -> str:
         read, _ = source.parse(value, "")
         if isinstance(read, source.Scalar) and read.value == value:
             return value
-    return json.dumps(value, ensure_ascii=False)
+    return "".join(_escaped(character) for character in json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(character: str) -> str:
+    """Return a character as YAML takes it between double quotes."""
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 def _number(value: Any) -> str:
@@ -144,4 +160,4 @@ def _number(value: Any) -> str:
         return ".nan"
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return ".inf" if value > 0 else "-.inf"
-    return json.dumps(value)
+    return re.sub(r"e([+-]?)0+(?=\d)", r"e\1", json.dumps(value))

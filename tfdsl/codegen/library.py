@@ -1,9 +1,10 @@
-"""library: what `tfdsl/layers` defines, read as text."""
+"""library: what `tfdsl/layers` defines, and what other packages do for their kinds, read as text."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -56,15 +57,24 @@ def stripped(node: ast.AST) -> ast.AST:
     return copy
 
 
-@cache
+also: ContextVar[tuple[Path, ...]] = ContextVar("also", default=())
+"""The files in which kinds of other packages have their layers, those kinds that the spec being compiled uses."""
+
+
 def library() -> Mapping[str, Entry]:
     """Return every definition of the layers by its name, in the order of the files."""
+    return _library(also.get())
+
+
+@cache
+def _library(others: tuple[Path, ...]) -> Mapping[str, Entry]:
     found: dict[str, Entry] = {}
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in (*others, *sorted(FOLDER.glob("*.py"))):
         source = path.read_text(encoding="utf-8")
         for node in ast.parse(source).body:
             match node:
                 case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
+                    assert name not in found, f"two layers are called {name}; the second is in {path}"
                     found[name] = Entry(name, node, source)
                 case _:
                     pass

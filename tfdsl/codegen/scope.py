@@ -42,7 +42,7 @@ class Program:
     remembers: frozenset[Any] = frozenset()  # the sizes of the axes that a cache holds positions of
     inputs: Mapping[str, Value] = field(default_factory=dict[str, Value])
     pads: Mapping[str, int | None] = field(default_factory=dict[str, "int | None"])
-    reserved: frozenset[str] = frozenset({"Model", *library()})
+    reserved: frozenset[str] = field(default_factory=lambda: frozenset({"Model", *library()}))
     classes: dict[str, Written] = field(default_factory=dict[str, "Written"])
     blocks: dict[tuple[int, bool], Copy] = field(default_factory=dict["tuple[int, bool]", "Copy"])
     variants: Mapping[str, int] = field(default_factory=dict[str, int])  # how many instances a block has

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import tfdsl
 from tfdsl.checking import Checked
 from tfdsl.codegen.format import lay
 from tfdsl.codegen.gather import gather
+from tfdsl.codegen.library import also
 from tfdsl.codegen.names import LAYERS, Letters, camel, harmless
 from tfdsl.codegen.scope import CACHE, START, Program, Scope, Want
 from tfdsl.codegen.start import reset
@@ -33,6 +36,20 @@ class Source:
 
 def write(checked: Checked) -> Source:
     """Return the text of the model that a sound spec describes: one file that needs torch alone."""
+    token = also.set(_layers(checked))
+    try:
+        return _written(checked)
+    finally:
+        also.reset(token)
+
+
+def _layers(checked: Checked) -> tuple[Path, ...]:
+    """Return the files of layers that the kinds of other packages have."""
+    classes = {type(step.node) for stream in checked.streams.values() for step in steps(stream.flow)}
+    return tuple(sorted({Path(inspect.getfile(each)).with_name(each.layers) for each in classes if each.layers}))
+
+
+def _written(checked: Checked) -> Source:
     assert checked.ok and checked.spec is not None, "only a sound spec is compiled"
     pads = {name: each.pad for name, each in checked.spec.inputs.items()}
     program = Program(checked.document, Letters(), _referred(checked), inputs=checked.inputs, pads=pads)

@@ -2,7 +2,7 @@
 
 from tfdsl.node.contract import Node, Pipe, pipes
 from tfdsl.node.ports import Ports, Writer
-from tfdsl.node.registry import default_types, kinds, lookup, read
+from tfdsl.node.registry import adopted, default_types, kinds, lookup, read
 from tfdsl.node.steps import Call, Flow, Instance, Path, Shared, Sight, Size, Step, Value, Weight, Work
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Weight",
     "Work",
     "Writer",
+    "adopted",
     "default_types",
     "kinds",
     "lookup",

@@ -1,5 +1,8 @@
 """The contract of a node: what a kind must answer."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -35,6 +38,7 @@ class Node(Part, ABC):
     repeats: ClassVar[bool] = False  # whether the blocks that it runs are copies, numbered from 0
     branches: ClassVar[bool] = False  # whether its pipe is added to the value that it began with
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
+    layers: ClassVar[str] = ""  # of another package: the file beside the kind's own whose text holds its layers
 
     holds = True
     reads: ClassVar[tuple[str, ...]] = ("from",)  # the fields that name values

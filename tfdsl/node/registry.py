@@ -1,5 +1,8 @@
 """The kinds that there are, and how a node is read: a bare word, or a mapping of its kind to its fields."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 import importlib
@@ -15,10 +18,13 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from tfdsl.node.contract import Node
-from tfdsl.parts import again, choose_type, located, problem, said
+from tfdsl.parts import Part, again, choose_type, located, problem, said
 
 default_types: ContextVar[Mapping[str, str]] = ContextVar("default_types", default=MappingProxyType({}))
 """The types that `defaults` of the spec that is being read gives to kinds."""
+
+
+UNTYPED = "untyped"  # among the fields that were set: the type was not
 
 
 @cache
@@ -40,7 +46,9 @@ def lookup(kind: str) -> type[Node] | None:
         if point is None:
             return None
         module = point.load()
-    return next(each for each in vars(module).values() if _is_kind(each) and each.__module__ == module.__name__)
+    found = next(each for each in vars(module).values() if _is_kind(each) and each.__module__ == module.__name__)
+    assert found.kind == kind, f"the entry point `{kind}` names a module of another name: `{module.__name__}`"
+    return found
 
 
 def _is_kind(value: Any) -> bool:
@@ -71,9 +79,31 @@ def read(value: Any) -> Node:
         )
     try:
         cls, fields = _fields(base, body)
-        return cls.read(fields)
+        made = cls.read(fields)
     except (ValidationError, PydanticCustomError) as error:
         raise _under(kind, error, body) from None
+    if base.types and not (isinstance(body, dict) and "type" in body):
+        made.model_fields_set.add(UNTYPED)
+    return made
+
+
+def adopted(value: Any, types: Mapping[str, str]) -> Any:
+    """Return a value of a spec that was made of Python objects, its nodes without a type of those in `types`.
+
+    Such a node was read before anyone knew of the spec's `defaults`: `Residual(body=["norm", "attention"])`.
+    """
+    if isinstance(value, list | tuple):
+        items = [adopted(each, types) for each in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if not isinstance(value, dict | Part):
+        return value
+    entries: dict[Any, Any] = value if isinstance(value, dict) else value.given()
+    fields = {name: adopted(each, types) for name, each in entries.items()}
+    if isinstance(value, Node) and UNTYPED in value.model_fields_set and value.kind in types:
+        return read({value.kind: fields})
+    if all(fields[name] is each for name, each in entries.items()):
+        return value
+    return fields if isinstance(value, dict) else type(value).read(fields)
 
 
 def _fields(base: type[Node], body: Any) -> tuple[type[Node], dict[str, Any]]:

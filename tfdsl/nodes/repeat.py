@@ -1,5 +1,8 @@
 """repeat: several copies of a block, one after the other."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from typing import Annotated, Any
@@ -7,8 +10,10 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from tfdsl.node import Node, Pipe, Ports, Step, Work, Writer
-from tfdsl.parts import Name, Natural, Number, Part, Truth, needed, problem
+from tfdsl.parts import Name, Number, Part, Truth, needed, problem
 from tfdsl.shapes import Tensor
+
+Copy = Annotated[int, Number(integer=True, minimum=0, bare=True)]
 
 
 class Vary(Part):
@@ -19,7 +24,7 @@ class Vary(Part):
     cycle: tuple[Any, ...] | None = Field(None, description="These values in turn.")
     partial: Truth = Field(False, description="Allow the last cycle to be cut short.")
     list: tuple[Any, ...] | None = Field(None, description="One value for each copy.")
-    at: dict[Natural, Any] | None = Field(None, description="The value at these copies, counted from 0.")
+    at: dict[Copy, Any] | None = Field(None, description="The value at these copies, counted from 0.")
     otherwise: Any = Field(None, alias="else", description="The value at all other copies.")
     every: Any = Field(None, exclude=True, description="The value, or an expression in `layer` (0, 1, ...).")
 

@@ -1,0 +1,1 @@
+"""A kind for tfdsl from another package."""
