@@ -212,7 +212,6 @@ BREAKS = [
     Break(BASE, "kv: encoder", "kv: decoder", "N310", "`decoder`"),
     Break(BASE, "kv: encoder}", "kv: encoder, mask: causal}", "T214", "causal"),
     Break(BASE, "kv: encoder}", "kv: encoder, position: rope}", "T214", "rope"),
-    Break(BASE, "kv: encoder}", "kv: sorce}", "N308", "did you mean `source`?"),
     Break(BASE, "mask: causal", "mask: causl", "D104", "did you mean `causal`?"),
     Break(BASE, "  encoder:\n", "  encder:\n", "N308", "did you mean `encder`?", at="kv: encoder"),
     Break(BASE, "from: source", "from: sorce", "N308", "did you mean `source`?"),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.broken import BREAKS, Break
 from tfdsl import checking, document
-from tfdsl.report import render
+from tfdsl.report import apply_edits, render
 
 SPECS = Path(__file__).parent.parent / "specs"
 
@@ -31,6 +31,20 @@ def test_one_mistake_is_one_error(each: Break) -> None:
     found = [one for one in checked.diagnostics if one.severity == "error"]
     assert [(one.code, one.span and one.span.line) for one in found] == [(each.code, line)], page
     assert each.name in page
+
+
+@pytest.mark.parametrize("each", BREAKS, ids=[f"{each.spec}-{index}-{each.code}" for index, each in enumerate(BREAKS)])
+def test_a_fix_that_is_certain_mends(each: Break) -> None:
+    """Where a fix is offered as certain, the mended spec has no error, and is not mended again."""
+    text, _ = mended(each)
+    checked = checking.run(document.gather_text(text, "broken.yaml", SPECS))
+    fixed = apply_edits(text, checked.diagnostics)
+    if fixed == text:
+        assert not any(one.edits for one in checked.diagnostics)
+        return
+    after = checking.run(document.gather_text(fixed, "broken.yaml", SPECS))
+    assert after.ok, render(after.diagnostics, after.document.texts)
+    assert apply_edits(fixed, after.diagnostics) == fixed
 
 
 def test_there_are_enough_of_them() -> None:

@@ -14,7 +14,7 @@ EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem
 PRINTED = {
     "alone": "{'logits': (1, 6, 30522), 'pooled': (1, 96)}\n",
     "in_python": "467,616 parameters\n",
-    "deep_or_wide": "    12    768    124,439,808      284,812,800         3.62 GiB\n",
+    "deep_or_wide": "    12    768    124,439,808      284,812,800 ",
     "train_on_these_docs": "after step 150:\n# The ",
 }
 

@@ -162,6 +162,12 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     return best[1] if best else None
 
 
+def sure(word: str, candidates: Iterable[str]) -> bool:
+    """Return whether one candidate alone is a slip away from `word`: a letter more, less, changed or swapped."""
+    near = [other for other in candidates if _distance(word.lower(), other.lower(), 1) <= 1]
+    return len(word) > 2 and len(near) == 1
+
+
 def _distance(a: str, b: str, limit: int) -> int:
     """Return how many insertions, deletions, changes and swaps of neighbours lead from `a` to `b`, to `limit` + 1."""
     if abs(len(a) - len(b)) > limit:

@@ -22,7 +22,7 @@ class Document:
     file: str
     value: Mapping | None
     diagnostics: tuple[Diagnostic, ...]
-    texts: Map[str, str] = field(default_factory=dict)
+    texts: Map[str, str] = field(default_factory=dict[str, str])
 
     def span(self, path: tuple[str | int, ...], key: bool = False) -> Span | None:
         """Return where the value at `path` (or its key) was written."""

@@ -1,5 +1,8 @@
 """The pieces of a spec: frozen pydantic values whose fields may also be written as expressions or parameters."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 import re
@@ -153,13 +156,13 @@ class Part(BaseModel):
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Hold parameters back, and put every error into our words, with a code."""
-        held = parameters(data, cls.model_fields) if cls.holds and isinstance(data, dict) else {}
+        held: dict[str, Parameter] = parameters(data, cls.model_fields) if cls.holds and isinstance(data, dict) else {}
         try:
             part = handler({name: value for name, value in data.items() if name not in held} if held else data)
         except ValidationError as error:
-            raise _explained(cls, error) from None
+            raise _explained(cls, error, data) from None
         for name, parameter in held.items():  # before anyone else has seen the part
-            part.__dict__[_field(cls, name)] = parameter
+            object.__setattr__(part, _field(cls, name), parameter)
             part.__pydantic_fields_set__.add(_field(cls, name))
         return part
 
@@ -220,14 +223,14 @@ class Choice(Part):
         return self.given() if self.model_fields_set else self.type_name
 
 
-def choose_type(base: Any, fields: Mapping[str, Any], default: str | None = None) -> Any:
+def choose_type(base: Any, fields: Mapping[Any, Any], default: str | None = None) -> Any:
     """Return the class of `base` that `fields["type"]` names, or raise with the types that there are."""
     word = fields.get("type", default or base.default_type)
     if word == SILENT:
         raise problem(SILENT, "the type in `defaults` is unknown")
     if word is None:
         for key in fields:
-            if isinstance(key, str) and suggest(key, ("type",)):
+            if suggest(key, ("type",)):
                 unknown = problem("D102", f"unknown field `{key}`", word=key, candidates=("type",), at="key")
                 raise located(unknown, (key,), word)
         raise problem("D105", "`type` is missing", expected=one_of(base.types))
@@ -281,7 +284,7 @@ def said(value: Any) -> str:
     if value is None:
         return "nothing"
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    kind = {dict: "a mapping", list: "a list", tuple: "a list"}.get(type(value))
+    kind = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else ""
     return kind or f"`{text if len(text) <= 40 else text[:39] + '…'}`"
 
 
@@ -298,10 +301,12 @@ def _expression(text: str) -> Expression:
         raise problem("E401", error.message, start=error.start, end=error.end, help=error.help or "") from None
 
 
-def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
+def _explained(cls: type[Part], error: ValidationError, data: Any) -> ValidationError:
     """Replace pydantic's words for an unknown field by ours, which know the fields that there are."""
     fields = tuple(field.alias or name for name, field in cls.model_fields.items())
     fields = ("type", *fields) if cls.type_name else fields
+    given: set[Any] = set(data) if isinstance(data, dict) else set()
+    fields = tuple(field for field in fields if field not in given)  # no slip for what is there
     lines: list[InitErrorDetails] = []
     for line in error.errors(include_url=False):
         kind: Any = line["type"]
@@ -309,7 +314,7 @@ def _explained(cls: type[Part], error: ValidationError) -> ValidationError:
             word = str(line["loc"][0])
             kind = problem("D102", f"unknown field `{word}`", word=word, candidates=fields, at="key")
         elif "message" in line.get("ctx", {}):
-            kind = PydanticCustomError(kind, "{message}", line["ctx"])
+            kind = PydanticCustomError(kind, "{message}", line.get("ctx"))
         else:
             kind = _translated(line)
         lines.append(InitErrorDetails(type=kind, loc=line["loc"], input=line["input"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfdsl import checking, document
 from tfdsl.checking import Checked
@@ -152,7 +152,7 @@ def sample(
         "seed": seed,
     }
     chosen = {**opened.sample.given(), **{name: value for name, value in asked.items() if value is not None}}
-    model = opened.model(lambda: building.build(sound(opened.spec)))
+    model: Any = opened.model(lambda: building.build(sound(opened.spec)))
     text, found = sampling.sample(model, opened.tokenizer, settings.Sample.read(chosen), opened.context)
     if text is None:
         raise RunError(found)

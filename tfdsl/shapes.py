@@ -58,10 +58,13 @@ class Poly:
         return self + -other
 
     def __rsub__(self, other: int | Fraction | Poly) -> int | Poly:
-        return -self + other
+        return _poly(other) + -self
 
     def __pow__(self, power: int) -> int | Poly:
-        return prod([self] * power, start=_poly(1)) + 0
+        product: int | Poly = 1
+        for _ in range(power):
+            product = self * product
+        return product
 
     def __floordiv__(self, other: int) -> int | Poly:
         exact = _poly(self * Fraction(1, other))
@@ -86,7 +89,7 @@ class Poly:
     def symbols(self) -> frozenset[str]:
         """Return the names of the axes in it."""
         atoms = [atom for monomial, _ in self.terms for atom, _ in monomial]
-        return frozenset().union(*(atom.top.symbols if isinstance(atom, Quotient) else {atom} for atom in atoms))
+        return frozenset[str]().union(*(atom.top.symbols if isinstance(atom, Quotient) else {atom} for atom in atoms))
 
     def __str__(self) -> str:
         text = " + ".join(_term(monomial, factor) for monomial, factor in self.terms)
@@ -150,6 +153,12 @@ class Axis:
         return str(self.size)
 
     @property
+    def known(self) -> int:
+        """Return the size, which the checker has proved to be known."""
+        assert isinstance(self.size, int), f"the size {self.size} is not known"
+        return self.size
+
+    @property
     def label(self) -> str:
         """Return the name that a person gave it, or its size."""
         return self.name or str(self.size).replace("**", "^").replace(" * ", "·")
@@ -184,9 +193,7 @@ class Tensor:
     @property
     def width(self) -> int:
         """Return the size of the last axis, which the checker has proved to be known."""
-        size = self.axes[-1].size
-        assert isinstance(size, int), f"the width of {self} is not known"
-        return size
+        return self.axes[-1].known
 
     @property
     def label(self) -> str:
@@ -225,8 +232,10 @@ class Symbolic(Numbers):
         if isinstance(right, int) and right > 0:
             if term.operator == "//":
                 return left // right
-            if term.operator == "/" and (exact := left * Fraction(1, right)).whole:
-                return exact
+            if term.operator == "/":
+                exact: Any = left * Fraction(1, right)
+                if isinstance(exact, int) or exact.whole:
+                    return exact
             if term.operator == "**" and right <= 8:
                 return left**right
         raise _unproved(term)

@@ -1,5 +1,8 @@
 """The document: a spec as a frozen pydantic graph, from values or from Python objects, and back to YAML."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
@@ -8,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationError, field_validator, model_validator
 
 from tfdsl import node, source
-from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest
+from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest, sure
 from tfdsl.document import Document
 from tfdsl.node import Node, Pipe
 from tfdsl.parts import SILENT, Name, Natural, Part, Positive, PositiveReal, Real, Shape, problem
@@ -58,8 +61,8 @@ class Block(Part):
 class Init(Part):
     """How weights start: matrices and tables from a normal distribution, vectors at 0, the scales of norms at 1."""
 
-    std: PositiveReal = Field(0.02, description="The standard deviation.")
-    residual_scale: PositiveReal = Field(1.0, description="Times this for the last matrix of a residual branch.")
+    std: PositiveReal = Field(default=0.02, description="The standard deviation.")
+    residual_scale: PositiveReal = Field(default=1.0, description="Times this for a residual branch's last matrix.")
 
 
 class Spec(Part):
@@ -185,7 +188,8 @@ def advice(context: Map[str, Any], span: Span | None) -> tuple[str, tuple[Edit, 
     word, candidates = context.get("word"), context.get("candidates", ())
     near = suggest(word, candidates) if word is not None else None
     if near is not None:
-        return f"did you mean `{near}`?", (Edit(span, near),) if span is not None else ()
+        certain = span is not None and sure(str(word), candidates)
+        return f"did you mean `{near}`?", (Edit(span, near),) if certain and span is not None else ()
     return context.get("help", "") or (f"there are {listed(candidates)}" if candidates else ""), ()
 
 

@@ -1,5 +1,8 @@
 """A spec to YAML: the text that a person would write, which reads back as an equal spec."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 import json

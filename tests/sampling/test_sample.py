@@ -60,3 +60,14 @@ def test_a_text_longer_than_the_context_is_told(tmp_path: Path) -> None:
         "each time they are full, the newest 8 are read again and the rest is forgotten",
         "the text ends when they are full, after 14 tokens; `overflow: slide` goes on",
     ]
+
+
+def test_an_empty_prompt_of_pairs_begins_a_document(tmp_path: Path) -> None:
+    settings = chosen(tmp_path, steps=1, tokenizer={"type": "bpe", "vocab_size": 260})
+    train(subject(vocab=260), settings, tmp_path / "run")
+    run, _ = open_run(tmp_path / "run")
+    assert run is not None
+    text, notes = sample(run.model(lambda: GPT(260)), run.tokenizer, Sample(prompt="", length=3), run.context)
+    assert notes == []
+    assert text is not None
+    assert "".join(text)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from tests.training.gpt import GPT
-from tfdsl.training import checkpoint
+from tests.training.runs import chosen, subject
+from tfdsl.training import checkpoint, resume, train
 
 KILLS = int(os.environ.get("TFDSL_KILLS", "4"))
 
@@ -130,3 +131,33 @@ def test_a_kill_at_any_moment_loses_no_acknowledged_checkpoint(tmp_path: Path) -
         assert whole[-1].step >= acknowledged > last
         assert whole[-1].weights()["w"].unique().tolist() == [float(whole[-1].step)]
         last = whole[-1].step
+
+
+TRAINER = """
+import sys, torch
+from pathlib import Path
+from tests.training.runs import chosen, subject
+from tfdsl.training import train
+folder = Path(sys.argv[1])
+train(subject(), chosen(folder, steps=120), folder / "run")
+"""
+
+
+def test_a_killed_run_is_taken_up_again_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    """Kill a training process at a random moment after its first checkpoint, as often as TFDSL_KILLS says in four."""
+    chance = random.Random(1)
+    straight, _ = train(subject(), chosen(tmp_path, steps=120), tmp_path / "straight")
+    assert straight is not None
+    for trial in range(max(1, KILLS // 4)):
+        folder = tmp_path / str(trial)
+        folder.mkdir()
+        trainer = subprocess.Popen([sys.executable, "-c", TRAINER, str(folder)])
+        while trainer.poll() is None and not checkpoint.found(folder / "run" / "checkpoints")[0]:
+            time.sleep(0.01)
+        time.sleep(chance.random() * 0.4)
+        trainer.kill()
+        trainer.wait()
+        again, problems = resume(subject(), folder / "run")
+        assert problems == []
+        assert again is not None
+        assert (again.step, again.held_out) == (120, straight.held_out)

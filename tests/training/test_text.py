@@ -37,6 +37,17 @@ def test_a_file_that_is_not_text_is_named_with_the_byte(tmp_path: Path) -> None:
     ]
 
 
+def test_many_files_that_are_not_text_are_summed_up(tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / f"{number}.bin").write_bytes(b"\xff")
+    text, problems = read(str(tmp_path), "*", 0.1)
+    assert text is None
+    assert [p.message for p in problems] == [
+        *(f"`{tmp_path / f'{number}.bin'}` is not UTF-8 text" for number in range(5)),
+        "4 more files cannot be read as text",
+    ]
+
+
 def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("  \n")
     messages = [read(str(tmp_path / name), "*", 0.1)[1][0].message for name in ("none", "x.txt", ".")]

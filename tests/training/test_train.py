@@ -4,10 +4,11 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.training.gpt import GPT
 from tests.training.runs import LETTERS, chosen, subject
@@ -102,15 +103,17 @@ def test_accumulated_passes_make_the_step_of_one_large_pass(tmp_path: Path) -> N
 
 
 class Breaks(GPT):
-    """A model whose gradient is not a number from the ninth pass on."""
+    """A model with a feed-forward whose output is not a number from the ninth pass on."""
 
-    passes = 0
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        self.passes = 0
+        self.layers[0].up.register_forward_hook(self.spoil)
 
-    def forward(self, tokens_BT: Tensor, cache: None = None) -> Tensor:
-        """Return the logits."""
-        if self.training:
-            self.passes += 1
-        return super().forward(tokens_BT, cache) * (float("nan") if self.passes > 8 else 1.0)
+    def spoil(self, module: nn.Module, given: object, output: Tensor) -> Tensor | None:
+        """Count the passes of training, and spoil the later ones."""
+        self.passes += self.training
+        return output * float("nan") if self.passes > 8 and self.training else None
 
 
 def test_a_loss_that_is_no_number_ends_the_run_before_the_step(tmp_path: Path) -> None:
@@ -118,10 +121,40 @@ def test_a_loss_that_is_no_number_ends_the_run_before_the_step(tmp_path: Path) -
     assert outcome is not None
     assert (outcome.end, outcome.step) == ("diverged", 8)
     assert [(p.code, p.message) for p in problems] == [
-        ("R709", "at step 9 the loss is nan; the step was not taken (first in the gradient of `tok.weight`)")
+        ("R709", "at step 9 the loss is nan, first in the output of `layers.0.up`; the step was not taken")
     ]
     whole, _ = checkpoint.found(tmp_path / "run" / "checkpoints")
+    assert whole[-1].step == 8
     assert all(weight.isfinite().all() for weight in whole[-1].weights().values())
+
+
+class Explodes(GPT):
+    """A model whose loss is finite while the gradient at its norm is not, from the ninth pass on."""
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        self.passes = 0
+        self.norm.register_full_backward_hook(self.spoil)
+
+    def spoil(
+        self, module: nn.Module, given: tuple[Tensor, ...], towards: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...] | None:
+        """Count the passes, and spoil the later ones."""
+        self.passes += 1
+        return tuple(part * float("inf") for part in given) if self.passes > 8 else None
+
+
+def test_a_gradient_that_is_not_finite_ends_it_too(tmp_path: Path) -> None:
+    outcome, problems = train(subject(wrap=Explodes), chosen(tmp_path), tmp_path / "run")
+    assert outcome is not None
+    assert (outcome.end, outcome.step) == ("diverged", 8)
+    assert [(p.code, p.message) for p in problems] == [
+        (
+            "R709",
+            "at step 9 the gradient is not finite, nearest the end in that of `layers.0.down.weight`;"
+            " the step was not taken",
+        )
+    ]
 
 
 def test_minutes_end_a_run_whose_rate_has_then_fallen(tmp_path: Path) -> None:

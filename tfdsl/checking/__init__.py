@@ -70,7 +70,7 @@ def run(document: Document) -> Checked:
     if not found:
         promises.unused(walk)
     limits = {name: most for name, (most, _) in walk.limits.items()}
-    found += report.diagnostics()
+    found += promises.causes(report.diagnostics())
     return Checked(
         spec,
         document,

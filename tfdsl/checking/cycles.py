@@ -1,5 +1,8 @@
 """Streams that need each other, found before the walk, which computes one stream after another."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from collections.abc import Iterator

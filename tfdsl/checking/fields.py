@@ -1,5 +1,8 @@
 """The fields of a node where it stands: `defaults` filled in, parameters and expressions replaced by what they are."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -50,7 +53,7 @@ class Fields:
         except Mistake as mistake:
             self.report.expression(mistake.error, *self.source(written, path, mistake.loc, scope))
             raise Unknown from None
-        missing = [name for name, info in type(node).model_fields.items() if getattr(node, name) is MISSING]
+        missing = [name for name in type(node).model_fields if getattr(node, name) is MISSING]
         for name in missing:
             self.report.add(
                 "D105",

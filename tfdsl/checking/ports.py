@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tfdsl.checking.frames import Frame
 from tfdsl.checking.report import Key
-from tfdsl.diagnostics import Note, suggest
+from tfdsl.diagnostics import Edit, Note, suggest, sure
 from tfdsl.expressions import Expression
 from tfdsl.identifiers import attribute
-from tfdsl.node import Flow, Instance, Node, Path, Shared, Step, Value, Weight
+from tfdsl.node import Flow, Instance, Node, Path, Shared, Size, Step, Value, Weight
 from tfdsl.parts import Parameter
 from tfdsl.shapes import Axis, Tensor, symbols
 
@@ -58,7 +58,7 @@ class Place:
 
     @property
     def sources(self) -> tuple[Tensor, ...]:
-        """Return every value that `from` names; the value before where it names none; nothing at the start of a pipe."""
+        """Return every value that `from` names, else the value before; nothing at the start of a pipe."""
         if self.inputs is None:
             self.inputs = self._sources()
         return self.inputs
@@ -73,13 +73,14 @@ class Place:
     @property
     def x(self) -> Tensor:
         """Return the value before."""
-        if not self.sources:
-            inputs = tuple(self.walk.inputs)
-            help = f"begin with `from: {inputs[0]}`" if len(inputs) == 1 else "say with `from` what it reads"
-            self.fail("N306", f"nothing comes before `{self.name}`", help=help)
-        if len(self.sources) > 1:
-            self.fail("N307", f"`{self.name}` takes one value, and `from` names {len(self.sources)}", "from")
-        return self.sources[0]
+        sources = self.sources
+        if len(sources) == 1:
+            return sources[0]
+        if sources:
+            self.fail("N307", f"`{self.name}` takes one value, and `from` names {len(sources)}", "from")
+        inputs = tuple(self.walk.inputs)
+        help = f"begin with `from: {inputs[0]}`" if len(inputs) == 1 else "say with `from` what it reads"
+        self.fail("N306", f"nothing comes before `{self.name}`", help=help)
 
     def floats(self) -> Tensor:
         """Return the value before, which must hold numbers."""
@@ -127,8 +128,7 @@ class Place:
         if name in walk.spec.inputs or any(name in frame.failed for frame in (self.frame, *walk.frames.values())):
             raise Unknown  # what is wrong with it has been told
         if not walk.exists(name):
-            near = suggest(name, (*self.frame.values, *walk.names()))
-            self.fail("N308", f"there is no value `{name}`", field, help=f"did you mean `{near}`?" if near else "")
+            self._lost("N308", f"there is no value `{name}`", field, name, {*self.frame.values, *walk.names()})
         if home in walk.streams:
             raise Unknown  # what is wrong in that stream has been told
         if home != walk.open[-1]:
@@ -272,10 +272,7 @@ class Place:
                 field,
                 help="tie the later of the two to the earlier",
             )
-        near = suggest(name, tuple(self.walk.ids))
-        self.fail(
-            "N312", f"there is no node with the id `{name}`", field, help=f"did you mean `{near}`?" if near else ""
-        )
+        self._lost("N312", f"there is no node with the id `{name}`", field, name, set(self.walk.ids))
 
     def table(self, field: str) -> Weight:
         """Return the matrix that `field` shares."""
@@ -285,7 +282,7 @@ class Place:
             self.fail("T218", f"`{self.name}` needs a matrix to share, and `{owner.name}` has none", field)
         return weight
 
-    def tie(self, field: str, shape: tuple[int, int]) -> None:
+    def tie(self, field: str, shape: tuple[Size, Size]) -> None:
         """Check that the weight that `field` shares has this shape."""
         weight, owner = self.table(field), self.owner(field)
         if weight.shape != shape:
@@ -302,14 +299,25 @@ class Place:
         self._say(code, message, field, label, notes, help)
         raise Unknown
 
+    def _lost(self, code: str, message: str, field: str, name: str, known: set[str]) -> NoReturn:
+        """Report a name that nothing has, with the one of `known` that was likely meant."""
+        near = suggest(name, sorted(known))
+        certain = near if near is not None and sure(name, known) else ""
+        self._say(code, message, field, "", (), f"did you mean `{near}`?" if near else "", certain)
+        raise Unknown
+
     def warn(self, code: str, message: str, field: str = "", label: str = "", help: str = "") -> None:
         """Report a warning or a note."""
         self._say(code, message, field, label, (), help)
 
-    def _say(self, code: str, message: str, field: str, label: str, notes: tuple[Note, ...], help: str) -> None:
+    def _say(
+        self, code: str, message: str, field: str, label: str, notes: tuple[Note, ...], help: str, instead: str = ""
+    ) -> None:
         loc: Path = tuple(int(step) if step.isdigit() else step for step in field.split(".")) if field else ()
         path, extra = self.walk.fields.source(self.written, self.path, loc, self.frame.scope)
-        self.walk.report.add(code, message, path, label=label, notes=(*extra, *notes), help=help)
+        span = self.walk.report.document.span(path)
+        edits = (Edit(span, instead),) if instead and span is not None else ()
+        self.walk.report.add(code, message, path, label=label, notes=(*extra, *notes), help=help, edits=edits)
 
     def known(self, value: Tensor | None) -> Tensor:
         """Return the value, or end the rule where it is unknown."""

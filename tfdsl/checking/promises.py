@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tfdsl.checking import extents
 from tfdsl.checking.frames import members
 from tfdsl.checking.walk import Walk
-from tfdsl.diagnostics import suggest
+from tfdsl.diagnostics import Diagnostic, suggest
 from tfdsl.node import Path, Value
 from tfdsl.parts import Parameter
 
@@ -42,12 +42,29 @@ def _missing(walk: Walk, name: str, path: Path) -> None:
     walk.report.add("N308", f"there is no value `{name}`", path, span=span, help=help)
 
 
+def causes(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Return the diagnostics without those that another explains.
+
+    Where a pipe has lost its beginning, or an input is not there, the names that came with them are unknown too.
+    """
+    codes = {each.code for each in found}
+    lost = "N306" in codes or any(each.code == "N308" and not each.help for each in found)
+    return [each for each in found if not (lost and not each.help and _follows(each, codes))]
+
+
+def _follows(each: Diagnostic, codes: set[str]) -> bool:
+    axis = each.code == "E402" and each.message.removeprefix("unknown name `")[:1].isupper()
+    return axis or ("N306" in codes and each.code in ("N308", "N312"))
+
+
 def parameters(walk: Walk) -> None:
     """Report a parameter whose default should be a block and is none, also where every copy sets another."""
     for name, block in walk.spec.blocks.items():
         for _, node in members(block.body, ("blocks", name, "body")):
             named = node.given().get("block")
-            default = block.params.get(named.name) if isinstance(named, Parameter) else None
+            if not isinstance(named, Parameter):
+                continue
+            default = block.params.get(named.name)
             if isinstance(default, str) and default not in walk.spec.blocks:
                 walk.no_block(default, ("blocks", name, "params", named.name))
 

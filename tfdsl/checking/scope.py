@@ -1,5 +1,8 @@
 """Where a name gets its number: the dims, a block's parameters, the copy that is being made, the symbolic axes."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +37,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Scope(Mapping[str, Any]):
-    """The numbers that names stand for. `used` gathers what was asked for, `blamed` the dims that were found to be wrong.
+    """The numbers that names stand for. `used` gathers what was asked for, `blamed` the dims that are wrong.
 
     `partial` says that an input is wrong, so that an axis that nobody knows may be one of its.
     """

@@ -12,7 +12,7 @@ from tfdsl.checking.frames import Frame, members, named
 from tfdsl.checking.ports import NOTHING, UNKNOWN, Flowing, Place, Unknown
 from tfdsl.checking.report import Key, Report
 from tfdsl.checking.scope import Bound, Scope, frozen
-from tfdsl.diagnostics import Note, suggest
+from tfdsl.diagnostics import Edit, Note, suggest, sure
 from tfdsl.expressions import ExpressionError
 from tfdsl.node import Flow, Instance, Node, Path, Pipe, Shared, Step, Value
 from tfdsl.shapes import Tensor
@@ -145,7 +145,7 @@ class Walk:
 
     def _body(self, start: Flowing, place: Place) -> Instance:
         """Check a repeat's own pipe, whose names are found in the scope around it too."""
-        pipe: Pipe = place.written.body
+        pipe: Pipe = place.written.given()["body"]
         path = (*place.path, place.written.kind, "body")
         key = (id(place.frame), path, _like(start))
         if key not in self.kept:
@@ -160,9 +160,10 @@ class Walk:
 
     def no_block(self, block: str, path: Path, notes: tuple[Note, ...] = ()) -> None:
         """Report a name at `path` that no block has."""
-        near = suggest(block, tuple(self.spec.blocks))
+        near, span = suggest(block, tuple(self.spec.blocks)), self.report.document.span(path)
+        edits = (Edit(span, near),) if near and span is not None and sure(block, self.spec.blocks) else ()
         help = f"did you mean `{near}`?" if near else "" if self.spec.blocks else "the spec has no `blocks`"
-        self.report.add("N303", f"there is no block `{block}`", path, help=help, notes=notes)
+        self.report.add("N303", f"there is no block `{block}`", path, help=help, notes=notes, edits=edits)
 
     def _bind(self, block: str, parameters: Mapping[str, Any], layer: int | None, place: Place) -> dict[str, Bound]:
         declared = self.spec.blocks[block].params
@@ -235,7 +236,7 @@ class Walk:
     # -- names --------------------------------------------------------------------------------------------------------
 
     def value(self, name: str, frame: Frame) -> Value | None:
-        """Return what a name stands for where `frame` is, or None where nothing has it; a stream is checked if need be."""
+        """Return what a name stands for where `frame` is, or None; a stream is checked if need be."""
         self.read.add(name)
         scope: Frame | None = frame
         while scope is not None:

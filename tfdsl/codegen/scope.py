@@ -9,6 +9,7 @@ from typing import Any
 from tfdsl.codegen.library import library
 from tfdsl.codegen.merge import merge
 from tfdsl.codegen.names import Letters, camel, harmless
+from tfdsl.codegen.text import Made, construct, module, module_list
 from tfdsl.diagnostics import Span
 from tfdsl.document import Document
 from tfdsl.identifiers import attribute
@@ -188,7 +189,7 @@ class Scope:
         held = attribute(step.name)
         many = step.repeats
         if many and not step.shared:
-            self.made += _made(held, [found[each] for each in step.order])
+            self.made += module_list(held, [found[each].made for each in step.order])
         else:
             self.made.append(f"self.{held} = {found[0].made}")
         if not many:
@@ -322,7 +323,7 @@ class Written:
         title += f" with {harmless(said)}" if said else ""
         lines = [*self.scope.lines, f"return {self.end}"]
         taken = ["self", *first, *wanted, *more, *cache]
-        return class_text(self.name, title, self.scope.made, taken, lines, self.parameters)
+        return module(self.name, title, self.scope.made, taken, lines, self.parameters)
 
 
 @dataclass(frozen=True)
@@ -333,55 +334,11 @@ class Copy:
     arguments: tuple[str, ...] = ()
 
     @property
-    def made(self) -> str:
-        """Return the expression that makes it."""
-        return f"{self.written.name}({', '.join(self.arguments)})"
+    def made(self) -> Made:
+        """Return the instance."""
+        return Made(self.written.name, tuple(self.written.parameters), self.arguments)
 
 
 def ordered(wants: Iterable[Want]) -> tuple[Want, ...]:
     """Return wants as parameters stand: values, what is shared, masks, the start, the cache."""
     return tuple(sorted(wants, key=lambda want: (want == CACHE, want == START, not isinstance(want.about, Value))))
-
-
-def class_text(
-    name: str, title: str, made: list[str], parameters: list[str], lines: list[str], sizes: Sequence[str] = ()
-) -> str:
-    """Return the text of a module; `parameters` are those of `forward`, `sizes` those of the constructor."""
-    text = [f"class {name}(nn.Module):", f'    """{title}."""', "", f"    def __init__({', '.join(['self', *sizes])}):"]
-    text += [f"        {line}" for line in ["super().__init__()", *made]]
-    text += ["", f"    def forward({', '.join(parameters)}):"]
-    return "\n".join(text + [f"        {line}" for line in lines])
-
-
-def construct(call: Call) -> str:
-    """Return the expression that makes a layer."""
-    arguments = [literal(value) for value in call.positional]
-    arguments += [f"{name}={literal(value)}" for name, value in call.named.items()]
-    return f"{call.layer}({', '.join(arguments)})"
-
-
-def literal(value: Any) -> str:
-    """Return a plain value as Python writes it."""
-    return f'"{value}"' if isinstance(value, str) else repr(value)
-
-
-def _made(held: str, order: list[Copy]) -> list[str]:
-    """Return the lines that make the copies of a repeat: one class several times, or several in turn."""
-    if len({copy.made for copy in order}) == 1:
-        return [f"self.{held} = nn.ModuleList({order[0].made} for _ in range({len(order)}))"]
-    names = {copy.written.name for copy in order}
-    if len(names) == 1:
-        sizes = ", ".join(order[0].written.parameters)
-        given = [", ".join(copy.arguments) for copy in order]
-        times, turn = _turn([f"({each})" if ", " in each else each for each in given])
-        return [f"self.{held} = nn.ModuleList({names.pop()}({sizes}) for {sizes} in {times}{turn})"]
-    if not any(copy.arguments for copy in order):
-        times, turn = _turn([copy.written.name for copy in order])
-        return [f"{held} = {turn}", f"self.{held} = nn.ModuleList(layer() for layer in {times}{held})"]
-    return [f"self.{held} = nn.ModuleList([{', '.join(copy.made for copy in order)}])"]
-
-
-def _turn(order: list[str]) -> tuple[str, str]:
-    """Return how many times a shorter tuple stands in turn (`4 * `, or nothing), and that tuple."""
-    period = next(n for n in range(1, len(order) + 1) if len(order) % n == 0 and order == order[:n] * (len(order) // n))
-    return "" if period == len(order) else f"{len(order) // period} * ", f"({', '.join(order[:period])})"

@@ -40,7 +40,7 @@ def reset(init: Init, weights: list[Declared]) -> list[str]:
 
 def _said(init: Init, scaled: bool, cases: list[tuple[str, str]]) -> str:
     actions = " ".join(action for _, action in cases)
-    parts = ["matrices from a normal distribution"]
+    parts = ["matrices normal"]
     parts += ["biases at zero"] if "zeros_" in actions else []
     parts += ["norms at one"] if "ones_" in actions else []
     return f"Start the weights: {', '.join(parts)}."

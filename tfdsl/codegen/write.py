@@ -16,8 +16,9 @@ from tfdsl.codegen.format import lay
 from tfdsl.codegen.gather import gather
 from tfdsl.codegen.library import also
 from tfdsl.codegen.names import LAYERS, Letters, camel, harmless
-from tfdsl.codegen.scope import CACHE, START, Program, Scope, Want, class_text, construct
+from tfdsl.codegen.scope import CACHE, START, Program, Scope, Want
 from tfdsl.codegen.start import reset
+from tfdsl.codegen.text import construct, module
 from tfdsl.declared import Declared, each_weight, several
 from tfdsl.identifiers import attribute
 from tfdsl.node import Flow, Instance, Shared, Step, Value
@@ -223,7 +224,7 @@ def _streams(checked: Checked, program: Program, cached: frozenset[str]) -> str:
 def _stream(made: str, name: str, scope: Scope, ends: list[str]) -> str:
     wanted = [f"{want.name}=None" if want == CACHE else want.name for want in scope.ordered()]
     lines = [*scope.lines, f"return {', '.join(ends)}"]
-    return class_text(made, f"Stream `{name}`", scope.made, ["self", *wanted], lines)
+    return module(made, f"Stream `{name}`", scope.made, ["self", *wanted], lines)
 
 
 def _run(
@@ -271,7 +272,7 @@ def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, st
     result = f"{{{result}}}" if len(found) > 1 else next(iter(found.values()))
     lines = [*scope.lines, *(["if cache is not None:", "    cache.advance()"] if cached else []), f"return {result}"]
     made = [*scope.made, *_ties(all_declared), *(["self.reset()"] if all_declared else [])]
-    text = class_text("Model", _title(checked), made, ["self", *inputs, *(["cache=None"] if cached else [])], lines)
+    text = module("Model", _title(checked), made, ["self", *inputs, *(["cache=None"] if cached else [])], lines)
     extra = reset(checked.init, all_declared) if all_declared else []
     if cached:
         extra += [
@@ -318,7 +319,7 @@ def _head(checked: Checked, program: Program, text: str) -> str:
     said = {letter: _meaning(checked, label) for label, letter in program.letters.taken.items()}
     legend = "; ".join(f"{letter} {meaning}" for letter, meaning in (said | LAYERS | said).items() if letter in used)
     lines = [
-        f"{harmless(checked.spec.name)}{': ' + about if about else ''}.",
+        *textwrap.wrap(f"{harmless(checked.spec.name)}{': ' + about if about else ''}.", 85),
         "",
         *textwrap.wrap(f"The capitals behind a name are its axes: {legend}.", 88),
         "",

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
-from tfdsl.diagnostics import suggest
+from tfdsl.diagnostics import suggest, sure
 from tfdsl.expressions.terms import Algebra, Binary, Call, ExpressionError, Name, Num, Term, Unary
 
 Number = int | float | Fraction
@@ -18,7 +19,7 @@ LARGEST = 10**30
 class Numbers(Algebra[Number]):
     """Plain arithmetic: integers and fractions exact, everything else in double precision."""
 
-    names: Mapping[str, Number]
+    names: Mapping[str, Any]
 
     def number(self, term: Num) -> Number:
         return term.value
@@ -26,7 +27,8 @@ class Numbers(Algebra[Number]):
     def name(self, term: Name) -> Number:
         if term.name not in self.names:
             raise unknown(term, self.names)
-        value = self.names[term.name]
+        names: Mapping[str, object] = self.names
+        value = names[term.name]
         if not isinstance(value, int | float | Fraction):  # an axis: other algebras know what to do with it
             message = f"`{term.name}` is known only when the model runs"
             raise ExpressionError(message, term.start, term.end, code="E404")
@@ -64,7 +66,14 @@ def unknown(term: Name, names: Mapping[str, object] | frozenset[str]) -> Express
     """Return the error for a name that is not among `names`, with the one that was likely meant."""
     near = suggest(term.name, sorted(names))
     help = f"did you mean `{near}`?" if near else ""
-    return ExpressionError(f"unknown name `{term.name}`", term.start, term.end, help, "E402", near or "")
+    return ExpressionError(
+        f"unknown name `{term.name}`",
+        term.start,
+        term.end,
+        help,
+        "E402",
+        near if near and sure(term.name, names) else "",
+    )
 
 
 def _large(term: Term) -> ExpressionError:
@@ -121,13 +130,19 @@ OPERATORS: Mapping[str, Callable[[Number, Number], Number]] = {
     "%": lambda left, right: left % right,
     "**": _power,
 }
+
+
+def _multiple(value: Number, step: Number) -> Number:
+    return math.ceil(_divided(value, step)) * step
+
+
 CALLS: Mapping[str, Callable[..., Number]] = {
     "min": min,
     "max": max,
     "sqrt": _root,
     "ceil": math.ceil,
     "floor": math.floor,
-    "ceil_to": lambda value, multiple: math.ceil(_divided(value, multiple)) * multiple,
+    "ceil_to": _multiple,
 }
 
 

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 
-from tfdsl.diagnostics import suggest
+from tfdsl.diagnostics import suggest, sure
 from tfdsl.expressions.expression import Expression
 from tfdsl.expressions.numbers import LARGEST
 from tfdsl.expressions.terms import Binary, Call, ExpressionError, Name, Num, Term, Unary, meaning
@@ -157,7 +157,8 @@ class Parser:
                 if near
                 else f"the functions are {', '.join(f'`{each}`' for each in FUNCTIONS)}"
             )
-            raise name.error(f"`{name.text}` is not a function", help, near or "")
+            certain = near if near and sure(name.text, FUNCTIONS) else ""
+            raise name.error(f"`{name.text}` is not a function", help, certain)
         arguments: list[Term] = []
         if self.next.text != ")":
             arguments.append(self.term(0, depth + 1))

@@ -20,7 +20,7 @@ def rotate(x_BHTK: Tensor, rope: tuple[Tensor, Tensor], style: str, rotated: int
         swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
     else:
         swapped_BHTK = x_BHTK.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
-    turned_BHTK = (x_BHTK * cos_TK + swapped_BHTK * sin_TK).type_as(x_BHTK)
+    turned_BHTK = torch.addcmul(x_BHTK * cos_TK, swapped_BHTK, sin_TK).type_as(x_BHTK)
     if rotated is not None:
         turned_BHTK = torch.cat((turned_BHTK, whole_BHTK[..., rotated:]), dim=-1)
     return turned_BHTK

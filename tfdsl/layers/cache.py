@@ -23,7 +23,7 @@ class Cache:
         self.ahead = 0
 
     def extend(self, x: Tensor, axis: int) -> Tensor:
-        """Put `x` behind what this call's earlier forwards gave, along `axis`, and return all of it."""
+        """Put `x` behind what earlier forwards gave, along `axis`; return all of it."""
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
@@ -57,5 +57,5 @@ class Cache:
 
 
 def once(cache: Cache | None, make: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
-    """Return `make(*inputs)`; with a cache, what it gave at the cache's first forward."""
+    """Return `make(*inputs)`; with a cache, what it gave at the first forward."""
     return make(*inputs) if cache is None else cache.once(make, *inputs)

@@ -39,7 +39,7 @@ class CrossAttention(nn.Module):
         self.q = nn.Linear(width, heads * self.head_dim, bias="q" in bias)
         self.bias = bias
         # One projection for keys and values.
-        rows = 2 * (heads if kv_heads is None else kv_heads) * self.head_dim
+        rows = 2 * heads * self.head_dim if kv_heads is None else 2 * kv_heads * self.head_dim
         if memory_width is None:
             self.kv = nn.Linear(width, rows, bias="k" in bias and "v" in bias)
         else:
@@ -76,14 +76,14 @@ class CrossAttention(nn.Module):
         return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
 
     def read(self, memory_BSM: Tensor) -> Tensor:
-        """Return the keys and values of every position, as heads one behind the other."""
+        """Return the keys and values of every position, heads one behind the other."""
         B, S = memory_BSM.shape[:2]
-        kv_BSE = self.kv(memory_BSM)
+        kv = self.kv(memory_BSM)
         if "k" in self.bias and "v" not in self.bias:
-            kv_BSE = kv_BSE + F.pad(self.k_bias, (0, self.k_bias.numel()))
+            kv = kv + F.pad(self.k_bias, (0, self.k_bias.numel()))
         if "v" in self.bias and "k" not in self.bias:
-            kv_BSE = kv_BSE + F.pad(self.v_bias, (self.v_bias.numel(), 0))
-        kv_BHSK = kv_BSE.view(B, S, -1, self.head_dim).transpose(1, 2)
+            kv = kv + F.pad(self.v_bias, (self.v_bias.numel(), 0))
+        kv_BHSK = kv.view(B, S, -1, self.head_dim).transpose(1, 2)
         if self.qk_norm is not None:
             k_BHSK, v_BHSK = kv_BHSK.chunk(2, dim=1)
             kv_BHSK = torch.cat((self.k_norm(k_BHSK), v_BHSK), dim=1)

@@ -41,7 +41,7 @@ class FeedForward(nn.Module):
 
 
 class MixtureOfExperts(nn.Module):
-    """Feed-forward layers of which a router picks a few for each position: x_BTD -> x_BTD.
+    """Feed-forward layers, of which a router picks a few a position: x_BTD -> x_BTD.
 
     What the chosen give is weighted by a softmax over their scores.
     Source: Shazeer et al. 2017; Jiang et al. 2024, section 2.1.

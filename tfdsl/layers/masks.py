@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def causal_table(x_BTD: Tensor, start: int = 0, window: int | None = None) -> Tensor:
-    """Return a (T, S) table, true where a query may read a key: itself and those before.
+    """Return a (T, S) table, true where a key does not come after the query.
 
-    The T queries stand behind `start` earlier positions, so there are S = start + T keys.
+    The T queries stand behind `start` earlier positions: S = start + T.
     """
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)

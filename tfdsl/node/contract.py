@@ -1,5 +1,8 @@
 """The contract of a node: what a kind must answer."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

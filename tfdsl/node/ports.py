@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, Protocol
 
 from tfdsl.diagnostics import Note
-from tfdsl.node.steps import Call, Flow, Instance, Shared, Step, Weight
+from tfdsl.node.steps import Call, Flow, Instance, Shared, Size, Step, Weight
 from tfdsl.shapes import Axis, Tensor
 
 
@@ -119,7 +119,7 @@ class Ports(Protocol):
         """Say that the node reads a module of the whole model; two that the spec gives one name must be equal."""
         ...
 
-    def tie(self, field: str, shape: tuple[int, int]) -> None:
+    def tie(self, field: str, shape: tuple[Size, Size]) -> None:
         """Check that the weight that `field` shares has this shape."""
         ...
 

@@ -1,5 +1,8 @@
 """The kinds that there are, and how a node is read: a bare word, or a mapping of its kind to its fields."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 import importlib

@@ -58,7 +58,7 @@ class Call:
 
     layer: str
     positional: tuple[Any, ...] = ()
-    named: Mapping[str, Any] = field(default_factory=dict)
+    named: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Shared:
     call: Call
     queries: Axis
     keys: Axis
-    weights: Mapping[str, Weight] = field(default_factory=dict)
+    weights: Mapping[str, Weight] = field(default_factory=dict[str, Weight])
     work: Work = Work()
 
     @property
@@ -129,15 +129,15 @@ class Step:
     path: Path
     inputs: tuple[Tensor, ...]
     output: Tensor
-    reads: Mapping[str, Value] = field(default_factory=dict)
+    reads: Mapping[str, Value] = field(default_factory=dict[str, Value])
     flows: tuple[Flow, ...] = ()
     instances: tuple[Instance, ...] = ()
     order: tuple[int, ...] = ()
     repeats: bool = False
     shared: bool = False
     shares: tuple[Shared, ...] = ()
-    weights: Mapping[str, Weight] = field(default_factory=dict)
-    texts: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, Weight] = field(default_factory=dict[str, Weight])
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def said(self, field: str, number: float) -> str:
         """Return a field as the spec says it (`√d_model`), or `number` where it says a number."""

@@ -25,24 +25,28 @@ class Patch(Node):
         x = io.floats()
         if len(x.axes) != 4:
             io.fail("T202", f"`patch` reads images [B, C, H, W], and this is {x}", "from")
-        batch, channels, *sides = x.axes
-        for side in (channels, *sides):
+        batch, *sized = x.axes
+        patches = 1
+        for index, side in enumerate(sized):
             if not isinstance(side.size, int):
                 io.fail("T205", f"`patch` needs sizes that are known, and `{side}` is not", "from")
-        for side in sides:
-            if side.size % self.size:
+            if index == 0:
+                continue  # the channels: a patch takes them all
+            if left := side.size % self.size:
                 io.fail(
                     "T210",
-                    f"{side} pixels do not divide into patches of {self.size}: {side.size % self.size} are left over",
+                    f"{side} pixels do not divide into patches of {self.size}: {left} are left over",
                     "size",
                     notes=io.origin(side, f"the side is {side} here"),
                 )
-        height, wide = (side.size // self.size for side in sides)
-        return Tensor((batch, Axis(height * wide), io.axis("width")))
+            patches *= side.size // self.size
+        return Tensor((batch, Axis(patches), io.axis("width")))
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
         shift = {"bias": Weight((self.width,), "zeros", decays=False)} if self.bias else {}
-        return {"weight": Weight((self.width, step.x.axes[1].size, self.size, self.size)), **shift}
+        channels = step.x.axes[1].size
+        assert isinstance(channels, int), "the shape rule asked for sizes that are known"
+        return {"weight": Weight((self.width, channels, self.size, self.size)), **shift}
 
     def work(self, step: Step) -> Work:
         flops = 2 * step.output.count * step.x.axes[1].size * self.size**2

@@ -1,5 +1,8 @@
 """repeat: several copies of a block, one after the other."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from typing import Annotated, Any

@@ -26,10 +26,10 @@ def sample(
         names = ", ".join(repr(letter) for letter in unknown[:5])
         message = f"the prompt holds characters that the model never saw: {names}"
         return None, [Diagnostic("R711", message, help="write the prompt in characters of the training text")]
-    start = tokenizer.encode(chosen.prompt).ids or [token for token in [tokenizer.token_to_id(tokens.END)] if token]
+    end = tokenizer.token_to_id(tokens.END)
+    start = tokenizer.encode(chosen.prompt).ids or ([] if end is None else [end])
     if not start:
         return None, [Diagnostic("R712", "the prompt is empty", help="give at least one character to start from")]
-    end = tokenizer.token_to_id(tokens.END)
     drawn = generate(
         model,
         start,

@@ -1,5 +1,8 @@
 """Parser events to a tree of values, one event at a time, so that no text can exhaust the stack or the memory."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 import re

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import lru_cache
 
 import torch
@@ -16,7 +16,7 @@ FUSED = F.scaled_dot_product_attention
 
 
 @contextlib.contextmanager
-def written_out() -> Iterator[None]:
+def written_out() -> Generator[None]:
     """Have `F.scaled_dot_product_attention` take the written-out form wherever that is the faster one.
 
     Measured forward and backward on one core with AVX-512 BF16, torch 2.13: 7 times as fast at 64 tokens, 2.5 at 256,

@@ -7,16 +7,16 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import attention, batches, checkpoint, memory, objective, optimizer
+from tfdsl.training import attention, batches, blame, checkpoint, memory, objective, optimizer
 from tfdsl.training.log import Log
 from tfdsl.training.objective import Measured
 from tfdsl.training.pace import Pace
@@ -85,8 +85,7 @@ class Loop:
                 if stopped.is_set():
                     end = "signal"
                     break
-            if end != "diverged":
-                self._finish(stopped.is_set())
+            self._finish(hurried=stopped.is_set() or end == "diverged")
         if end == "steps" and self.step < self.set.steps:
             end = "minutes"
         return Outcome(end, self.step, self.loss, self.held_out, time.monotonic() - self.started, problems)
@@ -101,16 +100,18 @@ class Loop:
                 part = objective.next_token(self.call, x_BT, y_BT, self.set.label_smoothing) / self.set.accumulate
             part.backward()
             loss += part.item()
-        norm = nn.utils.clip_grad_norm_(self.weights, self.set.clip or math.inf).item()
-        if not math.isfinite(loss) or not math.isfinite(norm):
-            raise Diverged(self._where(loss))
+        norm = nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
+        if not math.isfinite(loss) or not norm.isfinite():
+            raise Diverged(self._where(loss, inputs, targets))
+        if self.set.clip and norm > self.set.clip:
+            nn.utils.clip_grads_with_norm_(self.weights, self.set.clip, norm)
         learning = rate(self.set.schedule, self.set.optimizer.lr, self.step, self._share())
         for group in self.adam.param_groups:
             group["lr"] = learning
         self.adam.step()
         self.adam.zero_grad()
         self.step, self.loss = self.step + 1, loss
-        self._tell(inputs.numel(), norm, learning)
+        self._tell(inputs.numel(), norm.item(), learning)
 
     def _tell(self, tokens: int, norm: float, learning: float) -> None:
         self.tokens += tokens
@@ -187,22 +188,34 @@ class Loop:
             return torch.autocast("cpu", torch.bfloat16)
         return contextlib.nullcontext()
 
-    def _where(self, loss: float) -> str:
-        """Say which step broke, and the first weight whose gradient did."""
-        bad = (n for n, w in self.model.named_parameters() if w.grad is not None and not w.grad.isfinite().all())
-        name = next(bad, None)
-        what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
-        return f"at step {self.step + 1:,} {what}; the step was not taken" + (
-            f" (first in the gradient of `{name}`)" if name else ""
+    def _where(self, loss: float, inputs: Tensor, targets: Tensor) -> str:
+        """Say which step broke, and where: the first node without a finite output, else the weight nearest the end."""
+
+        def again() -> None:
+            torch.default_generator.manual_seed((self.set.seed << 32) + self.step)
+            for x_BT, y_BT in zip(inputs.split(self.set.batch), targets.split(self.set.batch), strict=True):
+                with torch.no_grad(), self._cast():
+                    objective.next_token(self.model, x_BT, y_BT, self.set.label_smoothing)
+
+        what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
+        node = blame.first_output(self.model, again)
+        weight = None if node else blame.last_gradient(self.model)
+        at = (
+            f", first in the output of `{node}`"
+            if node
+            else f", nearest the end in that of `{weight}`"
+            if weight
+            else ""
         )
+        return f"at step {self.step + 1:,} {what}{at}; the step was not taken"
 
 
 def _calmer() -> str:
-    return "the last checkpoint is whole; try a lower `train.optimizer.lr`, or a longer `train.schedule.warmup`"
+    return "the weights before it are saved; try a lower `train.optimizer.lr`, or a longer `train.schedule.warmup`"
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[threading.Event]:
+def _signals() -> Generator[threading.Event]:
     """Turn SIGINT and SIGTERM into an event, so that a step ends before the run does; a second one ends it at once."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -224,7 +237,7 @@ def _signals() -> Iterator[threading.Event]:
 
 
 @contextlib.contextmanager
-def process(threads: int | Literal["auto"] | None) -> Iterator[None]:
+def process(threads: int | Literal["auto"] | None) -> Generator[None]:
     """Set the process up for training, and leave torch's random state and thread count as they were."""
     memory.keep()
     before = torch.get_num_threads()

@@ -73,7 +73,8 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
 
 def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
     """Return the settings with a value for what the model or the machine decides."""
-    native = "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"  # AMX comes with it
+    fast = torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]  (torch has no public name for it)
+    native = "bfloat16" if fast else "float32"  # AMX comes with it
     precision = native if train.precision == "auto" else train.precision
     context = train.context or subject.context or UNBOUNDED_CONTEXT
     return train.model_copy(update={"context": context, "precision": precision})

@@ -9,6 +9,7 @@ from pathlib import Path
 from tfdsl.diagnostics import Diagnostic
 
 SKIPPED = frozenset({"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib2to3"})
+SHOWN = 5  # files that are named where many cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,4 +101,7 @@ def _strict(paths: list[Path]) -> tuple[list[str], list[Diagnostic]]:
             problems.append(Diagnostic("R703", f"`{path}` is not UTF-8 text", label=where, help=help_))
         except OSError as error:
             problems.append(Diagnostic("R703", f"`{path}` cannot be read: {error.strerror}"))
+    if len(problems) > SHOWN:
+        rest = Diagnostic("R703", f"{len(problems) - SHOWN:,} more files cannot be read as text", help=problems[0].help)
+        problems = [*problems[:SHOWN], rest]
     return documents, problems

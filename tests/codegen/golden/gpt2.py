@@ -14,9 +14,9 @@ from torch import nn
 
 
 def causal_table(x_BTD, start):
-    """Return a (T, S) table, true where a query may read a key: itself and those before.
+    """Return a (T, S) table, true where a key does not come after the query.
 
-    The T queries stand behind `start` earlier positions, so there are S = start + T keys.
+    The T queries stand behind `start` earlier positions: S = start + T.
     """
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
@@ -68,7 +68,7 @@ class Cache:
         self.ahead = 0
 
     def extend(self, x, axis):
-        """Put `x` behind what this call's earlier forwards gave, along `axis`, and return all of it."""
+        """Put `x` behind what earlier forwards gave, along `axis`; return all of it."""
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
@@ -163,7 +163,7 @@ class Model(nn.Module):
         self.reset()
 
     def reset(self):
-        """Start the weights: matrices from a normal distribution, biases at zero, norms at one."""
+        """Start the weights: matrices normal, biases at zero, norms at one."""
         for name, weight in self.named_parameters():
             if name.endswith(("attention.out.weight", "ffn.down.weight")):
                 nn.init.normal_(weight, std=0.02 * 0.20412414523193154)

@@ -1,4 +1,5 @@
-"""hybrid: Five sliding layers to one global, grouped queries, sandwich norms, a mixture of experts in every other layer.
+"""hybrid: Five sliding layers to one global, grouped queries, sandwich norms, a mixture
+of experts in every other layer.
 
 The capitals behind a name are its axes: B batch; T length of tokens; D d_model = 1024;
 V vocab_size = 32000; S positions that are read; H heads; K features of a head; E
@@ -18,14 +19,14 @@ def rotate(x_BHTK, rope):
     """Turn each pair of features by the angles of `rope`: cosines and signed sines."""
     cos_TK, sin_TK = rope
     swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
-    turned_BHTK = (x_BHTK * cos_TK + swapped_BHTK * sin_TK).type_as(x_BHTK)
+    turned_BHTK = torch.addcmul(x_BHTK * cos_TK, swapped_BHTK, sin_TK).type_as(x_BHTK)
     return turned_BHTK
 
 
 def causal_table(x_BTD, start, window=None):
-    """Return a (T, S) table, true where a query may read a key: itself and those before.
+    """Return a (T, S) table, true where a key does not come after the query.
 
-    The T queries stand behind `start` earlier positions, so there are S = start + T keys.
+    The T queries stand behind `start` earlier positions: S = start + T.
     """
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
@@ -86,7 +87,7 @@ class Cache:
         self.ahead = 0
 
     def extend(self, x, axis):
-        """Put `x` behind what this call's earlier forwards gave, along `axis`, and return all of it."""
+        """Put `x` behind what earlier forwards gave, along `axis`; return all of it."""
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
@@ -134,7 +135,7 @@ class FeedForward(nn.Module):
 
 
 class MixtureOfExperts(nn.Module):
-    """Feed-forward layers of which a router picks a few for each position: x_BTD -> x_BTD.
+    """Feed-forward layers, of which a router picks a few a position: x_BTD -> x_BTD.
 
     What the chosen give is weighted by a softmax over their scores.
     Source: Shazeer et al. 2017; Jiang et al. 2024, section 2.1.
@@ -381,7 +382,7 @@ class Model(nn.Module):
         self.reset()
 
     def reset(self):
-        """Start the weights: matrices from a normal distribution, norms at one."""
+        """Start the weights: matrices normal, norms at one."""
         for weight in self.parameters():
             if weight.dim() > 1:
                 nn.init.normal_(weight, std=0.02)

@@ -1,8 +1,9 @@
-"""transformer: The original encoder-decoder, base size, one embedding shared three ways (63,082,496 parameters at 37,000 words).
+"""transformer: The original encoder-decoder, base size, one embedding shared three ways
+(63,082,496 parameters at 37,000 words).
 
 The capitals behind a name are its axes: B batch; S length of source; T length of
-target; D d_model = 512; V vocab_size = 37000; H heads; K features of a head; E experts;
-F hidden features; P pairs of features.
+target; D d_model = 512; V vocab_size = 37000; H heads; K features of a head; F hidden
+features; P pairs of features.
 
 Written by tfdsl 0.1.0 from transformer.yaml.
 The file belongs to whoever compiled it.
@@ -14,14 +15,14 @@ from torch import nn
 
 
 def once(cache, make, *inputs):
-    """Return `make(*inputs)`; with a cache, what it gave at the cache's first forward."""
+    """Return `make(*inputs)`; with a cache, what it gave at the first forward."""
     return make(*inputs) if cache is None else cache.once(make, *inputs)
 
 
 def causal_table(x_BTD, start):
-    """Return a (T, S) table, true where a query may read a key: itself and those before.
+    """Return a (T, S) table, true where a key does not come after the query.
 
-    The T queries stand behind `start` earlier positions, so there are S = start + T keys.
+    The T queries stand behind `start` earlier positions: S = start + T.
     """
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
@@ -64,7 +65,7 @@ class Cache:
         self.ahead = 0
 
     def extend(self, x, axis):
-        """Put `x` behind what this call's earlier forwards gave, along `axis`, and return all of it."""
+        """Put `x` behind what earlier forwards gave, along `axis`; return all of it."""
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
@@ -105,7 +106,7 @@ class CrossAttention(nn.Module):
         self.head_dim = width // heads
         self.q = nn.Linear(width, heads * self.head_dim)
         # One projection for keys and values.
-        rows = 2 * (heads) * self.head_dim
+        rows = 2 * heads * self.head_dim
         self.kv = nn.Linear(width, rows)
         self.out = nn.Linear(heads * self.head_dim, width)
 
@@ -117,10 +118,10 @@ class CrossAttention(nn.Module):
         return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
 
     def read(self, memory_BSM):
-        """Return the keys and values of every position, as heads one behind the other."""
+        """Return the keys and values of every position, heads one behind the other."""
         B, S = memory_BSM.shape[:2]
-        kv_BSE = self.kv(memory_BSM)
-        kv_BHSK = kv_BSE.view(B, S, -1, self.head_dim).transpose(1, 2)
+        kv = self.kv(memory_BSM)
+        kv_BHSK = kv.view(B, S, -1, self.head_dim).transpose(1, 2)
         return kv_BHSK
 
 
@@ -293,7 +294,7 @@ class Model(nn.Module):
         self.reset()
 
     def reset(self):
-        """Start the weights: matrices from a normal distribution, biases at zero, norms at one."""
+        """Start the weights: matrices normal, biases at zero, norms at one."""
         for name, weight in self.named_parameters():
             if weight.dim() > 1:
                 nn.init.normal_(weight, std=0.02)

@@ -124,7 +124,7 @@ class Model(nn.Module):
         self.reset()
 
     def reset(self):
-        """Start the weights: matrices from a normal distribution, biases at zero, norms at one."""
+        """Start the weights: matrices normal, biases at zero, norms at one."""
         for name, weight in self.named_parameters():
             if weight.dim() > 1:
                 nn.init.normal_(weight, std=0.02)

@@ -1,5 +1,8 @@
 """attention: every position reads from those that it may see (arXiv:1706.03762, section 3.2)."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (what YAML says is of no type until it is read)
+
 from __future__ import annotations
 
 from collections.abc import Mapping
