@@ -351,7 +351,7 @@ BREAKS = [
     Break(LIB, "minutes: 5", "minutes: 0", "E405", "`minutes`: 0"),
     Break(LIB, "minutes: 5", "minuts: 5", "D102", "did you mean `minutes`?"),
     Break(LIB, "  minutes: 5", "   minutes: 5", "Y034", "indented by 3"),
-    Break(LIB, "  minutes: 5", "  minutes 5", "Y035", "`minutes 5`"),
+    Break(LIB, "  minutes: 5", "  minutes 5", "Y035", "`minutes 5"),
     Break(LIB, "type: bpe", "type: bpee", "D104", "did you mean `bpe`?"),
     Break(BASE, "objective: seq2seq", "objective: seq2sq", "D104", "did you mean `seq2seq`?"),
     Break(BASE, "label_smoothing: 0.1", "label_smoothing: 1.1", "E405", "1.1"),
