@@ -46,8 +46,8 @@ def causes(found: list[Diagnostic], holes: bool, dims: bool) -> list[Diagnostic]
     """Return the diagnostics without those that another explains.
 
     Where a node could not be read (`holes`), a pipe has lost its beginning, or an input is not there, the names that
-    came with them are unknown too; a name that is nearly another's is told nevertheless. Without any `dims`, the first name
-    stands for all.
+    came with them are unknown too; a name that is nearly another's is told nevertheless. Without any `dims`, the first
+    name stands for all.
     """
     names = [each for each in found if each.code == "E402"]
     if not dims and len(names) > 1:
