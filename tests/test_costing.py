@@ -146,6 +146,17 @@ def test_memory_of_a_training_step() -> None:
     assert whole.activations == 2 * cost.activations
 
 
+def test_nothing_is_kept_of_what_no_weight_made() -> None:
+    text = """
+tfdsl: 1
+name: still
+inputs: {x: {shape: [2, 32, 32], dtype: float}}
+model: [dropout: {from: x, p: 0.5}, activation: tanh]
+"""
+    checked = tfdsl.check(text)
+    assert tfdsl.cost(checked).activations == measure.kept(building.build(checked), measure.inputs(checked, {})) == 0
+
+
 def test_a_first_layer_over_the_input_needs_no_gradient_of_it() -> None:
     checked = tfdsl.check("""
 tfdsl: 1

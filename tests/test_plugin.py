@@ -47,8 +47,8 @@ def test_a_kind_of_another_package_is_used_as_ours_are(tmp_path: Path) -> None:
         "there": True,
         "loaded without need": [],
         "a wrong field": """\
-error[D102]: `bottleneck` has no field `twise`
-  --> <text>:10:28
+error[D102]: unknown field `twise`
+  --> <text>:10:29
    |
 10 |   - bottleneck: {width: 12, twise: true}
    |                             ^^^^^

@@ -184,7 +184,9 @@ class _Counter:
         flops = runs * self.at(work.flops)
         untrained = 0 if x is None or x.trained else runs * self.at(work.entering)
         parameters = owned * sum(weight.count for weight in step.weights.values() if not weight.tied)
-        kept = runs * self.at(work.kept) + sum(self.held(taken[name]) for name in work.needs)
+        kept = 0  # where no weight had a part, there is no backward pass
+        if trained:
+            kept = runs * self.at(work.kept) + sum(self.held(taken[name]) for name in work.needs)
         cache = runs * self.at(work.cache) * self.size
         own = Entry(step.name, step.node.kind, 1, parameters, flops, kept * self.size, cache, 3 * flops - untrained)
         return total(step.name, step.node.kind, 1, children, own), given

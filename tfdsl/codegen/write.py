@@ -285,9 +285,9 @@ def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, st
     result = ", ".join(f'"{key}": {each}' for key, each in found.items())
     result = f"{{{result}}}" if len(found) > 1 else next(iter(found.values()))
     lines = [*scope.lines, *(["if cache is not None:", "    cache.advance()"] if cached else []), f"return {result}"]
-    made = [*scope.made, *_ties(all_declared), "self.reset()"]
+    made = [*scope.made, *_ties(all_declared), *(["self.reset()"] if all_declared else [])]
     text = module("Model", _title(checked), made, ["self", *inputs, *(["cache=None"] if cached else [])], lines)
-    extra = reset(checked.init, all_declared)
+    extra = reset(checked.init, all_declared) if all_declared else []
     if cached:
         extra += [
             "",

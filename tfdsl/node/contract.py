@@ -40,6 +40,8 @@ class Node(Part, ABC):
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
     layers: ClassVar[str] = ""  # of another package: the file beside the kind's own whose text holds its layers
 
+    keeps: ClassVar[bool] = False  # whether it gives the shape that it takes, whatever its fields say
+
     holds = True
     reads: ClassVar[tuple[str, ...]] = ("from",)  # the fields that name values
 
@@ -63,6 +65,11 @@ class Node(Part, ABC):
         if cls.kind:
             return handler(source)
         return core_schema.no_info_plain_validator_function(_read)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return the names that other nodes may call it by."""
+        return (self.id,) if self.id is not None else ()
 
     @property
     def label(self) -> str:

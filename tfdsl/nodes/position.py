@@ -15,6 +15,7 @@ from tfdsl.shapes import Tensor
 class Position(Node):
     """Adds a vector that depends on the position: [B, T, D] -> [B, T, D]."""
 
+    keeps = True
     family = "position"
     form = "beside"
 

@@ -54,6 +54,7 @@ class Attention(Node):
     share a key and value head (arXiv:2305.13245).
     """
 
+    keeps = True
     headline = "heads"
     family = "attention"
     reads = ("from", "kv")
