@@ -49,3 +49,18 @@ def test_a_fix_that_is_certain_mends(each: Break) -> None:
 
 def test_there_are_enough_of_them() -> None:
     assert len({(each.spec, each.old, each.new) for each in BREAKS}) == len(BREAKS) >= 150
+
+
+UNREADABLE = [
+    each
+    for each in BREAKS
+    if each.code in ("D101", "D102", "D103", "D104") and each.old.startswith("- ") and "embed" not in each.old
+]
+
+
+@pytest.mark.parametrize("each", UNREADABLE, ids=lambda each: f"{each.spec} {each.new}")
+def test_two_mistakes_are_two_errors(each: Break) -> None:
+    """A node that cannot be read does not hide what is wrong elsewhere."""
+    text = mended(each)[0].replace("outputs: {logits", "outputs: {logit: [B], logits")
+    found = checking.run(document.gather_text(text, "broken.yaml", SPECS)).diagnostics
+    assert sorted(one.code for one in found) == [each.code, "N308"]

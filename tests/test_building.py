@@ -175,3 +175,87 @@ def test_two_builds_are_two_texts() -> None:
     one, two = load(source), load(replace(source, text=source.text.replace("GPT-2", "GPT-3")))
     assert "GPT-2" in linecache.getline(str(one.__file__), 1)
     assert "GPT-3" in linecache.getline(str(two.__file__), 1)
+
+
+TIED = """
+tfdsl: 1
+name: ties
+dims: {d: 8}
+inputs: {tokens: {shape: [B, T], vocab: 9}}
+outputs: {logits: [B, T, 9]}
+blocks:
+  inner: [linear: {id: a, width: d}, linear: {id: b, width: d, tie: a}, linear: {width: d, tie: first}]
+  outer: [repeat: {block: inner, times: 2}, residual: [linear: {width: d, tie: first}]]
+model:
+  - embed: {id: tok, from: tokens, width: d}
+  - linear: {id: first, width: d}
+  - repeat: {block: outer, times: 3}
+  - use: inner
+  - unembed: {id: logits, tie: tok}
+"""
+
+
+def test_ties_reach_into_blocks_and_stay_within_them() -> None:
+    model = tfdsl.build(tfdsl.check(TIED))
+    assert model.outers[2].inners[1].linear.weight is model.outers[0].linear.weight is model.first.weight
+    assert model.outers[2].inners[1].b.weight is model.outers[2].inners[1].a.weight
+    assert model.outers[2].inners[1].a.weight is not model.outers[2].inners[0].a.weight
+    assert model.inner.b.weight is model.inner.a.weight is not model.first.weight
+
+
+SHARED = """
+tfdsl: 1
+name: shared
+dims: {d: 8}
+inputs: {tokens: {shape: [B, T], vocab: 9}}
+outputs: {logits: [B, T, 9]}
+defaults: {attention: {heads: 2, position: {type: t5, share: table}}}
+model:
+  one: [embed: {from: tokens, width: d}, residual: [attention]]
+  two: [residual: {from: one, body: [attention]}, unembed: {id: logits, width: 9}]
+"""
+
+
+def test_a_table_that_two_streams_share_is_one() -> None:
+    model = tfdsl.build(tfdsl.check(SHARED))
+    assert model.two.table_bias.weight is model.one.table_bias.weight
+
+
+LOOKING = """
+tfdsl: 1
+name: looking
+dims: {d: 8}
+inputs: {tokens: {shape: [B, T], vocab: 9}}
+defaults: {attention: {heads: 2, mask: causal}}
+blocks:
+  table: [embed: {from: tokens, width: d}]
+  back: [residual: [attention]]
+  all: [residual: [attention: {mask: full}]]
+model: """
+PIPES = {
+    "positions behind added tokens": ("[use: table, prepend: 2, position: sinusoidal, use: back]", True),
+    "positions before added tokens": ("[use: table, position: sinusoidal, prepend: 2, use: back]", False),
+    "attention on both sides of added tokens": (
+        "[use: table, use: back, prepend: 2, use: {block: back, id: two}]",
+        False,
+    ),
+    "everywhere along the same axis": (
+        "{a: [use: table, use: all], b: [use: table, sum: [[norm: {from: a}], [use: back]]]}",
+        False,
+    ),
+    "everywhere after": ("{a: [use: table, use: back], b: [residual: {from: a, body: [use: all]}]}", False),
+}
+
+
+@pytest.mark.parametrize("case", PIPES)
+def test_a_cache_is_offered_only_where_it_would_be_right(case: str) -> None:
+    pipe, offered = PIPES[case]
+    checked = tfdsl.check(f"{LOOKING}{pipe}\n")
+    assert checked.ok, checked.diagnostics
+    model = spread(tfdsl.build(checked)).double().eval()
+    assert ("def new_cache" in tfdsl.compile(checked)) == offered
+    if offered:
+        tokens = torch.arange(7).unsqueeze(0)
+        whole, cache = model(tokens), model.new_cache(9)
+        parts = [model(tokens[:, a:b], cache=cache) for a, b in ((0, 3), (3, 4), (4, 7))]
+        torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-10, atol=1e-12)

@@ -14,13 +14,15 @@ from tfdsl.node import Flow, Step, Weight
 class Declared:
     """A weight where it stands.
 
-    `path` is its name with None in place of a copy's number; `scaled` says that it is the last of a residual's branch.
+    `path` is its name with None in place of a copy's number; `scaled` says that it is the last of a residual's branch,
+    `inside` that it is tied to a weight of its own block.
     """
 
     name: str
     path: tuple[str | None, ...]
     weight: Weight
     scaled: bool = False
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,11 @@ def several(checked: Checked) -> bool:
 def _flow(flow: Flow, within: Within) -> Iterator[Declared]:
     for step in flow.steps:
         for name, weight in step.weights.items():
-            tied = within.block + weight.tied[1:] if weight.tied.startswith(".") else weight.tied
+            inside = weight.tied.startswith(".")
+            tied = within.block + weight.tied[1:] if inside else weight.tied
             path = (*within.path, step.name, name)
             scaled = within.branch and weight.init == "output"
-            yield Declared(f"{within.name}{step.name}.{name}", path, replace(weight, tied=tied), scaled)
+            yield Declared(f"{within.name}{step.name}.{name}", path, replace(weight, tied=tied), scaled, inside)
         for inner in step.flows:
             yield from _flow(inner, replace(within, branch=within.branch or step.node.branches))
         yield from _copies(step, within)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
 NAME = r"[a-z][a-z0-9_]*"
+NAME_PATTERN = re.compile(NAME)
 _PARAMETER = re.compile(rf"\${NAME}")
 SILENT = "silent"  # the code of an error that needs no words: its cause is told elsewhere
 WORDS_1_1 = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false", "none": "false"}

@@ -12,6 +12,7 @@ from torch import nn
 
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.sampling import ready
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER
@@ -38,7 +39,7 @@ class Run:
         """
         module = build()
         checkpoint.fill(module, self.checkpoint.weights())
-        return module.eval().requires_grad_(False)
+        return ready(module)
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:

@@ -13,7 +13,7 @@ import torch
 import tfdsl
 from tests.benchmarks.peers import PROMPT, TOP_K
 from tests.benchmarks.sizes import Size
-from tfdsl.sampling import generate
+from tfdsl.sampling import generate, ready
 from tfdsl.training import Quiet, subject
 from tfdsl.training.log import Log
 from tfdsl.training.loop import Loop, process
@@ -70,7 +70,7 @@ def _run(job: Job) -> Run:
 def sampler(size: Size) -> Run:
     """Return `run(count)` that draws `count` tokens behind a prompt."""
     torch.manual_seed(0)
-    model: Any = tfdsl.build(tfdsl.check(SPEC, overrides(size))).eval()
+    model: Any = ready(tfdsl.build(tfdsl.check(SPEC, overrides(size))))
     prompt = size.text()[:PROMPT].tolist()
 
     def run(count: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from tfdsl import expressions
 from tfdsl.checking import cycles, extents, promises
 from tfdsl.checking.report import Report
+from tfdsl.checking.salvage import salvage
 from tfdsl.checking.scope import Scope
 from tfdsl.checking.walk import Walk
 from tfdsl.diagnostics import Diagnostic, collect
@@ -51,8 +52,9 @@ def run(document: Document) -> Checked:
     """Check a document, all of it, and return what it means and what is wrong with it."""
     if any(each.code not in MENDED for each in document.diagnostics):
         return Checked(None, document, collect(document.diagnostics))  # a part of the text is missing
-    spec, found = read_spec(document)
+    read, found = read_spec(document)
     found = [*document.diagnostics, *found]
+    spec = read or salvage(document)
     if spec is None:
         return Checked(None, document, collect(found))
     report = Report(document)
@@ -70,9 +72,9 @@ def run(document: Document) -> Checked:
     if not found:
         promises.unused(walk)
     limits = {name: most for name, (most, _) in walk.limits.items()}
-    found += promises.causes(report.diagnostics())
+    found += promises.causes(report.diagnostics(), read is None, bool(spec.dims))
     return Checked(
-        spec,
+        read,
         document,
         collect(found),
         scope.dims,

@@ -42,19 +42,24 @@ def _missing(walk: Walk, name: str, path: Path) -> None:
     walk.report.add("N308", f"there is no value `{name}`", path, span=span, help=help)
 
 
-def causes(found: list[Diagnostic]) -> list[Diagnostic]:
+def causes(found: list[Diagnostic], holes: bool, dims: bool) -> list[Diagnostic]:
     """Return the diagnostics without those that another explains.
 
-    Where a pipe has lost its beginning, or an input is not there, the names that came with them are unknown too.
+    Where a node could not be read (`holes`), a pipe has lost its beginning, or an input is not there, the names that
+    came with them are unknown too; a name that is nearly another's is told nevertheless. Without any `dims`, the first name
+    stands for all.
     """
-    codes = {each.code for each in found}
-    lost = "N306" in codes or any(each.code == "N308" and not each.help for each in found)
-    return [each for each in found if not (lost and not each.help and _follows(each, codes))]
+    names = [each for each in found if each.code == "E402"]
+    if not dims and len(names) > 1:
+        found = [each for each in found if each not in names[1:]]
+    begun = holes or any(each.code == "N306" for each in found)
+    given = not any(each.code == "N308" and not each.help for each in found)
+    return [each for each in found if each.help.startswith("did you mean") or not _follows(each, begun, given)]
 
 
-def _follows(each: Diagnostic, codes: set[str]) -> bool:
+def _follows(each: Diagnostic, begun: bool, given: bool) -> bool:
     axis = each.code == "E402" and each.message.removeprefix("unknown name `")[:1].isupper()
-    return axis or ("N306" in codes and each.code in ("N308", "N312"))
+    return (axis and (begun or not given)) or (begun and each.code in ("N308", "N312"))
 
 
 def parameters(walk: Walk) -> None:

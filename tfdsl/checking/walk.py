@@ -61,9 +61,9 @@ class Walk:
             if several:
                 self._once(stream, ("model", stream), places, key=True)
             for path, node in members(pipe, self.place(stream)):
-                if node.id is not None:
-                    self._once(node.id, (*path, node.kind, "id"), places)
-                    ids.setdefault(node.id, stream)
+                for id in node.ids:
+                    self._once(id, (*path, node.kind, "id"), places)
+                    ids.setdefault(id, stream)
         for name, block in self.spec.blocks.items():
             inside = dict[str, Path]()
             for path, node in members(block.body, ("blocks", name, "body")):
@@ -216,8 +216,9 @@ class Walk:
             step = place.step(output)
             self._expected(place, output)
         except Unknown:
-            frame.failed |= {each.id for _, each in members((written,), path) if each.id}
+            frame.failed |= {id for _, each in members((written,), path) for id in each.ids}
             return None
+        frame.failed.update(id for id in written.ids if id != written.id)
         if written.id is not None and written.id not in frame.owners:  # of two with one name, the first has it
             frame.values[written.id] = Value(written.id, output, frame.home, "node")
             frame.owners[written.id] = step

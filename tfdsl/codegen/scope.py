@@ -150,6 +150,8 @@ class Scope:
         assert self.step is not None, "a layer belongs to a node"
         held = attribute(name or self.step.name)
         self.made.append(f"self.{held} = {construct(call)}")
+        inside = {} if name else {key: each.tied[1:] for key, each in self.step.weights.items() if each.tied[:1] == "."}
+        self.made += [f"self.{held}.{key} = self.{tied}" for key, tied in inside.items()]
         return f"self.{held}"
 
     def let(self, expression: str) -> None:
@@ -182,10 +184,9 @@ class Scope:
         alike = all(set(each.written.wants) == set(wants) for each in found)
         for each in found:
             each.written.more |= set(wants)
-        given = "".join(
-            f", {self.want(want)}" if alike and want != CACHE else f", {want.name}={self.want(want)}"
-            for want in ordered(wants)
-        )
+        given = [
+            self.want(each) if alike and each != CACHE else f"{each.name}={self.want(each)}" for each in ordered(wants)
+        ]
         held = attribute(step.name)
         many = step.repeats
         if many and not step.shared:
@@ -193,7 +194,8 @@ class Scope:
         else:
             self.made.append(f"self.{held} = {found[0].made}")
         if not many:
-            self.let(f"self.{held}({self.x}{given})")
+            begins = step.instances[0].flow.start is not None
+            self.let(f"self.{held}({', '.join([self.x, *given] if begins else given)})")
             return
         target = self.program.variable(self.base, step.output)
         self._say()
@@ -203,7 +205,7 @@ class Scope:
         copy = f"self.{held}" if step.shared else "layer"
         over = f"_ in range({len(step.order)})" if step.shared else f"layer in self.{held}"
         self.lines.append(f"for {over}:")
-        self.lines.append(f"    {target} = {copy}({target}{given})")
+        self.lines.append(f"    {target} = {copy}({', '.join([target, *given])})")
 
     def value(self, field: str) -> str:
         """Return the variable of the value that one of the node's fields names."""

@@ -21,7 +21,7 @@ from tfdsl.codegen.start import reset
 from tfdsl.codegen.text import construct, module
 from tfdsl.declared import Declared, each_weight, several
 from tfdsl.identifiers import attribute
-from tfdsl.node import Flow, Instance, Shared, Step, Value
+from tfdsl.node import Flow, Instance, Shared, Sight, Step, Value
 from tfdsl.shapes import Axis, Keep
 
 
@@ -80,23 +80,37 @@ def steps(flow: Flow) -> Iterator[Step]:
             yield from steps(inner)
 
 
-def _sees(stream: Instance) -> set[str]:
+def _sees(stream: Instance) -> set[Sight]:
     return {step.node.sight(step) for step in steps(stream.flow)}
 
 
 def _remembering(checked: Checked, program: Program) -> frozenset[str]:
-    """Return the streams that a cache serves: their attention looks back alone, none behind them looks everywhere."""
+    """Return the streams that a cache serves, and note the axis that it holds positions of.
+
+    Their attention looks back alone, along one axis of the model, and so do positions and added tokens; what looks
+    everywhere neither comes after them nor touches that axis. Where that cannot be had, no stream has a cache.
+    """
     sees = {name: _sees(stream) for name, stream in checked.streams.items()}
-    cached = {name for name, each in sees.items() if "behind" in each and "everywhere" not in each}
-    after = set(cached)
+    cached = frozenset(name for name, each in sees.items() if "behind" in each and "everywhere" not in each)
+    within = [step for name in cached for step in steps(checked.streams[name].flow)]
+    axes = {step.x.axes[-2].size for step in within if step.node.sight(step) == "behind"}
+    placed = {step.output.axes[-2].size for step in within if step.node.sight(step) == "place"}
+    if len(axes) != 1 or placed - axes or any("everywhere" in sees[name] for name in _after(checked, cached)):
+        return frozenset()
+    whole = (stream for name, stream in checked.streams.items() if "everywhere" in sees[name])
+    if any(axis.size in axes for stream in whole for step in steps(stream.flow) for axis in step.output.axes):
+        return frozenset()
+    program.remembers = frozenset(axes)
+    return cached
+
+
+def _after(checked: Checked, first: frozenset[str]) -> set[str]:
+    """Return these streams and those that read them, directly or not."""
+    after = set(first)
     for name, stream in checked.streams.items():
         if any(value.home in after for value in stream.reads if value.kind != "input"):
             after.add(name)
-    if any("everywhere" in sees[name] for name in after):
-        return frozenset()
-    found = (step for name in cached for step in steps(checked.streams[name].flow))
-    program.remembers = frozenset(step.x.axes[-2].size for step in found if step.node.sight(step) == "behind")
-    return frozenset(cached)
+    return after
 
 
 def _referred(checked: Checked) -> frozenset[str]:
@@ -295,20 +309,20 @@ def _title(checked: Checked) -> str:
 
 
 def _ties(all_declared: list[Declared]) -> list[str]:
-    """Return the statements that make tied parameters one."""
-    found: list[str] = []
+    """Return the statements that make parameters one that are tied across blocks; the copies of a repeat in a loop."""
+    found: dict[str, list[str]] = {}
     for each in all_declared:
-        if not each.weight.tied:
+        if not each.weight.tied or each.inside:
             continue
-        places = [place for place, part in enumerate(each.path) if part is None]
-        if not places:
-            found.append(f"self.{each.name} = self.{each.weight.tied}")
-        elif f"# {each.path}" not in found:
-            over = ".".join(map(str, each.path[: places[0]]))
-            rest = ".".join(map(str, each.path[places[0] + 1 :]))
-            line = f"for layer in self.{over}:\n    layer.{rest} = self.{each.weight.tied}"
-            found += [] if line in found else [line]
-    return [part for line in found for part in line.split("\n")]
+        lines, held, depth = list[str](), "self", 0
+        for part in each.path:
+            if part is None:
+                lines.append(f"{'    ' * depth}for {'layer' if depth == 0 else f'layer_{depth}'} in {held}:")
+                held, depth = "layer" if depth == 0 else f"layer_{depth}", depth + 1
+            else:
+                held = f"{held}.{part}"
+        found[held + str(each.path)] = [*lines, f"{'    ' * depth}{held} = self.{each.weight.tied}"]
+    return [line for lines in found.values() for line in lines]
 
 
 def _head(checked: Checked, program: Program, text: str) -> str:

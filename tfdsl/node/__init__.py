@@ -3,7 +3,7 @@
 from tfdsl.node.contract import Node, Pipe, pipes
 from tfdsl.node.ports import Ports, Writer
 from tfdsl.node.registry import adopted, default_types, kinds, lookup, read
-from tfdsl.node.steps import Call, Flow, Instance, Path, Shared, Size, Step, Value, Weight, Work
+from tfdsl.node.steps import Call, Flow, Instance, Path, Shared, Sight, Size, Step, Value, Weight, Work
 
 __all__ = [
     "Call",
@@ -14,6 +14,7 @@ __all__ = [
     "Pipe",
     "Ports",
     "Shared",
+    "Sight",
     "Size",
     "Step",
     "Value",

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from tfdsl.node.ports import Ports, Writer
-from tfdsl.node.steps import Call, Path, Step, Weight, Work
+from tfdsl.node.steps import Call, Path, Sight, Step, Weight, Work
 from tfdsl.parts import Name, Names, Part, Shape
 from tfdsl.shapes import Tensor
 
@@ -40,6 +40,8 @@ class Node(Part, ABC):
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
     layers: ClassVar[str] = ""  # of another package: the file beside the kind's own whose text holds its layers
 
+    keeps: ClassVar[bool] = False  # whether it gives the shape that it takes, whatever its fields say
+
     holds = True
     reads: ClassVar[tuple[str, ...]] = ("from",)  # the fields that name values
 
@@ -63,6 +65,11 @@ class Node(Part, ABC):
         if cls.kind:
             return handler(source)
         return core_schema.no_info_plain_validator_function(_read)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return the names that other nodes may call it by."""
+        return (self.id,) if self.id is not None else ()
 
     @property
     def label(self) -> str:
@@ -91,8 +98,8 @@ class Node(Part, ABC):
         assert call is not None, f"`{self.kind}` has no layer and writes nothing of its own"
         w.let(f"{w.layer(call)}({w.x})")
 
-    def sight(self, step: Step) -> Literal["here", "behind", "everywhere"]:
-        """Return which positions decide what the node gives at one: itself, those behind it too, or all."""
+    def sight(self, step: Step) -> Sight:
+        """Return what a position's value depends on: what stands there, its place too, what stands behind, or all."""
         return "here"
 
     def facts(self, step: Step) -> str:

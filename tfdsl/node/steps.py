@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 Size = int | Poly
+Sight = Literal["here", "place", "behind", "everywhere"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from tfdsl.shapes import Tensor
 class Activation(Node):
     """Applies a function to each element; the gated ones belong to `ffn`."""
 
+    keeps = True
     headline = "type"
     family = "ffn"
     type: Pointwise = needed(description="The function.")

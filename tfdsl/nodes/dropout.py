@@ -10,6 +10,7 @@ from tfdsl.shapes import Tensor
 class Dropout(Node):
     """Zeroes each element with probability p while training, and scales the others by 1 / (1 - p)."""
 
+    keeps = True
     headline = "p"
     family = "mask"
     title = "Dropout"

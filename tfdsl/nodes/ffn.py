@@ -18,6 +18,7 @@ class FeedForward(Node):
     A gated activation (arXiv:2002.05202) has two widening matrices, of which one makes the gate.
     """
 
+    keeps = True
     headline = "hidden"
     family = "ffn"
     title = "Feed-forward"

@@ -19,6 +19,7 @@ class MixtureOfExperts(Node):
     a position gets depends on it alone.
     """
 
+    keeps = True
     headline = "experts"
     family = "ffn"
     title = "Mixture of experts"

@@ -15,6 +15,7 @@ class Norm(Node):
     """Scales each position's features to one size: [..., D] -> [..., D]."""
 
     default_type = "layer"
+    keeps = True
     family = "norm"
 
     def shape(self, io: Ports) -> Tensor:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from tfdsl.node import Node, Ports, Step, Work, Writer
+from tfdsl.node import Node, Ports, Sight, Step, Work, Writer
 from tfdsl.shapes import Tensor
 
 
@@ -29,7 +29,7 @@ class Pool(Node):
         keep = w.keep(step.x.axes[-2])
         w.let(f"{self.type_name}_of_kept({w.x}, {keep})" if keep else self.plain.format(x=w.x))
 
-    def sight(self, step: Step) -> Literal["here", "behind", "everywhere"]:
+    def sight(self, step: Step) -> Sight:
         return "everywhere"
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfdsl.node import Call, Node, Ports, Step, Weight, Work, Writer
+from tfdsl.node import Call, Node, Ports, Sight, Step, Weight, Work, Writer
 from tfdsl.parts import Positive, PositiveReal
 from tfdsl.shapes import Tensor
 
@@ -15,6 +15,7 @@ from tfdsl.shapes import Tensor
 class Position(Node):
     """Adds a vector that depends on the position: [B, T, D] -> [B, T, D]."""
 
+    keeps = True
     family = "position"
     form = "beside"
 
@@ -25,6 +26,9 @@ class Position(Node):
         call, start = self.call(step), w.start(step.output)
         assert call is not None, "each type has a layer"
         w.let(f"{w.layer(call)}({w.x}{f', {start}' if start else ''})")
+
+    def sight(self, step: Step) -> Sight:
+        return "place"
 
 
 class Learned(Position, type="learned"):

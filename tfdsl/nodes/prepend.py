@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from tfdsl.node import Call, Node, Ports, Step, Weight, Work, Writer
+from tfdsl.node import Call, Node, Ports, Sight, Step, Weight, Work, Writer
 from tfdsl.parts import Positive
 from tfdsl.shapes import Axis, Keep, Tensor
 
@@ -40,6 +40,9 @@ class Prepend(Node):
     def write(self, w: Writer, step: Step) -> None:
         start = w.start(step.output)
         w.let(f"{w.layer(self.call(step))}({w.x}{f', {start}' if start else ''})")
+
+    def sight(self, step: Step) -> Sight:
+        return "place"
 
     def facts(self, step: Step) -> str:
         return f"{self.tokens} before the others"

@@ -61,6 +61,7 @@ class Vary(Part):
 class Repeat(Node):
     """Runs `times` copies of a block, each with its own weights: [...] -> the same shape."""
 
+    keeps = True
     headline = "block"
     title = "Repeat"
     form = "group"

@@ -12,6 +12,7 @@ from tfdsl.shapes import Tensor
 class Residual(Node):
     """x + scale · dropout(body(x))."""
 
+    keeps = True
     headline = "body"
     title = "Residual"
     form = "branch"

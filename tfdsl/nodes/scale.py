@@ -10,6 +10,7 @@ from tfdsl.shapes import Tensor
 class Scale(Node):
     """Multiplies every element by one fixed number."""
 
+    keeps = True
     headline = "by"
     title = "Scale"
     by: Real = needed(description="The number.")

@@ -9,9 +9,10 @@ from tokenizers import Tokenizer
 from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.sampling.generate import Cache, Decoder, generate
+from tfdsl.sampling.layout import ready
 from tfdsl.sampling.stream import stream
 
-__all__ = ["Cache", "Decoder", "generate", "sample", "stream"]
+__all__ = ["Cache", "Decoder", "generate", "ready", "sample", "stream"]
 
 
 def sample(

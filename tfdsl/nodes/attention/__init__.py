@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tfdsl.node import Call, Node, Ports, Shared, Size, Step, Weight, Work, Writer
+from tfdsl.node import Call, Node, Ports, Shared, Sight, Size, Step, Weight, Work, Writer
 from tfdsl.nodes.attention.masks import Causal, Full, Mask, Sliding
 from tfdsl.nodes.attention.positions import Nowhere, Relative, Rotary, T5Buckets
 from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, Truth, needed, not_a_truth
@@ -54,6 +54,7 @@ class Attention(Node):
     share a key and value head (arXiv:2305.13245).
     """
 
+    keeps = True
     headline = "heads"
     family = "attention"
     reads = ("from", "kv")
@@ -281,7 +282,7 @@ class Attention(Node):
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
 
-    def sight(self, step: Step) -> Literal["here", "behind", "everywhere"]:
+    def sight(self, step: Step) -> Sight:
         if self.kv is not None:
             return "everywhere" if step.reads["kv"].tensor.axes[-2].size == step.x.axes[-2].size else "here"
         return "everywhere" if self.mask.looks_ahead else "behind"
