@@ -243,7 +243,8 @@ def _pair(place: Place) -> Diagnostic | None:
     if "could not find expected ':'" not in place.problem:
         return None
     line = place.lines.place(place.begin)[0]
-    end = place.lines.starts[line - 1] + len(place.lines.line(line).rstrip())
+    said = re.split(r"\s#", place.lines.line(line), maxsplit=1)[0].rstrip()
+    end = place.lines.starts[line - 1] + len(said)
     return _wanting(place, place.begin, max(end, place.begin))
 
 
