@@ -128,6 +128,8 @@ class Number:
         number: dict[str, Any] = {"type": "integer" if self.integer else "number"}
         limits = {"minimum": self.minimum, "maximum": self.maximum, "exclusiveMinimum": self.above}
         number |= {key: limit for key, limit in limits.items() if limit is not None}
+        if self.bare:
+            return number
         return {"anyOf": [number, {"type": "string", "description": "an expression over dims"}]}
 
 

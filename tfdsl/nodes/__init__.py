@@ -1,4 +1,6 @@
-"""The kinds of node, a file each; the file's name is the kind. For models that are made in Python, their classes:
+"""The kinds of node, a file each; the file's name is the kind.
+
+Their classes make models in Python:
 
 >>> from tfdsl.nodes import Attention, FeedForward, Residual, RMSNorm
 >>> layer = [Residual(body=[RMSNorm(), Attention(heads=4)]), Residual(body=["norm", FeedForward(hidden="4 * d_model")])]
