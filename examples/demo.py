@@ -53,8 +53,8 @@ END = """
 
   {folder}/model.svg       the diagram (and model.png, for a dark page)
   {folder}/model.py        the model as PyTorch source; it needs torch alone
-  {run}/           the run: spec, settings, tokenizer, weights, log
-  {run}/loss.png   the loss curve (and loss.svg)
+  {run}/            the run: spec, settings, tokenizer, weights, log
+  {run}/loss.png    the loss curve (and loss.svg)
 
 What to try next, from this folder:
 
