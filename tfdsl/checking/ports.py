@@ -326,8 +326,14 @@ class Place:
         return value
 
     def origin(self, axis: Axis, message: str) -> tuple[Note, ...]:
-        """Return a note that shows where an axis got its size."""
-        return (self.walk.report.note(axis.origin, message),) if axis.origin is not None else ()
+        """Return notes that show where an axis got its size: the field, and the dim that stands in it."""
+        if axis.origin is None:
+            return ()
+        report, dims = self.walk.report, self.walk.spec.dims
+        note = report.note(axis.origin, message)
+        return (
+            (note, report.note(("dims", axis.name), f"`{axis.name}` is {axis.size}")) if axis.name in dims else (note,)
+        )
 
     def step(self, output: Tensor) -> Step:
         """Return the step that the node became."""

@@ -74,10 +74,11 @@ def command(
 
 def _write(run: Run, given: dict[str, Any]) -> int:
     from tfdsl import building, sampling, settings
-    from tfdsl.codegen.write import Source
+    from tfdsl.public import sound
 
     chosen = settings.Sample.read({**run.sample.given(), **given})
-    model: Any = run.model(lambda: building.load(Source(run.name, run.source, ())).Model())
+    # From the spec, never from the folder's model.py: a run may come from elsewhere, and a spec cannot carry code.
+    model: Any = run.model(lambda: building.build(sound(run.spec)))
     text, found = sampling.sample(model, run.tokenizer, chosen, run.context)
     _show(found)
     if text is None:
