@@ -18,11 +18,12 @@ from pathlib import Path
 
 import tfdsl
 from tests.benchmarks.pairs import ROOT, Speed, measure
-from tests.benchmarks.sizes import SIZES
+from tests.benchmarks.sizes import SIZES, Size
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 HOME = ROOT / ".venv-bench"
 PEERS = ["transformers", "x-transformers", "litgpt"]
+SAMPLED = 40  # tokens that are timed at once
 PARTS = ["nanogpt", "train", "sample"]
 
 
@@ -51,15 +52,16 @@ def main(parts: list[str]) -> None:
         losses = [trained(seed, os.environ["TEXT"]) for seed in range(3)]
         mean = sum(losses) / len(losses)
         write("loss", f"Seeds 0, 1, 2: {', '.join(f'{loss:.3f}' for loss in losses)}; mean {mean:.3f}.")
-    for part, works, amount in (("train", ["train", "train bfloat16"], 10), ("sample", ["sample"], 40)):
+    for part, works in (("train", ["train", "train bfloat16"]), ("sample", ["sample"])):
         if part in parts:
-            blocks = [
-                f"**{work.replace('train', 'training')}, {size}**\n\n{table(rows, 'tokens')}"
-                for size in SIZES
-                for work in works
-                if (rows := measure(["tfdsl", *PEERS], work, size, amount, rounds=9))
-            ]
-            write(part, "\n\n".join(blocks))
+            write(part, "\n\n".join(compared(work, size) for size in SIZES.values() for work in works))
+
+
+def compared(work: str, size: Size) -> str:
+    """Measure tfdsl and its peers at some work, and return the table below its title."""
+    amount = SAMPLED if work == "sample" else size.steps
+    rows = measure(["tfdsl", *PEERS], work, size.name, amount, rounds=7)
+    return f"**{work.replace('train', 'training')}, {size.name}**\n\n{table(rows, 'tokens')}"
 
 
 def trained(seed: int, text: str) -> float:

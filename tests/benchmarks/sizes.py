@@ -19,6 +19,7 @@ class Size:
     context: int
     batch: int
     vocab: int
+    steps: int  # of training that are timed at once
 
     def batch_of(self, text: Tensor) -> tuple[Tensor, Tensor]:
         """Return inputs and targets [batch, context] from random places of a text."""
@@ -32,6 +33,6 @@ class Size:
 
 
 SIZES = {
-    "4x128": Size("4x128", layers=4, heads=4, width=128, context=64, batch=12, vocab=65),
-    "6x384": Size("6x384", layers=6, heads=6, width=384, context=256, batch=4, vocab=2048),
+    "4x128": Size("4x128", layers=4, heads=4, width=128, context=64, batch=12, vocab=65, steps=10),
+    "6x384": Size("6x384", layers=6, heads=6, width=384, context=256, batch=4, vocab=2048, steps=2),
 }

@@ -104,7 +104,7 @@ def traced(action: Any) -> Iterator[tuple[int, bool]]:
     return ((line, True) for line in seen)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(about=st.text(st.characters(), max_size=60))
 def test_a_spec_cannot_write_code(about: str) -> None:
     spec = tfdsl.load(SPECS / "gpt2.yaml").model_copy(update={"about": about})

@@ -71,6 +71,7 @@ def run(document: Document) -> Checked:
     outputs = promises.outputs(walk)
     if not found:
         promises.unused(walk)
+        promises.training(walk, train)
     limits = {name: most for name, (most, _) in walk.limits.items()}
     found += promises.causes(report.diagnostics(), read is None, bool(spec.dims))
     return Checked(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tfdsl.checking import extents
 from tfdsl.checking.frames import members
 from tfdsl.checking.walk import Walk
 from tfdsl.diagnostics import Diagnostic, suggest
-from tfdsl.node import Path, Value
+from tfdsl.node import Flow, Path, Step, Value
 from tfdsl.parts import Parameter
+from tfdsl.settings import Train
 
 
 def outputs(walk: Walk) -> dict[str, Value]:
@@ -46,8 +47,8 @@ def causes(found: list[Diagnostic], holes: bool, dims: bool) -> list[Diagnostic]
     """Return the diagnostics without those that another explains.
 
     Where a node could not be read (`holes`), a pipe has lost its beginning, or an input is not there, the names that
-    came with them are unknown too; a name that is nearly another's is told nevertheless. Without any `dims`, the first name
-    stands for all.
+    came with them are unknown too; a name that is nearly another's is told nevertheless. Without any `dims`, the first
+    name stands for all.
     """
     names = [each for each in found if each.code == "E402"]
     if not dims and len(names) > 1:
@@ -72,6 +73,32 @@ def parameters(walk: Walk) -> None:
             default = block.params.get(named.name)
             if isinstance(default, str) and default not in walk.spec.blocks:
                 walk.no_block(default, ("blocks", name, "params", named.name))
+
+
+def training(walk: Walk, train: Train) -> None:
+    """Warn of a model that cannot be trained as its `train` section says, or that would learn nothing from it."""
+    tree = walk.report.document.value
+    if tree is None or "train" not in tree.index or walk.report.broken:
+        return
+    for axis, (most, path) in walk.limits.items():
+        if (train.context or 0) > most:
+            message = f"sequences of {train.context} tokens do not fit the {most} positions of axis `{axis}`"
+            notes = (walk.report.note(path, f"the table holds {most} positions"),)
+            walk.report.add("W509", message, ("train", "context"), notes=notes)
+    if train.objective == "next_token":
+        for step in _steps([stream.flow for stream in walk.streams.values()]):
+            if step.node.sight(step) == "everywhere":
+                message = f"`{step.name}` sees the very tokens that next-token training has it predict"
+                walk.report.add("W510", message, step.path, help="hide what comes later: `mask: causal`")
+
+
+def _steps(flows: Iterable[Flow]) -> Iterator[Step]:
+    """Yield every step of the flows and of what stands in them; a block once, however many copies it has."""
+    for flow in flows:
+        for step in flow.steps:
+            yield step
+            yield from _steps(step.flows)
+            yield from _steps(instance.flow for instance in step.instances)
 
 
 def unused(walk: Walk) -> None:

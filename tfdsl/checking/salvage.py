@@ -100,7 +100,7 @@ def _hole(item: Any) -> Hole:
     kind = item if isinstance(item, str) else next(iter(item)) if isinstance(item, dict) and len(item) == 1 else ""
     known = lookup(kind) or lookup(suggest(str(kind), kinds()) or "")
     ids = tuple(name for name in _ids(item) if NAME_PATTERN.fullmatch(name))
-    return Hole(lost=ids, through=known is not None and known.keeps)
+    return Hole(lost=ids, through=known is not None and known.keeps)  # pyright: ignore[reportCallIssue]
 
 
 def _ids(value: Any) -> list[str]:

@@ -18,6 +18,6 @@ def ready(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, nn.Linear):
             module.weight.data = module.weight.data.t().contiguous().t()
-        vars(module).update(module._modules)
-        vars(module).update(module._parameters)
+        vars(module).update(module._modules)  # pyright: ignore[reportPrivateUsage]
+        vars(module).update(module._parameters)  # pyright: ignore[reportPrivateUsage]
     return model.eval().requires_grad_(False)

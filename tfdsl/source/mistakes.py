@@ -233,9 +233,9 @@ def _colons(place: Place) -> Diagnostic | None:
 
 
 def _wanting(place: Place, start: int, end: int) -> Diagnostic:
-    name = place.text[start:end].strip()
+    name = re.split(r"\s+#", place.text[start:end].strip())[0]  # without the remark behind it
     shown = name if len(name) <= 40 else name[:37] + "..."
-    span = place.lines.span(start, end)
+    span = place.lines.span(start, start + len(name) if place.text.startswith(name, start) else end)
     return Diagnostic("Y035", f"there is no `:` after `{shown}`", span, "a key needs a colon", help=f"write `{shown}:`")
 
 
@@ -243,7 +243,8 @@ def _pair(place: Place) -> Diagnostic | None:
     if "could not find expected ':'" not in place.problem:
         return None
     line = place.lines.place(place.begin)[0]
-    end = place.lines.starts[line - 1] + len(place.lines.line(line).rstrip())
+    said = re.split(r"\s#", place.lines.line(line), maxsplit=1)[0].rstrip()
+    end = place.lines.starts[line - 1] + len(said)
     return _wanting(place, place.begin, max(end, place.begin))
 
 

@@ -97,6 +97,13 @@ class Attention(Node):
                 "kv_heads",
                 help=f"`kv_heads` must divide {self.heads}",
             )
+        if self.dim(width) > 8 and self.dim(width) % 8:
+            io.warn(
+                "W508",
+                f"heads of {self.dim(width)} features are slow on every device",
+                "heads" if self.head_dim is None else "head_dim",
+                help="matrix units work on multiples of 8",
+            )
         if isinstance(self.position, Rotary) and self.dim(width) % 2:
             io.fail("T208", f"rotary positions turn features in pairs, and a head has {self.dim(width)}", "position")
 
