@@ -161,7 +161,7 @@ def test_no_position_reads_a_later_one(seed: int) -> None:
         for name, value in it.found.items():
             # Not to the bit: experts add the rows that chose them in other groups.
             torch.testing.assert_close(changed[name][:, :place], value[:, :place], **CLOSE)
-            assert (changed[name][:, place:] - value[:, place:]).abs().max() > 1e-6
+            assert not torch.equal(changed[name][:, place:], value[:, place:])
 
 
 def padded(it: Throw, name: str, value: Tensor) -> bool:
