@@ -97,6 +97,8 @@ class Attention(Node):
                 "kv_heads",
                 help=f"`kv_heads` must divide {self.heads}",
             )
+        if isinstance(self.position, Rotary) and self.dim(width) % 2:
+            io.fail("T208", f"rotary positions turn features in pairs, and a head has {self.dim(width)}", "position")
         if self.dim(width) > 8 and self.dim(width) % 8:
             io.warn(
                 "W508",
@@ -104,8 +106,6 @@ class Attention(Node):
                 "heads" if self.head_dim is None else "head_dim",
                 help="matrix units work on multiples of 8",
             )
-        if isinstance(self.position, Rotary) and self.dim(width) % 2:
-            io.fail("T208", f"rotary positions turn features in pairs, and a head has {self.dim(width)}", "position")
 
     def _check_axes(self, io: Ports, x: Tensor, memory: Tensor) -> None:
         if self.kv is None:
