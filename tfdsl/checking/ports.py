@@ -52,7 +52,7 @@ class Place:
         self.order: list[int] = []
         self.shares: list[Shared] = []
         self.inputs: tuple[Tensor, ...] | None = None
-        self.mistakes: frozenset[Key] = frozenset()  # those of the copy that was checked last
+        self.mistakes: dict[int, frozenset[Key]] = {}  # those of each copy, by its identity
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
@@ -216,11 +216,11 @@ class Place:
         self.order.append(next(index for index, each in enumerate(self.instances) if each is instance))
         return instance
 
-    def again(self, count: int) -> None:
-        """Say that the copy that was checked last stands `count` times more."""
-        self.order += [self.order[-1]] * count
-        if not self.walk.blocks:
-            self.walk.report.counted(self.mistakes, str(getattr(self.node, "block", "")), count)
+    def again(self, instance: Instance, count: int = 1) -> None:
+        """Say that a copy that was checked stands `count` times more."""
+        self.order += [next(index for index, each in enumerate(self.instances) if each is instance)] * count
+        if not self.walk.blocks and (mistakes := self.mistakes.get(id(instance))):
+            self.walk.report.counted(mistakes, instance.name, count)
 
     def inherit(self, instance: Instance) -> None:
         """Note that this scope needs from outside what a block in it needs."""

@@ -122,7 +122,7 @@ class Walk:
         if key not in self.kept:
             self.kept[key] = self._checked(block, bound, start, place)
         kept = self.kept[key]
-        place.mistakes = kept.mistakes
+        place.mistakes[id(kept.instance)] = kept.mistakes
         if not self.blocks:
             self.report.counted(kept.mistakes, block)
         place.inherit(kept.instance)

@@ -111,8 +111,8 @@ class Ports(Protocol):
         """Check one copy of a block (None: the pipe in `body`) with `parameters`; the same copy is checked once."""
         ...
 
-    def again(self, count: int) -> None:
-        """Say that the copy that was checked last stands `count` times more."""
+    def again(self, instance: Instance, count: int = 1) -> None:
+        """Say that a copy that was checked stands `count` times more."""
         ...
 
     def share(self, shared: Shared, named: bool = False) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from tfdsl.node import Node, Pipe, Ports, Step, Work, Writer
+from tfdsl.node import Instance, Node, Pipe, Ports, Step, Work, Writer
 from tfdsl.parts import Name, Number, Part, Truth, needed, problem
 from tfdsl.shapes import Tensor
 
@@ -46,6 +46,14 @@ class Vary(Part):
 
     def written(self) -> Any:
         return self.every if "every" in self.model_fields_set else self.given()
+
+    def which(self, copy: int) -> int:
+        """Return a number that two copies share only where they have the same value."""
+        if "layer" in str(self.value(copy)):
+            return copy
+        if self.cycle is not None:
+            return copy % len(self.cycle)
+        return -1 if self.at is not None and copy not in self.at else copy
 
     def value(self, copy: int) -> Any:
         """Return the value in the copy with this index."""
@@ -85,14 +93,21 @@ class Repeat(Node):
         if self.share and self.vary:
             io.fail("D119", "copies that share their weights cannot differ", "vary", help="leave out `share` or `vary`")
         self._check_vary(io)
-        value, broken = io.x, False
+        known: dict[tuple[int, ...], Instance] = {}
+        value, broken, before = io.x, False, 0
         for copy in range(self.times):
-            bound = {name: vary.value(copy) for name, vary in self.vary.items()}
-            start, end = value, io.instance(self.block, bound, value, copy).flow.end
+            # A copy is like an earlier one if those before the two are alike, and every parameter has the same value.
+            like = (before, *(vary.which(copy) for vary in self.vary.values()))
+            if like in known:
+                io.again(known[like])
+            else:
+                bound = {name: vary.value(copy) for name, vary in self.vary.items()}
+                known[like] = io.instance(self.block, bound, value, copy)
+            before, start, end = id(known[like]), value, known[like].flow.end
             broken = broken or end is None
             value = end if end is not None else start
             if not self.vary and value == start:
-                io.again(self.times - copy - 1)
+                io.again(known[like], self.times - copy - 1)
                 break
             if value.sizes != start.sizes:
                 io.fail(
