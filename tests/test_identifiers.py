@@ -9,11 +9,7 @@ from tfdsl.identifiers import TORCH, attribute
 
 
 def test_no_public_attribute_of_a_module_is_missing() -> None:
-<<<<<<< HEAD
-    """A name that a later torch adds fails here, and joins `identifiers`; names of a spec are lower case."""
-=======
     """A name that a later torch adds fails here: a word more for `identifiers`. Names of a spec are lower case."""
->>>>>>> house
     taken = {name for name in dir(nn.Module()) if name[0].islower()}
     assert taken - TORCH == set()
     assert all(attribute(name) == f"{name}_" for name in taken)
