@@ -308,7 +308,7 @@ def test_ten_thousand_nodes_are_checked_in_seconds() -> None:
     )
     checked: list[Checked] = []
     assert cpu(lambda: checked.append(tfdsl.check(text))) < 5
-    assert {each.code for each in checked[0].diagnostics} == {"W508"}
+    assert checked[0].diagnostics == ()
     assert len(list(whole(checked[0]))) == 10_002
     assert costing.count(checked[0]).parameters == sum(
         each.count for each in declared.weights(checked[0]).values() if not each.tied
