@@ -311,7 +311,7 @@ BREAKS = [
     # -- settings
     Break(CHAR, "train:\n", "trian:\n", "D102", "did you mean `train`?"),
     Break(CHAR, "type: characters", "type: character", "D104", "did you mean `characters`?"),
-    Break(CHAR, "{type: characters}", "characters", "D103", "`characters`"),
+    Break(CHAR, "{type: characters}", "[characters]", "D103", "a list is not a mapping"),
     Break(CHAR, "type: characters", "kind: characters", "D102", "`kind`"),
     Break(CHAR, "type: characters", "type: characters, vocab_size: 65", "D120", "`vocab_size`"),
     Break(CHAR, "steps: 2000", "step: 2000", "D102", "did you mean `steps`?"),

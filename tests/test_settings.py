@@ -50,3 +50,7 @@ def test_what_is_unknown_or_out_of_range_is_refused(section: dict[str, Any], at:
 def test_sample_is_closed_too() -> None:
     with pytest.raises(ValidationError):
         Sample.model_validate({"heat": 1})
+
+
+def test_a_tokenizer_may_be_its_type_alone() -> None:
+    assert Train.read({"tokenizer": "bytes"}) == Train.read({"tokenizer": {"type": "bytes"}})

@@ -158,7 +158,9 @@ class Part(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Hold parameters back, and put every error into our words, with a code."""
+        """Take the headline field alone, hold parameters back, and put every error into our words, with a code."""
+        if cls.headline is not None and isinstance(data, str | int | float):
+            data = {cls.headline: data}
         held: dict[str, Parameter] = parameters(data, cls.model_fields) if cls.holds and isinstance(data, dict) else {}
         try:
             part = handler({name: value for name, value in data.items() if name not in held} if held else data)

@@ -16,6 +16,8 @@ Seed = Annotated[int, Number(integer=True, minimum=0, below=2**31)]
 class Tokenizer(Part):
     """How text becomes tokens."""
 
+    headline = "type"
+
     type: Literal["bytes", "characters", "bpe"] = Field(
         default="bytes", description="bytes, characters, or byte-pair encoding"
     )
