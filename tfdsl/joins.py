@@ -22,7 +22,7 @@ class Join(Part):
         """Return where each pipe ends; the rule stops in silence where one is unknown."""
         if not self.pipes:
             io.fail("D109", f"`{io.name}` needs at least one pipe", "pipes")
-        start = io.sources[0] if io.sources else None
+        start = io.x if io.sources else None
         ends = [io.flow("pipes", start, index).end for index in range(len(self.pipes))]
         return [io.known(end) for end in ends]
 

@@ -34,7 +34,7 @@ class Use(Node):
         return {**super().given(), **self.parameters}
 
     def shape(self, io: Ports) -> Tensor:
-        start = io.sources[0] if io.sources else None
+        start = io.x if io.sources else None
         return io.known(io.instance(self.block, self.parameters, start).flow.end)
 
     def work(self, step: Step) -> Work:
