@@ -123,11 +123,10 @@ class Attention(Node):
                 "mask",
                 help="cross-attention sees all of the other stream: `mask: full`",
             )
-        if not isinstance(self.position, Nowhere) and not same:
+        if not isinstance(self.position, Nowhere):
             io.fail(
                 "T214",
-                f"`{self.position.type_name}` positions compare places, and queries stand on `{x.axes[-2]}`, "
-                f"keys on `{memory.axes[-2]}`",
+                f"`{self.position.type_name}` positions belong to self-attention, and keys come from `{self.kv}` here",
                 "position",
                 help="cross-attention has no relative positions: `position: none`",
             )
