@@ -44,7 +44,9 @@ def construct(call: Call) -> str:
 
 
 def literal(value: Any) -> str:
-    """Return a plain value as Python writes it."""
+    """Return a plain value as Python writes it; a layer is made where it stands."""
+    if isinstance(value, Call):
+        return construct(value)
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
