@@ -10,14 +10,18 @@ def reset(init: Init, weights: list[Declared]) -> list[str]:
     """Return the lines of the method `reset`: a branch for each way in which some weight of the model starts."""
     own = [each for each in weights if not each.weight.tied]
     scaled = [each for each in own if each.scaled and init.residual_scale != 1.0]
+    others = {each.name: action for each in own if (action := _own_way(each, init))}
     cases: list[tuple[str, str]] = []
+    for action in dict.fromkeys(others.values()):
+        cases.append((_ends([each for each in own if others.get(each.name) == action], own), action))
+    rest = [each for each in own if each not in scaled and each.name not in others]
     if scaled:
         cases.append((_ends(scaled, own), f"nn.init.normal_(weight, std={init.std!r} * {init.residual_scale!r})"))
-    if any(len(each.weight.shape) > 1 and each not in scaled for each in own):
+    if any(len(each.weight.shape) > 1 for each in rest):
         cases.append(("weight.dim() > 1", f"nn.init.normal_(weight, std={init.std!r})"))
-    if any(each.weight.init == "zeros" for each in own):
+    if any(each.weight.init == "zeros" for each in rest):
         cases.append(('name.endswith("bias")', "nn.init.zeros_(weight)"))
-    if any(each.weight.init == "ones" for each in own):
+    if any(each.weight.init == "ones" for each in rest):
         cases.append(("", "nn.init.ones_(weight)"))
     lines = ["", "def reset(self):", f'    """{_said(init, bool(scaled), cases)}"""']
     lines.append("    for name, weight in self.named_parameters():")
@@ -36,6 +40,19 @@ def reset(init: Init, weights: list[Declared]) -> list[str]:
     if not any("name" in test for test, _ in cases[:-1]):
         lines[3] = "    for weight in self.parameters():"
     return lines
+
+
+def _own_way(each: Declared, init: Init) -> str:
+    """Return the statement that starts a weight otherwise than those of its shape and name; else nothing."""
+    way, vector = each.weight.init, len(each.weight.shape) < 2
+    usual = ("zeros" if each.name.endswith("bias") else "ones") if vector else "normal"
+    if way == usual or (way == "output" and not vector):
+        return ""
+    if isinstance(way, int | float):
+        return f"nn.init.constant_(weight, {way!r})"
+    return {"zeros": "nn.init.zeros_(weight)", "ones": "nn.init.ones_(weight)"}.get(
+        way, f"nn.init.normal_(weight, std={init.std!r})"
+    )
 
 
 def _said(init: Init, scaled: bool, cases: list[tuple[str, str]]) -> str:

@@ -14,15 +14,18 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 Size = int | Poly
-Sight = Literal["here", "place", "behind", "everywhere"]
+Sight = Literal["here", "place", "behind", "everywhere", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A parameter that a node declares. `init` says how it starts: `output` is a branch's last projection."""
+    """A parameter that a node declares. `init` says how it starts: `output` is a branch's last projection.
+
+    A number is what all of it starts at.
+    """
 
     shape: tuple[int, ...]
-    init: Literal["normal", "output", "zeros", "ones"] = "normal"
+    init: Literal["normal", "output", "zeros", "ones"] | float = "normal"
     decays: bool = True
     tied: str = ""  # the full name of the weight that it is, where it is not its own
 
@@ -43,7 +46,7 @@ class Work:
     multiply the value which the node takes by a weight. `needs` names the values that the backward pass needs: `x`,
     what the node takes; `y`, what it gives; or the field that names one (`kv`). `kept` counts the elements that it
     needs besides, as PyTorch keeps them on a CPU; an id counts as two. `cache` counts those that cached decoding holds
-    once it has seen the whole sequence.
+    once it has seen the whole sequence. `view` says that what the node gives lies in the memory of what it takes.
     """
 
     flops: Size = 0
@@ -51,6 +54,7 @@ class Work:
     cache: Size = 0
     entering: Size = 0
     needs: tuple[str, ...] = ()
+    view: bool = False
 
 
 @dataclass(frozen=True, slots=True)
