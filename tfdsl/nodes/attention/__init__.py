@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from tfdsl.look import Element
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Size, Step, Weight, Work, Writer
+from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Causal, Full, Mask, Sliding
 from tfdsl.nodes.attention.positions import Nowhere, Relative, Rotary, T5Buckets
 from tfdsl.parts import Name, Part, Positive, PositiveReal, Probability, Truth, needed, not_a_truth
@@ -287,6 +289,9 @@ class Attention(Node):
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        return inside(self, step)
 
     def sight(self, step: Step) -> Sight:
         if self.kv is not None:
