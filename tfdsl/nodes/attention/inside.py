@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tfdsl.look import Beside, Box, Element, Fork, Source, number
 from tfdsl.node import Step
 from tfdsl.nodes.attention.masks import Full
-from tfdsl.nodes.attention.positions import Rotary, T5Buckets
+from tfdsl.parts import Choice
 
 if TYPE_CHECKING:
     from tfdsl.nodes.attention import Attention
@@ -24,7 +24,7 @@ class _Inside:
 
     def __init__(self, node: Attention, step: Step) -> None:
         self.node, self.step = node, step
-        self.memory = step.reads["kv"].tensor if node.kv is not None else step.x
+        self.memory = node.memory(step)
         self.dim = node.dim(step.width)
         self.batch = " × ".join(axis.label for axis in step.x.axes[:-2])
         self.queries, self.keys = step.x.axes[-2].label, self.memory.axes[-2].label
@@ -63,8 +63,8 @@ class _Inside:
         """Yield what becomes of queries or keys before they meet."""
         if self.node.qk_norm is not None:
             yield Box(f"{name}_norm", "norm", {"rms": "RMSNorm", "layer": "LayerNorm"}[self.node.qk_norm], "each head")
-        if isinstance(self.node.position, Rotary):
-            yield Box(f"{name}_rope", "position", "Rotation", f"θ = {self.node.position.theta:,g}")
+        if self.node.position.turns:
+            yield Box(f"{name}_position", "position", self.node.position.word.capitalize(), settings(self.node.position))
 
     def source(self, name: str) -> tuple[Element, ...]:
         if self.node.kv is None:
@@ -85,12 +85,18 @@ class _Inside:
         node = self.node
         factor = f"{node.scale:g}" if node.scale is not None else f"1 / √{self.dim}"
         yield Box("scale", "attention", "Scores", f"× {factor}")
-        if isinstance(node.position, T5Buckets):
-            table = f"{node.position.buckets} × {node.heads}"
-            yield Beside("relative/add", Box("relative", "position", "Buckets", table), "+")
+        if node.position.word and not node.position.turns:
+            card = Box("relative", "position", node.position.word.capitalize(), settings(node.position))
+            yield Beside("relative/add", card, "+")
         if not isinstance(node.mask, Full):
-            reach = f"{node.mask.reach} positions" if node.mask.reach is not None else ""
-            yield Box("mask", "mask", f"{node.mask.word.capitalize()} mask", reach)
-        yield Box("softmax", "softmax", "Softmax", "over keys")
+            yield Box("mask", "mask", f"{node.mask.word.capitalize()} mask", settings(node.mask))
+        yield Box("softmax", "softmax", node.method.word.capitalize() or "Softmax", settings(node.method) or "over keys")
         if node.dropout:
             yield Box("dropout", "mask", "Dropout", f"p = {node.dropout:g}")
+
+
+def settings(choice: Choice) -> str:
+    """Return the numbers and words that a mask, a position or a method has: `window 128`."""
+    fields = ((name, getattr(choice, name)) for name in type(choice).model_fields)
+    numbers = [(name, value) for name, value in fields if isinstance(value, int | float) and not isinstance(value, bool)]
+    return " · ".join(f"{name.replace('_', ' ')} {value:,g}" for name, value in numbers)
