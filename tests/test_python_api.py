@@ -34,7 +34,8 @@ from tfdsl.nodes import (
     Unembed,
     Use,
 )
-from tfdsl.nodes.attention import Rotary, Sliding
+from tfdsl.nodes.attention.masks import Sliding
+from tfdsl.nodes.attention.positions import Rotary
 from tfdsl.settings import Train
 
 SPECS = Path(__file__).parents[1] / "specs"
