@@ -99,4 +99,4 @@ def weights(checked: Walked) -> dict[str, Weight]:
 
 def count(checked: Walked) -> int:
     """Return the number of parameters of the model, a tied one once."""
-    return sum(weight.count for weight in weights(checked).values() if not weight.tied)
+    return sum(weight.count for weight in weights(checked).values() if weight.trained and not weight.tied)

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfdsl.layers.cache import Cache
-from tfdsl.layers.position import T5Bias
 
 
 def rotate(x_BHTK: Tensor, rope: tuple[Tensor, Tensor], style: str, rotated: int | None) -> Tensor:
@@ -44,8 +43,7 @@ class Attention(nn.Module):
         causal: bool = False,
         style: str = "half",
         rotated: int | None = None,
-        buckets: int | None = None,
-        max_distance: int = 128,
+        relative: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if kv_heads is None:
@@ -62,7 +60,6 @@ class Attention(nn.Module):
         self.rotated = rotated
         self.bias = bias
         self.kv_heads = kv_heads
-        self.buckets = buckets
         # One projection for queries, keys and values.
         if bias == "qkv":
             self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim)
@@ -80,8 +77,7 @@ class Attention(nn.Module):
         elif qk_norm == "layer":
             self.q_norm = nn.LayerNorm(self.head_dim, eps=eps)
             self.k_norm = nn.LayerNorm(self.head_dim, eps=eps)
-        if buckets is not None:
-            self.relative = T5Bias(heads, buckets, max_distance, causal=causal)
+        self.relative = relative
         self.out = nn.Linear(heads * self.head_dim, width, bias=out_bias)
 
     def forward(
@@ -108,8 +104,8 @@ class Attention(nn.Module):
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
         causal = self.causal and mask is None
-        if self.buckets is not None:
-            table = self.relative(x_BTD, 0 if cache is None else cache.position, mask)
+        if self.relative is not None:
+            table = self.relative(q_BHTK, k_BHTK, mask)
         else:
             table = cache.lower_right(x_BTD) if causal and cache is not None else mask
         y_BHTK = F.scaled_dot_product_attention(

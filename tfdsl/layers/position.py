@@ -112,6 +112,17 @@ class T5Bias(nn.Module):
         return first_TS + torch.where(distance_TS < exact, distance_TS, far_TS)
 
 
+class T5Scores(nn.Module):
+    """`T5Bias` of one attention's own: q_BHTK, k_BHSK -> bias_HTS. The queries are the last of the keys' positions."""
+
+    def __init__(self, heads: int, buckets: int = 32, max_distance: int = 128, causal: bool = False) -> None:
+        super().__init__()
+        self.table = T5Bias(heads, buckets, max_distance, causal=causal)
+
+    def forward(self, q_BHTK: Tensor, k_BHSK: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.table(q_BHTK[:, 0], k_BHSK.size(2) - q_BHTK.size(2), mask)
+
+
 class Prepend(nn.Module):
     """Puts learned positions before the first: x_BTD -> x_BUD, U = tokens + T.
 
