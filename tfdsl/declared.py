@@ -89,4 +89,4 @@ def weights(checked: Checked) -> dict[str, Weight]:
 
 def count(checked: Checked) -> int:
     """Return the number of parameters of the model, a tied one once."""
-    return sum(weight.count for weight in weights(checked).values() if not weight.tied)
+    return sum(weight.count for weight in weights(checked).values() if weight.trained and not weight.tied)

@@ -86,9 +86,16 @@ def _take_class(entry: Entry, node: ast.ClassDef, texts: dict[str, str]) -> None
     text = prune("\n".join(_class(entry, node, making, running)))
     text, dropped = without_parameters(text, "__init__")
     text, unread = without_parameters(text, "forward")
-    texts[entry.name] = without_methods(text, attributes({**texts, entry.name: text}))
+    texts[entry.name] = _without_idle_methods(entry.name, text, texts)
     without(texts, made, dropped | frozenset(making.fixed), makes_it)
     without(texts, run, unread | frozenset(running.fixed), runs_it)
+
+
+def _without_idle_methods(name: str, text: str, texts: Mapping[str, str]) -> str:
+    """Return a class without the methods that nothing calls, nor those that they alone called."""
+    while (less := without_methods(text, attributes({**texts, name: text}))) != text:
+        text = less
+    return text
 
 
 def _class(entry: Entry, node: ast.ClassDef, making: Uses, running: Uses) -> list[str]:
