@@ -150,7 +150,7 @@ class _Counter:
             parameters = sum(weight.count for weight in shared.weights.values())
             kept = self.at(shared.work.kept) * self.size
             if parameters or kept:
-                yield Entry(name, shared.call.layer, 1, parameters, 0, kept, 0, 0)
+                yield Entry(name, shared.call.layer if shared.call is not None else name, 1, parameters, 0, kept, 0, 0)
 
     def at(self, size: Size) -> int:
         """Return a size as a number."""
@@ -186,7 +186,7 @@ class _Counter:
             self.named[step.node.id] = given
         flops = runs * self.at(work.flops)
         untrained = 0 if x is None or x.trained else runs * self.at(work.entering)
-        parameters = owned * sum(weight.count for weight in step.weights.values() if not weight.tied)
+        parameters = owned * sum(each.count for each in step.weights.values() if each.trained and not each.tied)
         kept = 0  # where no weight had a part, there is no backward pass
         if trained:
             kept = runs * self.at(work.kept) + sum(self.held(taken[name]) for name in work.needs)

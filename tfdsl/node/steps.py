@@ -19,15 +19,18 @@ Sight = Literal["here", "place", "behind", "everywhere", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A parameter that a node declares. `init` says how it starts: `output` is a branch's last projection.
+    """A parameter that a node declares.
 
-    A number is what all of it starts at.
+    `init` says how it starts: `output` is a branch's last projection, a number fills all of it, and any other text is
+    the statement that the emitted model starts it with, over `weight` (`nn.init.eye_(weight)`). One that is not
+    `trained` is a buffer of the module: saved with the weights, moved by no gradient, and counted as no parameter.
     """
 
     shape: tuple[int, ...]
-    init: Literal["normal", "output", "zeros", "ones"] | float = "normal"
+    init: Literal["normal", "output", "zeros", "ones"] | float | str = "normal"
     decays: bool = True
     tied: str = ""  # the full name of the weight that it is, where it is not its own
+    trained: bool = True
 
     @property
     def count(self) -> int:
@@ -70,12 +73,14 @@ class Call:
 class Shared:
     """A module of the whole model that is run once a forward and whose result many nodes read.
 
-    Rotary tables, masks and tables of relative biases are such. Two with one `name` are the same, and must be equal.
-    `queries` and `keys` are the axes that it spans.
+    `role` says what attention makes of it: `rope` turns queries and keys, `bias` is added to the scores (its call takes
+    the mask too), `mask` says what may be read: a function's call, or None where padding alone is hidden. Two with one
+    `name` are the same, and must be equal. `queries` and `keys` are the axes that it spans.
     """
 
+    role: Literal["rope", "bias", "mask"]
     name: str
-    call: Call
+    call: Call | None
     queries: Axis
     keys: Axis
     weights: Mapping[str, Weight] = field(default_factory=dict[str, Weight])
