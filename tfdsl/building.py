@@ -43,13 +43,15 @@ def load(source: Source) -> ModuleType:
 
 def prove(checked: Checked, model: nn.Module) -> None:
     """Compare every declared parameter with the module's: name, shape, ties. Raises Mismatch with all that differs."""
-    built = dict(model.named_parameters(remove_duplicate=False))
+    built = dict(model.named_parameters(remove_duplicate=False)) | _saved_buffers(model)
     wanted = weights(checked)
     found = [f"`{name}` was declared and not built" for name in wanted if name not in built]
     found += [f"`{name}` was built and not declared" for name in built if name not in wanted]
     for name, weight in wanted.items():
         if name in built and tuple(built[name].shape) != weight.shape:
             found.append(f"`{name}` was declared as {weight.shape} and built as {tuple(built[name].shape)}")
+        if name in built and weight.trained != isinstance(built[name], nn.Parameter):
+            found.append(f"`{name}` was declared as {'a parameter' if weight.trained else 'a buffer'} and is none")
         if weight.tied and built.get(name) is not built.get(weight.tied):
             found.append(f"`{name}` was tied to `{weight.tied}` and is not the same")
     own, total = parameters(checked), sum(weight.numel() for weight in model.parameters())
@@ -57,6 +59,12 @@ def prove(checked: Checked, model: nn.Module) -> None:
         found.append(f"{own:,} parameters were declared and {total:,} built")
     if found:
         raise Mismatch("the built model is not the declared one:\n" + "\n".join(f"  {each}" for each in found))
+
+
+def _saved_buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the buffers that are saved with the weights."""
+    saved = model.state_dict()
+    return {name: buffer for name, buffer in model.named_buffers() if name in saved}
 
 
 def meta(checked: Checked) -> nn.Module:

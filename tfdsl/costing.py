@@ -183,7 +183,7 @@ class _Counter:
         work = step.node.work(step)
         flops = runs * self.at(work.flops)
         untrained = 0 if x is None or x.trained else runs * self.at(work.entering)
-        parameters = owned * sum(weight.count for weight in step.weights.values() if not weight.tied)
+        parameters = owned * sum(each.count for each in step.weights.values() if each.trained and not each.tied)
         kept = 0  # where no weight had a part, there is no backward pass
         if trained:
             kept = runs * self.at(work.kept) + sum(self.held(taken[name]) for name in work.needs)

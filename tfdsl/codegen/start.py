@@ -5,53 +5,92 @@ from __future__ import annotations
 from tfdsl.declared import Declared
 from tfdsl.spec import Init
 
+ZEROS, ONES = "nn.init.zeros_(weight)", "nn.init.ones_(weight)"
+
 
 def reset(init: Init, weights: list[Declared]) -> list[str]:
-    """Return the lines of the method `reset`: a branch for each way in which some weight of the model starts."""
-    own = [each for each in weights if not each.weight.tied]
-    scaled = [each for each in own if each.scaled and init.residual_scale != 1.0]
-    cases: list[tuple[str, str]] = []
-    if scaled:
-        cases.append((_ends(scaled, own), f"nn.init.normal_(weight, std={init.std!r} * {init.residual_scale!r})"))
-    if any(len(each.weight.shape) > 1 and each not in scaled for each in own):
-        cases.append(("weight.dim() > 1", f"nn.init.normal_(weight, std={init.std!r})"))
-    if any(each.weight.init == "zeros" for each in own):
-        cases.append(('name.endswith("bias")', "nn.init.zeros_(weight)"))
-    if any(each.weight.init == "ones" for each in own):
-        cases.append(("", "nn.init.ones_(weight)"))
-    lines = ["", "def reset(self):", f'    """{_said(init, bool(scaled), cases)}"""']
-    lines.append("    for name, weight in self.named_parameters():")
-    if len(cases) == 1:
-        return [
-            "",
-            "def reset(self):",
-            f'    """{_said(init, bool(scaled), cases)}"""',
-            "    for weight in self.parameters():",
-            f"        {cases[0][1]}",
-        ]
+    """Return the lines of the method `reset`: a branch for each way in which some weight of the model starts.
+
+    Most start in the usual way: matrices normal, biases at 0, other vectors at 1. The others are known by the ends of
+    their names.
+    """
+    own = [each for each in weights if not each.weight.tied and each.weight.trained]
+    actions = {each.name: _action(each, init) for each in own}
+    usual = {each.name: _usual(each, init) for each in own}
+    special = list(dict.fromkeys(each for name, each in actions.items() if each != usual[name]))
+    cases = [(_ends([each for each in own if actions[each.name] == action], own), action) for action in special]
+    rest = {usual[name] for name, action in actions.items() if action == usual[name]}
+    tests = {_normal(init): "weight.dim() > 1", ZEROS: 'name.endswith("bias")', ONES: ""}
+    cases += [(test, action) for action, test in tests.items() if action in rest]
+    head = ["", "def reset(self):", f'    """{_said(cases)}"""']
+    if not cases:
+        lines = head
+    elif len(cases) == 1:
+        lines = [*head, "    for weight in self.parameters():", f"        {cases[0][1]}"]
+    else:
+        lines = [*head, *_loop(cases)]
+    return [*lines, *_buffers([each for each in weights if not each.weight.trained])]
+
+
+def _loop(cases: list[tuple[str, str]]) -> list[str]:
+    named = any("name" in test for test, _ in cases[:-1])
+    lines = ["    for name, weight in self.named_parameters():" if named else "    for weight in self.parameters():"]
     for place, (test, action) in enumerate(cases):
         word = "if" if place == 0 else "elif"
         lines.append(f"        {word} {test}:" if place < len(cases) - 1 else "        else:")
         lines.append(f"            {action}")
-    if not any("name" in test for test, _ in cases[:-1]):
-        lines[3] = "    for weight in self.parameters():"
     return lines
 
 
-def _said(init: Init, scaled: bool, cases: list[tuple[str, str]]) -> str:
+def _buffers(found: list[Declared]) -> list[str]:
+    """Return the lines that start what no gradient moves."""
+    if not found:
+        return []
+    ends = sorted({str(each.path[-1]) for each in found})
+    test = f'"{ends[0]}"' if len(ends) == 1 else f"({', '.join(map(repr, ends))})".replace("'", '"')
+    return [
+        "    for name, buffer in self.named_buffers():",
+        f"        if name.endswith({test}):",
+        "            nn.init.zeros_(buffer)",
+    ]
+
+
+def _normal(init: Init) -> str:
+    return f"nn.init.normal_(weight, std={init.std!r})"
+
+
+def _usual(each: Declared, init: Init) -> str:
+    """Return how a weight of this shape and name starts where its kind says nothing else."""
+    if len(each.weight.shape) > 1:
+        return _normal(init)
+    return ZEROS if each.name.endswith("bias") else ONES
+
+
+def _action(each: Declared, init: Init) -> str:
+    """Return the statement that starts a weight."""
+    first = each.weight.init
+    if each.scaled and init.residual_scale != 1.0:
+        return f"nn.init.normal_(weight, std={init.std!r} * {init.residual_scale!r})"
+    if isinstance(first, str):
+        return {"normal": _normal(init), "output": _normal(init), "zeros": ZEROS, "ones": ONES}.get(first, first)
+    return {0.0: ZEROS, 1.0: ONES}.get(first, f"nn.init.constant_(weight, {first!r})")
+
+
+def _said(cases: list[tuple[str, str]]) -> str:
     actions = " ".join(action for _, action in cases)
-    parts = ["matrices normal"]
+    parts = ["matrices normal"] if "normal_" in actions or not cases else []
     parts += ["biases at zero"] if "zeros_" in actions else []
     parts += ["norms at one"] if "ones_" in actions else []
-    return f"Start the weights: {', '.join(parts)}."
+    parts += ["others at numbers of their own"] if "constant_" in actions else []
+    return f"Start the weights: {', '.join(parts) or 'each in its own way'}."
 
 
-def _ends(scaled: list[Declared], own: list[Declared]) -> str:
-    """Return the test that holds for the last projections of branches and for no other weight."""
-    ends = {".".join(str(part) for part in each.path[-2:]) for each in scaled}
-    rest = [each for each in own if each not in scaled]
+def _ends(chosen: list[Declared], own: list[Declared]) -> str:
+    """Return the test that holds for the chosen weights and for no other of the model."""
+    ends = {".".join(str(part) for part in each.path[-2:] if part is not None) for each in chosen}
+    rest = [each for each in own if each not in chosen]
     if any(each.name.endswith(tuple(ends)) for each in rest):
-        ends = {each.name for each in scaled}
+        ends = {each.name for each in chosen}
     listed = sorted(ends)
     said = ", ".join(f'"{end}"' for end in listed)
     return f"name.endswith({said})" if len(listed) == 1 else f"name.endswith(({said}))"

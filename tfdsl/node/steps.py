@@ -19,12 +19,18 @@ Sight = Literal["here", "place", "behind", "everywhere"]
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A parameter that a node declares. `init` says how it starts: `output` is a branch's last projection."""
+    """A parameter that a node declares.
+
+    `init` says how it starts: `output` is a branch's last projection, a number fills all of it, and any other text is
+    the statement that the emitted model starts it with, over `weight` (`nn.init.eye_(weight)`). One that is not
+    `trained` is a buffer of the module: saved with the weights, moved by no gradient, and counted as no parameter.
+    """
 
     shape: tuple[int, ...]
-    init: Literal["normal", "output", "zeros", "ones"] = "normal"
+    init: Literal["normal", "output", "zeros", "ones"] | float | str = "normal"
     decays: bool = True
     tied: str = ""  # the full name of the weight that it is, where it is not its own
+    trained: bool = True
 
     @property
     def count(self) -> int:
