@@ -23,8 +23,11 @@ if TYPE_CHECKING:  # for editors; what there is, is found by looking
     from tfdsl.nodes.linear import Linear as Linear
     from tfdsl.nodes.moe import MixtureOfExperts as MixtureOfExperts
     from tfdsl.nodes.multiply import Multiply as Multiply
+    from tfdsl.nodes.norm import DynamicTanh as DynamicTanh
     from tfdsl.nodes.norm import LayerNorm as LayerNorm
     from tfdsl.nodes.norm import RMSNorm as RMSNorm
+    from tfdsl.nodes.norm import ScaleNorm as ScaleNorm
+    from tfdsl.nodes.norm import UnitNorm as UnitNorm
     from tfdsl.nodes.patch import Patch as Patch
     from tfdsl.nodes.pool import First as First
     from tfdsl.nodes.pool import Last as Last
