@@ -150,7 +150,7 @@ class _Counter:
             parameters = sum(weight.count for weight in shared.weights.values())
             kept = self.at(shared.work.kept) * self.size
             if parameters or kept:
-                yield Entry(name, shared.call.layer, 1, parameters, 0, kept, 0, 0)
+                yield Entry(name, shared.call.layer if shared.call is not None else name, 1, parameters, 0, kept, 0, 0)
 
     def at(self, size: Size) -> int:
         """Return a size as a number."""

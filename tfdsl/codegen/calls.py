@@ -75,8 +75,8 @@ def sites(texts: Mapping[str, str]) -> Iterator[Site]:
 
 
 def holders(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
-    """Return (class, `self.attribute`) for each attribute that holds an instance of `layer`."""
-    found: set[tuple[str, str]] = set()
+    """Return (class, `self.attribute`) for each attribute that holds an instance of `layer`, a passed one too."""
+    found = {(owner, f"self.{parameter}") for owner, parameter in passed(layer, texts)}
     for owner in (node for text in texts.values() for node in ast.parse(text).body if isinstance(node, ast.ClassDef)):
         for node in ast.walk(owner):
             match node:
@@ -87,6 +87,16 @@ def holders(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
                 case _:
                     pass
     return found
+
+
+def passed(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Return (class, parameter) for each constructor that is given an instance of `layer`; it keeps it by that name."""
+    return {
+        (site.name, keyword.arg)
+        for site in sites(texts)
+        for keyword in site.call.keywords
+        if keyword.arg and isinstance(keyword.value, ast.Call) and dotted(keyword.value.func) == layer
+    }
 
 
 def uses(sign: Signature, found: Sequence[Site]) -> Uses:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from tfdsl.codegen.calls import Signature, Site, Uses, holders, signature, sites, uses, without
+from tfdsl.codegen.calls import Signature, Site, Uses, holders, passed, signature, sites, uses, without
 from tfdsl.codegen.fold import Fold
 from tfdsl.codegen.library import Entry, constants, library, names, tables
 from tfdsl.codegen.prune import attributes, prune, without_methods, without_parameters
@@ -38,6 +38,8 @@ def _next(texts: Mapping[str, str]) -> Entry | None:
     """Return a definition that is needed and that no other needed one, still to come, may call."""
     needed = {name for text in texts.values() for name in names(ast.parse(text))} & set(library()) - set(texts)
     waiting = {name for name in needed if not any(_reaches(other, name) for other in needed - {name})}
+    # What is passed to a layer is folded by how that layer calls it.
+    waiting = {name for name in waiting if not {owner for owner, _ in passed(name, texts)} & needed} or waiting
     return library()[min(waiting, key=list(library()).index)] if waiting else None
 
 
@@ -89,9 +91,16 @@ def _take_class(entry: Entry, node: ast.ClassDef, texts: dict[str, str]) -> None
     text = prune("\n".join(_class(entry, node, making, running)))
     text, dropped = without_parameters(text, "__init__")
     text, unread = without_parameters(text, "forward")
-    texts[entry.name] = without_methods(text, attributes({**texts, entry.name: text}))
+    texts[entry.name] = _without_idle_methods(entry.name, text, texts)
     without(texts, made, dropped | frozenset(making.fixed), makes_it)
     without(texts, run, unread | frozenset(running.fixed), runs_it)
+
+
+def _without_idle_methods(name: str, text: str, texts: Mapping[str, str]) -> str:
+    """Return a class without the methods that nothing calls, nor those that they alone called."""
+    while (less := without_methods(text, attributes({**texts, name: text}))) != text:
+        text = less
+    return text
 
 
 def _class(entry: Entry, node: ast.ClassDef, making: Uses, running: Uses) -> list[str]:

@@ -18,7 +18,7 @@ from tfdsl.codegen.library import also
 from tfdsl.codegen.names import LAYERS, Letters, camel, harmless
 from tfdsl.codegen.scope import CACHE, START, Program, Scope, Want
 from tfdsl.codegen.start import reset
-from tfdsl.codegen.text import construct, module
+from tfdsl.codegen.text import construct, literal, module
 from tfdsl.declared import Declared, each_weight, several
 from tfdsl.identifiers import attribute
 from tfdsl.node import Flow, Instance, Shared, Sight, Step, Value
@@ -144,7 +144,7 @@ class Top(Scope):
             return [f"start = 0 if {self.want(CACHE)} is None else cache.position"]
         if not isinstance(want.about, Shared):
             return []
-        if want.about.call.layer == "Mask":
+        if want.about.role == "mask" or want.about.call is None:
             return self._mask(want.name, want.about)
         held = attribute(want.about.held)
         declaration = f"self.{held} = {construct(want.about.call)}"
@@ -157,14 +157,12 @@ class Top(Scope):
         return self.want(START) if self.cached and queries.size in self.program.remembers else ""
 
     def _mask(self, name: str, mask: Shared) -> list[str]:
-        """Return the lines of a boolean mask: which keys lie behind (or near), and which are not padding."""
-        window, causal = mask.call.named.get("window"), mask.call.named.get("causal")
+        """Return the lines of a boolean mask: which keys a query may see, and which are not padding."""
         start, parts = self._start(mask.queries), list[str]()
-        if causal:
-            given = [self.x, *([start] if start else []), *([f"window={window}"] if window else [])]
-            parts.append(f"causal_table({', '.join(given)})")
-        elif window:
-            parts.append(f"window_table({self.x}, {window})")
+        if mask.call is not None:
+            named = [f"{name}={literal(value)}" for name, value in mask.call.named.items()]
+            given = [self.x, *([start] if start else []), *map(literal, mask.call.positional), *named]
+            parts.append(f"{mask.call.layer}({', '.join(given)})")
         keep = self.keep(mask.keys)
         if keep and start:
             keep = self._seen(keep)

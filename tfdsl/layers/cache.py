@@ -1,18 +1,19 @@
-"""cache: what attention keeps of the positions it has seen, so that a new position costs one."""
+"""cache: what layers keep of the positions they have seen, so that a new position costs one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from tfdsl.layers.masks import causal_table
 
 
 class Cache:
-    """What attention keeps between forwards: each call takes the next entry in turn.
+    """What layers keep between forwards: each takes the next entry in turn.
 
-    `position` counts the positions seen so far; there is room for `length`.
+    `position` counts the positions seen so far.
     """
 
     def __init__(self, length: int) -> None:
@@ -23,7 +24,10 @@ class Cache:
         self.ahead = 0
 
     def extend(self, x: Tensor, axis: int) -> Tensor:
-        """Put `x` behind what earlier forwards gave, along `axis`; return all of it."""
+        """Put `x` behind what earlier forwards gave, along `axis`; return all of it.
+
+        There is room for `length` positions.
+        """
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
@@ -36,6 +40,36 @@ class Cache:
         self.turn += 1
         entry.narrow(axis, self.position, self.ahead).copy_(x)
         return entry.narrow(axis, 0, end)
+
+    def tail(self, x: Tensor, axis: int, count: int) -> Tensor:
+        """Put the last `count` positions of earlier forwards before `x`, along `axis`.
+
+        Zeros stand before the first position.
+        """
+        self.ahead = x.size(axis)
+        if self.turn == len(self.entries):
+            shape = list(x.shape)
+            shape[axis] = count
+            self.entries.append(x.new_zeros(shape))
+        x = torch.cat((self.entries[self.turn], x), dim=axis)
+        self.put(x.narrow(axis, self.ahead, count).clone())
+        return x
+
+    def state(self, x_BTD: Tensor) -> Tensor | None:
+        """Return what was put here by the last forward; nothing at the first.
+
+        `x_BTD` says how many positions this forward has. What it leaves is to be `put`.
+        """
+        self.ahead = x_BTD.size(1)
+        return self.entries[self.turn] if self.turn < len(self.entries) else None
+
+    def put(self, entry: Tensor) -> None:
+        """Keep `entry` for the next forward, in place of what was kept."""
+        if self.turn == len(self.entries):
+            self.entries.append(entry)
+        else:
+            self.entries[self.turn] = entry
+        self.turn += 1
 
     def once(self, make: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
         """Return what `make` gave at the first forward."""

@@ -72,12 +72,14 @@ class Call:
 class Shared:
     """A module of the whole model that is run once a forward and whose result many nodes read.
 
-    Rotary tables, masks and tables of relative biases are such. Two with one `name` are the same, and must be equal.
-    `queries` and `keys` are the axes that it spans.
+    `role` says what attention makes of it: `rope` turns queries and keys, `bias` is added to the scores (its call takes
+    the mask too), `mask` says what may be read: a function's call, or None where padding alone is hidden. Two with one
+    `name` are the same, and must be equal. `queries` and `keys` are the axes that it spans.
     """
 
+    role: Literal["rope", "bias", "mask"]
     name: str
-    call: Call
+    call: Call | None
     queries: Axis
     keys: Axis
     weights: Mapping[str, Weight] = field(default_factory=dict[str, Weight])

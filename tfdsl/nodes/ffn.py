@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import Field
 
-from tfdsl.activations import XIELU
+from tfdsl.activations import TITLES, XIELU
 from tfdsl.hidden import Hidden
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Choice, PositiveReal, Probability, Real
-from tfdsl.shapes import Tensor
+from tfdsl.shapes import Axis, Tensor
 
 
 class HiddenNorm(Choice):
@@ -102,3 +104,30 @@ class FeedForward(Hidden, Node):
 
     def facts(self, step: Step) -> str:
         return self.said(step.width)
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        wide = replace(step.x, axes=(*step.x.axes[:-1], Axis(self.hidden))).label
+        width, shift = step.x.axes[-1].label, self.hidden if self.bias.up else 0
+        facts, up = f"{width} → {self.hidden}", number(step.width * self.hidden + shift)
+        if self.is_gated:
+            ways = (
+                (Box("gate", "ffn", "Gate", facts, up, wide), *self._function()),
+                (Box("up", "ffn", "Up", facts, up, wide),),
+            )
+            widened: tuple[Element, ...] = (Fork("gated", ways, "×", wide),)
+        else:
+            widened = (Box("up", "ffn", "Up", facts, up, wide), *self._function())
+        down = number(self.hidden * step.width + (step.width if self.bias.down else 0))
+        last = Box("down", "ffn", "Down", f"{self.hidden} → {width}", down, step.output.label)
+        return (*widened, *self._between(), last)
+
+    def _function(self) -> tuple[Element, ...]:
+        """Return what becomes of the hidden units, or of their gate."""
+        said = [f"× {self.gate_scale:g}"] if self.gate_scale is not None else []
+        said += [f"at most {self.bound:g}"] if self.bound is not None else []
+        return (Box("activation", "ffn", TITLES[self.function], " · ".join(said)),)
+
+    def _between(self) -> tuple[Element, ...]:
+        """Return what stands before the last matrix."""
+        norm = (Box("norm", "norm", "Norm", self.norm.type_name),) if self.norm is not None else ()
+        return (*norm, *((Box("dropout", "mask", "Dropout", f"p = {self.dropout:g}"),) if self.dropout else ()))

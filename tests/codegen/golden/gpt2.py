@@ -54,9 +54,9 @@ class Attention(nn.Module):
 
 
 class Cache:
-    """What attention keeps between forwards: each call takes the next entry in turn.
+    """What layers keep between forwards: each takes the next entry in turn.
 
-    `position` counts the positions seen so far; there is room for `length`.
+    `position` counts the positions seen so far.
     """
 
     def __init__(self, length):
@@ -67,7 +67,10 @@ class Cache:
         self.ahead = 0
 
     def extend(self, x, axis):
-        """Put `x` behind what earlier forwards gave, along `axis`; return all of it."""
+        """Put `x` behind what earlier forwards gave, along `axis`; return all of it.
+
+        There is room for `length` positions.
+        """
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:

@@ -15,13 +15,6 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def rotate(x_BHTK, rope):
-    """Turn each pair of features by the angles of `rope`: cosines and signed sines."""
-    cos_TK, sin_TK = rope
-    swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
-    return torch.addcmul(x_BHTK * cos_TK, swapped_BHTK, sin_TK).type_as(x_BHTK)
-
-
 def causal_table(x_BTD, start, window=None):
     """Return a (T, S) table, true where a key does not come after the query.
 
@@ -46,6 +39,21 @@ def rms_norm(x, weight, eps):
     if plain and torch.is_grad_enabled():
         return RootMeanSquare.apply(x, weight, eps)
     return F.rms_norm(x, weight.shape, weight, eps)
+
+
+def rotate(x_BHTK, rope):
+    """Turn each pair of features by the angles of `rope`: cosines and signed sines."""
+    cos_TK, sin_TK = rope
+    swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
+    return torch.addcmul(x_BHTK * cos_TK, swapped_BHTK, sin_TK).type_as(x_BHTK)
+
+
+def turns(angle_TP):
+    """Return the tables of cosines and signed sines of the angle of each pair: (T, P) -> twice (T, K), K = 2 P."""
+    cos_TP, sin_TP = angle_TP.cos(), angle_TP.sin()
+    cos_TK = torch.cat((cos_TP, cos_TP), dim=-1)
+    sin_TK = torch.cat((-sin_TP, sin_TP), dim=-1)
+    return cos_TK, sin_TK
 
 
 class Attention(nn.Module):
@@ -85,9 +93,9 @@ class Attention(nn.Module):
 
 
 class Cache:
-    """What attention keeps between forwards: each call takes the next entry in turn.
+    """What layers keep between forwards: each takes the next entry in turn.
 
-    `position` counts the positions seen so far; there is room for `length`.
+    `position` counts the positions seen so far.
     """
 
     def __init__(self, length):
@@ -98,7 +106,10 @@ class Cache:
         self.ahead = 0
 
     def extend(self, x, axis):
-        """Put `x` behind what earlier forwards gave, along `axis`; return all of it."""
+        """Put `x` behind what earlier forwards gave, along `axis`; return all of it.
+
+        There is room for `length` positions.
+        """
         self.ahead = x.size(axis)
         end = self.position + self.ahead
         if end > self.length:
@@ -272,14 +283,11 @@ class Rotary(nn.Module):
 
     def forward(self, x_BTD, start):
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
-        position_T = torch.arange(
-            start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device
-        )
+        end = start + x_BTD.size(1)
+        position_T = torch.arange(start, end, dtype=exact, device=x_BTD.device)
         pair_P = torch.arange(0, self.size, 2, dtype=exact, device=x_BTD.device)
         angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.size))
-        cos_TP, sin_TP = angle_TP.cos(), angle_TP.sin()
-        cos_TK = torch.cat((cos_TP, cos_TP), dim=-1)
-        sin_TK = torch.cat((-sin_TP, sin_TP), dim=-1)
+        cos_TK, sin_TK = turns(angle_TP)
         return cos_TK.to(x_BTD.dtype), sin_TK.to(x_BTD.dtype)
 
 

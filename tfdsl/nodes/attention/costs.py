@@ -1,0 +1,73 @@
+"""What one forward pass of attention costs, and what the backward pass needs of it."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from tfdsl.node import Size, Step, Work
+from tfdsl.nodes.attention.positions import Place
+from tfdsl.shapes import Tensor
+
+if TYPE_CHECKING:
+    from tfdsl.nodes.attention import Attention
+
+
+def work(attention: Attention, step: Step) -> Work:
+    """Return what one forward pass of attention costs."""
+    memory = attention.memory(step)
+    place, batch = attention.place(step.x, memory), prod(step.x.sizes[:-2], start=1)
+    dim = place.dim
+    q, k = attention.heads * dim, attention.groups * dim
+    there, here = memory.positions, step.x.positions
+    entering = 2 * here * step.width * q + 2 * there * memory.width * 2 * k
+    products = attention.method.flops(place, batch)
+    leaving = 2 * here * q * step.width
+    added = attention.position.work(place, batch)
+    decodes = attention.kv is not None or not attention.mask.looks_ahead
+    return Work(
+        flops=entering + products + leaving + added.flops,
+        entering=entering,
+        kept=_kept(attention, step, place, memory) + added.kept,
+        cache=there * 2 * k if decodes else 0,
+        needs=("x", "kv") if attention.kv is not None else ("x",),
+    )
+
+
+def _kept(attention: Attention, step: Step, place: Place, memory: Tensor) -> Size:
+    """Return what the backward pass needs besides the value before.
+
+    PyTorch's fused attention keeps queries, keys, values, what it gives, the mask as numbers, and a number for each
+    query and head. With dropout on the weights or a learned table added to the scores, a CPU writes the scores out.
+    """
+    here, there = step.x.positions, memory.positions
+    q, k = here * attention.heads * place.dim, there * attention.groups * place.dim
+    scores = here * attention.heads * place.keys.size
+    kept = q  # what the last matrix takes
+    if attention.dropout or attention.position.adds:
+        kept += q + 2 * there * attention.heads * place.dim + scores * (3 if attention.dropout else 1)
+        kept += q + 2 * k if attention.qk_norm else 0
+    else:
+        kept += here * attention.heads + _mask(step) + (q if attention.groups != attention.heads else 0)
+        kept += _projected(attention, q, k)
+    heads = here * attention.heads + there * attention.groups
+    return kept + {None: 0, "rms": q + k + heads, "layer": 2 * heads}[attention.qk_norm]
+
+
+def _projected(attention: Attention, q: Size, k: Size) -> Size:
+    """Return what is kept of queries, keys and values: the projection, and those that are made anew from it."""
+    if attention.kv is not None:
+        return 2 * (q + 2 * k) if attention.qk_norm else q + 2 * k
+    made = set(attention.bias.letters if attention.bias.letters != "qkv" else "")
+    made |= set("qk") if attention.qk_norm or attention.position.turns else set()
+    anew = sum(({"q": q, "k": k, "v": k}[each] for each in made), start=0)
+    return anew if len(made) == 3 and not attention.qk_norm else q + 2 * k + anew
+
+
+def _mask(step: Step) -> Size:
+    """Return the elements of the mask that is added to the scores."""
+    shared = next((each for each in step.shares if each.role == "mask"), None)
+    if shared is None:
+        return 0
+    batch = prod(step.x.sizes[:-2], start=1) if shared.keys.keep is not None else 1
+    return batch * shared.queries.size * shared.keys.size
