@@ -10,11 +10,13 @@ from pydantic import Field
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Writer
 from tfdsl.nodes.attention import costs, projections
 from tfdsl.nodes.attention.biases import Biases
-from tfdsl.nodes.attention.masks import Full, Mask
+from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
-from tfdsl.nodes.attention.positions import Nowhere, Place, Relative
+from tfdsl.nodes.attention.positions import Nowhere, Place, Relative, Rotary
 from tfdsl.parts import Name, Positive, PositiveReal, Probability, needed
 from tfdsl.shapes import Axis, Tensor
+
+__all__ = ["Attention", "Biases", "Full", "Mask", "Method", "Nowhere", "Relative", "Rotary", "Sliding", "Softmax"]
 
 
 class Attention(Node):
