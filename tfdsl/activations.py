@@ -29,6 +29,11 @@ def is_gated(activation: str) -> bool:
     return activation in get_args(Gated)
 
 
+def slope(activation: str) -> str:
+    """Return the function that makes the gate of a gated activation."""
+    return {"swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh", "reglu": "relu", "glu": "sigmoid"}[activation]
+
+
 def returns_slope(activation: str) -> bool:
     """Return whether the backward pass of `activation` needs what it gave, and not what it took."""
     return activation in ("relu", "tanh", "sigmoid")

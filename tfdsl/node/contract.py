@@ -39,6 +39,7 @@ class Node(Part, ABC):
     branches: ClassVar[bool] = False  # whether its pipe is added to the value that it began with
     own_scope: ClassVar[frozenset[str]] = frozenset()  # the fields whose pipes are blocks of their own
     layers: ClassVar[str] = ""  # of another package: the file beside the kind's own whose text holds its layers
+    example: ClassVar[str] = ""  # a short spec that shows the kind, from its `dims` on; its numbers name the formulas
 
     keeps: ClassVar[bool] = False  # whether it gives the shape that it takes, whatever its fields say
 
@@ -109,6 +110,13 @@ class Node(Part, ABC):
     def heading(self, step: Step) -> str:
         """Return the bold line of the figure: `Causal self-attention`."""
         return self.title
+
+    def inside(self, step: Step) -> tuple[look.Element, ...]:
+        """Return what the node does within, bottom to top, as elements with ids of their own; none: it is one box.
+
+        A `Source` whose `of` is a field of the node stands for the value that the field names.
+        """
+        return ()
 
 
 Pipe = tuple[Node, ...]

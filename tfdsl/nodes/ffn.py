@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import Field
 
-from tfdsl.activations import TITLES, Activation, is_gated, kept
+from tfdsl.activations import TITLES, Activation, is_gated, kept, slope
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, Probability, Truth, needed
-from tfdsl.shapes import Tensor
+from tfdsl.shapes import Axis, Tensor
 
 
 class FeedForward(Node):
@@ -57,3 +59,18 @@ class FeedForward(Node):
 
     def facts(self, step: Step) -> str:
         return f"{step.width} → {self.hidden} → {step.width} · {TITLES[self.activation]}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        wide = replace(step.x, axes=(*step.x.axes[:-1], Axis(self.hidden))).label
+        width, shift = step.x.axes[-1].label, self.hidden if self.bias else 0
+        facts, up = f"{width} → {self.hidden}", number(step.width * self.hidden + shift)
+        function = Box("activation", "ffn", TITLES[self.activation])
+        if is_gated(self.activation):
+            function = Box("activation", "ffn", TITLES[slope(self.activation)])
+            ways = (Box("gate", "ffn", "Gate", facts, up, wide), function), (Box("up", "ffn", "Up", facts, up, wide),)
+            widened: tuple[Element, ...] = (Fork("gated", ways, "×", wide),)
+        else:
+            widened = (Box("up", "ffn", "Up", facts, up, wide), function)
+        dropped = (Box("dropout", "mask", "Dropout", f"p = {self.dropout:g}"),) if self.dropout else ()
+        down = number(self.hidden * step.width + (step.width if self.bias else 0))
+        return (*widened, *dropped, Box("down", "ffn", "Down", f"{self.hidden} → {width}", down, step.output.label))

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tfdsl.look import Element
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Writer
 from tfdsl.nodes.attention import costs, projections
 from tfdsl.nodes.attention.biases import Biases
+from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
 from tfdsl.nodes.attention.positions import Nowhere, Place, Relative, Rotary
@@ -155,6 +157,9 @@ class Attention(Node):
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        return inside(self, step)
 
     def sight(self, step: Step) -> Sight:
         if self.kv is not None:
