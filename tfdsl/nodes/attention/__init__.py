@@ -103,7 +103,9 @@ class Attention(Node):
     def place(self, x: Tensor, memory: Tensor) -> Place:
         """Return what positions and methods may know of it, where it reads from `memory`."""
         queries, keys = bare(x.axes[-2]), bare(memory.axes[-2])
-        return Place(self.heads, self.dim(x.width), self.groups, queries, keys, causal=not self.mask.looks_ahead)
+        dim, causal = self.dim(x.width), not self.mask.looks_ahead
+        scale = dim**-0.5 if self.scale is None else self.scale
+        return Place(self.heads, dim, self.groups, queries, keys, causal, x.width, scale)
 
     def memory(self, step: Step) -> Tensor:
         """Return the value that keys and values are made of."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from tfdsl import rotary
-from tfdsl.node import Ports, Shared, Work
+from tfdsl.node import Ports, Shared, Size, Work
 from tfdsl.nodes.attention.places import Place, Relative
 from tfdsl.parts import Number, Positive, PositiveReal, Truth
 from tfdsl.rotary import Proportional, Scaling
@@ -94,3 +94,8 @@ class Rotary(Relative, type="rope"):
         size = self.size(place.dim)
         rotated = {"rotated": size} if size != place.dim else {}
         return {"style": self.style, **rotated, **({"end": True} if self.end else {})}
+
+    def work(self, place: Place, batch: Size) -> Work:
+        """Return what turning a part adds: put together again, features lie otherwise, and what attention gives too."""
+        apart = self.size(place.dim) != place.dim
+        return Work(kept=batch * place.queries.size * place.heads * place.dim if apart else 0)
