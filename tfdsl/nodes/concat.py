@@ -12,6 +12,13 @@ class Concat(Join, Node):
 
     title = "Concatenation"
     symbol = "concat"
+    example = """
+    dims: {d_model: 512, width: 64}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: rms}
+      - concat: [[linear: width], [norm, linear: 2 * width]]
+    """
 
     def shape(self, io: Ports) -> Tensor:
         first, *others = self.ends(io)

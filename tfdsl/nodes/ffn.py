@@ -24,6 +24,12 @@ class FeedForward(Node):
     headline = "hidden"
     family = "ffn"
     title = "Feed-forward"
+    example = """
+    dims: {d_model: 512, hidden: 2048}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - ffn: {from: x, hidden: hidden, activation: swiglu}
+    """
     hidden: Positive = needed(description="The number of units between the two matrices.")
     activation: Activation = Field("gelu", description="The non-linearity; a gated one adds a matrix.")
     bias: Truth = Field(False, description="Whether each matrix has a vector added.")
