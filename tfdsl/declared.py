@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from tfdsl.checking import Checked
 from tfdsl.identifiers import attribute
-from tfdsl.node import Flow, Step, Weight
+from tfdsl.node import Flow, Instance, Step, Weight
+from tfdsl.spec import Spec
+
+
+class Walked(Protocol):
+    """A spec that was walked through: `Checked`, or the walk itself."""
+
+    @property
+    def spec(self) -> Spec | None: ...
+    @property
+    def streams(self) -> Mapping[str, Instance]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,7 @@ class Within:
         return Within(prefix, path, prefix, self.branch)
 
 
-def each_weight(checked: Checked) -> Iterator[Declared]:
+def each_weight(checked: Walked) -> Iterator[Declared]:
     """Yield every weight of the model, tied ones too, in the order of its streams."""
     first: dict[str, str] = {}
     for name, stream in checked.streams.items():
@@ -55,7 +65,7 @@ def each_weight(checked: Checked) -> Iterator[Declared]:
         yield from _flow(stream.flow, within)
 
 
-def several(checked: Checked) -> bool:
+def several(checked: Walked) -> bool:
     """Return whether the model has named streams, each of which is a module of its own."""
     return checked.spec is not None and isinstance(checked.spec.model, dict)
 
@@ -82,11 +92,11 @@ def _copies(step: Step, within: Within) -> Iterator[Declared]:
         yield from _flow(step.instances[index].flow, within.inner(step.name, copy))
 
 
-def weights(checked: Checked) -> dict[str, Weight]:
+def weights(checked: Walked) -> dict[str, Weight]:
     """Return every weight of the model by its full name (`layers.0.attention.qkv.weight`), tied ones too."""
     return {each.name: each.weight for each in each_weight(checked)}
 
 
-def count(checked: Checked) -> int:
+def count(checked: Walked) -> int:
     """Return the number of parameters of the model, a tied one once."""
     return sum(weight.count for weight in weights(checked).values() if weight.trained and not weight.tied)

@@ -13,6 +13,7 @@ from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationEr
 from tfdsl import node, source
 from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest, sure
 from tfdsl.document import Document
+from tfdsl.mapping import Weights
 from tfdsl.node import Node, Pipe
 from tfdsl.parts import SILENT, Name, Natural, Part, Positive, PositiveReal, Real, Shape, problem
 from tfdsl.settings import Sample, Train
@@ -80,6 +81,7 @@ class Spec(Part):
     init: Init = Field(Init(), description="How weights start.")
     train: Train = Field(Train(), description="Settings of the trainer.")
     sample: Sample = Field(Sample(), description="Settings of the sampler.")
+    weights: Weights = Field(Weights(), description="How a foreign checkpoint's tensors map on to this model's.")
 
     @model_validator(mode="wrap")
     @classmethod

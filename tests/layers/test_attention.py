@@ -13,7 +13,8 @@ from tfdsl.layers.attention import Attention
 from tfdsl.layers.cache import Cache
 from tfdsl.layers.cross import CrossAttention
 from tfdsl.layers.masks import causal_table, window_table
-from tfdsl.layers.position import Rotary, T5Bias, T5Scores
+from tfdsl.layers.relative import T5Bias, T5Scores
+from tfdsl.layers.rotary import Rotary
 
 WIDTH, HEADS, B, T, S = 24, 4, 2, 7, 5
 BIASES = ("", "qkv", "qv", "k", "qk")

@@ -14,7 +14,8 @@ from tfdsl.layers.activations import ACTIVATIONS, GATED
 from tfdsl.layers.feedforward import FeedForward, MixtureOfExperts
 from tfdsl.layers.patch import Patch
 from tfdsl.layers.pooling import last_of_kept, max_of_kept, mean_of_kept
-from tfdsl.layers.position import LearnedPosition, Prepend, SinusoidalPosition, T5Bias
+from tfdsl.layers.position import LearnedPosition, Prepend, SinusoidalPosition
+from tfdsl.layers.relative import T5Bias
 
 FUNCTIONS = {
     "relu": lambda x: max(x, 0.0),

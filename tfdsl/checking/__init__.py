@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tfdsl import expressions
-from tfdsl.checking import cycles, extents, promises
+from tfdsl.checking import cycles, extents, foreign, promises
 from tfdsl.checking.report import Report
 from tfdsl.checking.salvage import salvage
 from tfdsl.checking.scope import Scope
 from tfdsl.checking.walk import Walk
 from tfdsl.diagnostics import Diagnostic, collect
 from tfdsl.document import Document
+from tfdsl.mapping.plan import Planned
 from tfdsl.node import Instance, Shared, Value
 from tfdsl.settings import Sample, Train
 from tfdsl.spec import Init, Spec
@@ -26,7 +27,8 @@ MENDED = frozenset({"Y011", "Y013", "Y022", "Y023"})  # after these mistakes, wh
 class Checked:
     """A spec that was checked. Where `ok` is false, only the diagnostics can be relied on.
 
-    `streams` stand in an order in which they can be computed; `limits` holds the most positions of a symbolic axis.
+    `streams` stand in an order in which they can be computed; `limits` holds the most positions of a symbolic axis;
+    `planned` what the `weights` section says of each weight.
     """
 
     spec: Spec | None
@@ -41,6 +43,7 @@ class Checked:
     init: Init = Init()
     train: Train = Train()
     sample: Sample = Sample()
+    planned: tuple[Planned, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -69,6 +72,7 @@ def run(document: Document) -> Checked:
     sample = walk.fields.settings(spec.sample, ("sample",), scope)
     promises.parameters(walk)
     outputs = promises.outputs(walk)
+    planned = foreign.planned(walk) if not found else ()
     if not found:
         promises.unused(walk)
         promises.training(walk, train)
@@ -87,6 +91,7 @@ def run(document: Document) -> Checked:
         init,
         train,
         sample,
+        planned,
     )
 
 

@@ -15,14 +15,6 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def rotate(x_BHTK, rope):
-    """Turn each pair of features by the angles of `rope`: cosines and signed sines."""
-    cos_TK, sin_TK = rope
-    swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
-    turned_BHTK = torch.addcmul(x_BHTK * cos_TK, swapped_BHTK, sin_TK).type_as(x_BHTK)
-    return turned_BHTK
-
-
 def causal_table(x_BTD, start, window=None):
     """Return a (T, S) table, true where a key does not come after the query.
 
@@ -35,6 +27,22 @@ def causal_table(x_BTD, start, window=None):
         # At most `window` keys, its own position among them.
         table_TS = table_TS & (key_S > query_T1 - window)
     return table_TS
+
+
+def rotate(x_BHTK, rope):
+    """Turn each pair of features by the angles of `rope`: cosines and signed sines."""
+    cos_TK, sin_TK = rope
+    swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
+    turned_BHTK = torch.addcmul(x_BHTK * cos_TK, swapped_BHTK, sin_TK).type_as(x_BHTK)
+    return turned_BHTK
+
+
+def turns(angle_TP):
+    """Return the tables of cosines and signed sines of the angle of each pair: (T, P) -> twice (T, K), K = 2 P."""
+    cos_TP, sin_TP = angle_TP.cos(), angle_TP.sin()
+    cos_TK = torch.cat((cos_TP, cos_TP), dim=-1)
+    sin_TK = torch.cat((-sin_TP, sin_TP), dim=-1)
+    return cos_TK, sin_TK
 
 
 class Attention(nn.Module):
@@ -222,14 +230,11 @@ class Rotary(nn.Module):
 
     def forward(self, x_BTD, start):
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
-        position_T = torch.arange(
-            start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device
-        )
+        end = start + x_BTD.size(1)
+        position_T = torch.arange(start, end, dtype=exact, device=x_BTD.device)
         pair_P = torch.arange(0, self.size, 2, dtype=exact, device=x_BTD.device)
         angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.size))
-        cos_TP, sin_TP = angle_TP.cos(), angle_TP.sin()
-        cos_TK = torch.cat((cos_TP, cos_TP), dim=-1)
-        sin_TK = torch.cat((-sin_TP, sin_TP), dim=-1)
+        cos_TK, sin_TK = turns(angle_TP)
         return cos_TK.to(x_BTD.dtype), sin_TK.to(x_BTD.dtype)
 
 

@@ -1,0 +1,211 @@
+"""From a checkpoint's tensors to a model's weights: every tree of the plan read, each tensor used, each shape right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from tfdsl.diagnostics import Diagnostic, suggest
+from tfdsl.mapping import Weights
+from tfdsl.mapping.axes import AxesError
+from tfdsl.mapping.plan import Planned
+from tfdsl.mapping.trees import Change, Either, Fill, Join, Leaf, New, Stack, Tree, leaves
+from tfdsl.weights.files import Tensors
+
+SHOWN = 4  # names that one diagnostic tells
+
+
+class Unfit(Exception):
+    """A weight cannot be made: a diagnostic's code and words."""
+
+    def __init__(self, code: str, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.help = code, message, help
+
+
+@dataclass
+class Reader:
+    """Reads trees. `used` says for each tensor which entry has taken it."""
+
+    tensors: Tensors
+    section: Weights
+    used: dict[str, str] = field(default_factory=dict[str, str])
+
+    def found(self, name: str) -> str | None:
+        """Return the name under which the checkpoint has a tensor: with one of the prefixes, or without."""
+        if name in self.tensors:
+            return name
+        for prefix in self.section.prefix:
+            other = name.removeprefix(prefix) if name.startswith(prefix) else prefix + name
+            if other in self.tensors:
+                return other
+        return None
+
+    def tensor(self, leaf: Leaf, key: str) -> Tensor:
+        """Return a tensor, and note who has it; the others that should be the same are compared with it."""
+        name = self.found(leaf.name)
+        if name is None:
+            near = suggest(leaf.name, self.tensors)
+            raise Unfit("R723", f"the checkpoint has no `{leaf.name}`", f"did you mean `{near}`?" if near else "")
+        if self.used.setdefault(name, key) != key:
+            message = f"`{name}` is taken by `{self.used[name]}` and by `{key}`"
+            raise Unfit("R724", message, "one tensor in two places is one weight: `tie` the nodes")
+        tensor = self.tensors[name]
+        for other in leaf.also:
+            self.same(other, tensor, leaf.name, key)
+        return tensor
+
+    def same(self, name: str, tensor: Tensor, first: str, key: str) -> None:
+        """Note that a tensor is the same as another, where the checkpoint has it."""
+        found = self.found(name)
+        if found is None:
+            return
+        self.used[found] = key
+        other = self.tensors[found]
+        if other.shape != tensor.shape or not torch.equal(other, tensor.to(other.dtype)):
+            raise Unfit("R726", f"`{found}` is not the same as `{first}`", "in this model the two are one weight")
+
+    def value(self, tree: Tree, key: str, shape: tuple[int, ...]) -> Tensor | None:
+        """Return what a tree makes, or None for what is new; `shape` is what a number alone fills."""
+        match tree:
+            case Leaf():
+                return self.tensor(tree, key)
+            case New():
+                return None
+            case Fill():
+                return torch.full(shape, tree.value)
+            case Either():
+                return self.value(self._chosen(tree), key, shape)
+            case Stack():
+                return torch.stack([self._part(part, key) for part in tree.parts])
+            case Join():
+                return self._joined(tree, key, shape)
+            case Change():
+                return self._changed(tree, self._part(tree.inner, key))
+
+    def _part(self, tree: Tree, key: str) -> Tensor:
+        value = self.value(tree, key, ())
+        assert value is not None, "what is new stands alone"
+        return value
+
+    def _chosen(self, tree: Either) -> Tree:
+        for part in tree.parts:
+            if all(self.found(leaf.name) for leaf in leaves(part)):
+                return part
+        return tree.parts[0]
+
+    def _joined(self, tree: Join, key: str, shape: tuple[int, ...]) -> Tensor:
+        """Return the parts in one; a number among them fills the rows that the others leave."""
+        parts = [None if isinstance(part, Fill) else self._part(part, key) for part in tree.parts]
+        there = [part for part in parts if part is not None]
+        left = shape[0] - sum(part.size(0) for part in there) if shape else 0
+        gaps = len(parts) - len(there)
+        if gaps and (left < 1 or left % gaps or not there):
+            raise Unfit("R725", f"`{key}` has no rows left for a number", "the tensors alone have as many")
+        for index, part in enumerate(tree.parts):
+            if isinstance(part, Fill):
+                rows = tree.heights[index] if tree.heights else left // gaps
+                parts[index] = torch.full((rows, *there[0].shape[1:]), part.value, dtype=there[0].dtype)
+        if len({part.shape[1:] for part in parts if part is not None}) > 1:
+            sizes = " and ".join(str(list(part.shape)) for part in parts if part is not None)
+            raise Unfit("R725", f"tensors of {sizes} cannot be joined for `{key}`")
+        heights = tuple(part.size(0) for part in parts if part is not None)
+        if tree.heights and heights != tree.heights:
+            raise Unfit("R725", f"`{key}` joins {list(heights)} rows, and `heights` says {list(tree.heights)}")
+        return torch.cat([part for part in parts if part is not None])
+
+    def _changed(self, tree: Change, value: Tensor) -> Tensor:
+        if tree.transpose and value.dim() > 1:
+            value = value.transpose(-1, -2)
+        if tree.pattern is not None:
+            order = tree.pattern.order(tuple(value.shape), dict(tree.sizes))
+            value = value.reshape(order.split).permute(order.turned).reshape(order.joined)
+        value = _picked(tree, value)
+        return value if tree.scale == 1 and tree.add == 0 else value * tree.scale + tree.add
+
+
+def _picked(tree: Change, value: Tensor) -> Tensor:
+    end = tree.rows[1] if tree.rows else (tree.at or 0) + 1
+    if (tree.rows or tree.at is not None) and (not value.dim() or end > value.size(0)):
+        raise Unfit("R725", f"a tensor of {list(value.shape)} has no row {end - 1}")
+    if tree.rows:
+        value = value[tree.rows[0] : tree.rows[1]]
+    return value if tree.at is None else value[tree.at]
+
+
+def read(model: nn.Module, planned: Iterable[Planned], section: Weights, tensors: Tensors) -> list[Diagnostic]:
+    """Fill a model's weights from a checkpoint, in the model's own dtype, or say what does not fit.
+
+    All is read before the first weight is written, so a model is filled or as it was. What is read is held once more.
+    """
+    reader, problems = Reader(tensors, section), list[Diagnostic]()
+    own = dict(model.named_parameters(remove_duplicate=False))
+    made: dict[str, Tensor] = {}
+    for each in planned:
+        try:
+            _make(each, reader, made)
+        except Unfit as unfit:
+            problems.append(Diagnostic(unfit.code, unfit.message, help=unfit.help))
+        except AxesError as error:
+            problems.append(Diagnostic("R725", f"`{each.weight.name}`: {error}"))
+    problems += _unused(reader)
+    if problems:
+        return _few(problems)
+    with torch.no_grad():
+        for name, value in made.items():
+            own[name].copy_(value)
+    return []
+
+
+def _make(each: Planned, reader: Reader, made: dict[str, Tensor]) -> None:
+    weight = each.weight
+    if weight.tied:
+        for leaf in leaves(each.tree):
+            name = reader.found(leaf.name)
+            if name is not None and weight.tied in made:
+                reader.same(name, made[weight.tied], weight.tied, each.key)
+        return
+    value = reader.value(each.tree, each.key, weight.shape)
+    if value is None:
+        return
+    if tuple(value.shape) != weight.shape:
+        message = f"`{weight.name}` is {list(weight.shape)}, and the checkpoint makes it {list(value.shape)}"
+        raise Unfit("R725", message, _sources(each.tree, reader.tensors.shapes))
+    made[weight.name] = value
+
+
+def _sources(tree: Tree, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    found = [f"`{leaf.name}` is {list(shapes[leaf.name])}" for leaf in leaves(tree) if leaf.name in shapes]
+    return ", ".join(found[:SHOWN])
+
+
+def _unused(reader: Reader) -> list[Diagnostic]:
+    ignored = [re.compile(".*".join(re.escape(part) for part in each.split("*"))) for each in reader.section.ignore]
+    left = [
+        name
+        for name in reader.tensors
+        if name not in reader.used and not any(pattern.fullmatch(name) for pattern in ignored)
+    ]
+    if not left:
+        return []
+    shown = ", ".join(f"`{name}`" for name in left[:SHOWN]) + (f" and {len(left) - SHOWN} more" if len(left) > SHOWN else "")
+    help = "map them in the spec's `weights`, or name them under `ignore`"
+    return [Diagnostic("R727", f"the checkpoint has tensors that no weight takes: {shown}", help=help)]
+
+
+def _few(problems: list[Diagnostic]) -> list[Diagnostic]:
+    """Return the first problems of each code: a wrong size shows in every copy of a block."""
+    counts: dict[str, int] = {}
+    kept: list[Diagnostic] = []
+    for each in problems:
+        counts[each.code] = counts.get(each.code, 0) + 1
+        if counts[each.code] <= SHOWN:
+            kept.append(each)
+    for code, count in counts.items():
+        if count > SHOWN:
+            kept.append(Diagnostic(code, f"and {count - SHOWN:,} more of these"))
+    return kept
