@@ -11,13 +11,8 @@ from pathlib import Path
 
 import tfdsl
 from docs import codes
-<<<<<<< HEAD
-from tfdsl import kinds, node, reference, schema
+from tfdsl import kinds, node, nodes, reference, schema
 from tfdsl.diagram import dot, engines
-=======
-from tfdsl import node, nodes, reference, schema
-from tfdsl.diagram import engines
->>>>>>> main
 from tfdsl.settings import Sample, Train
 from tfdsl.spec import Init
 
