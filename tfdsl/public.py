@@ -153,7 +153,7 @@ def sample(
     }
     chosen = {**opened.sample.given(), **{name: value for name, value in asked.items() if value is not None}}
     model: Any = opened.model(lambda: building.build(sound(opened.spec)))
-    text, found = sampling.sample(model, opened.tokenizer, settings.Sample.read(chosen), opened.context)
+    text, found = sampling.sample(model, opened.tokenizer, settings.Sample.read(chosen), opened.context, opened.end)
     if text is None:
         raise RunError(found)
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,16 +136,23 @@ def _lengths(parts: tuple[Tokens, Tokens], train: settings.Train) -> list[Diagno
     return [Diagnostic("R708", message, label="too little text", help=help_)]
 
 
+def describe(
+    subject: Subject, train: settings.Train, sample: settings.Sample, context: int | None
+) -> dict[str, dict[str, Any]]:
+    """Return what a run folder says of its model and of its settings; `context` is the most positions."""
+    return {
+        "model": {"name": subject.name, "vocab": subject.vocab, "context": context},
+        "train": train.model_dump(),
+        "sample": sample.model_dump(),
+    }
+
+
 def _fill(job: Job, sample: settings.Sample, tokenizer: Tokenizer) -> None:
     folder, subject = job.folder, job.subject
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SPEC).write_text(subject.spec)
     (folder / SOURCE).write_text(subject.source)
-    resolved = {
-        "model": {"name": subject.name, "vocab": subject.vocab, "context": subject.context},
-        "train": job.settings.model_dump(),
-        "sample": sample.model_dump(),
-    }
+    resolved = describe(subject, job.settings, sample, subject.context)
     (folder / SETTINGS).write_text(json.dumps(resolved, indent=1) + "\n")
     tokenizer.save(str(folder / TOKENIZER))
     np.save(folder / TRAIN, job.train)

@@ -9,7 +9,6 @@ from tfdsl.diagnostics import Diagnostic, suggest
 from tfdsl.spec import Spec
 from tfdsl.weights import families
 from tfdsl.weights.config import Config, Refused
-from tfdsl.weights.recipes import titled
 
 
 def recognise(values: Mapping[str, Any], names: Collection[str]) -> tuple[Spec | None, list[Diagnostic]]:
@@ -28,4 +27,4 @@ def recognise(values: Mapping[str, Any], names: Collection[str]) -> tuple[Spec |
     except Refused as refused:
         return None, [refused.diagnostic]
     problems = config.finish()
-    return (None, problems) if problems else (Spec.model_validate(titled(tree, config)), [])
+    return (None, problems) if problems else (Spec.model_validate(tree), [])

@@ -143,9 +143,9 @@ def read(model: nn.Module, planned: Iterable[Planned], section: Weights, tensors
     All is read before the first weight is written, so a model is filled or as it was. What is read is held once more.
     """
     reader, problems = Reader(tensors, section), list[Diagnostic]()
-    own = dict(model.named_parameters(remove_duplicate=False))
+    own = model.state_dict(keep_vars=True)
     made: dict[str, Tensor] = {}
-    for each in planned:
+    for each in sorted(planned, key=lambda each: bool(each.weight.tied)):  # what others are tied to comes first
         try:
             _make(each, reader, made)
         except Unfit as unfit:
@@ -154,7 +154,7 @@ def read(model: nn.Module, planned: Iterable[Planned], section: Weights, tensors
             problems.append(Diagnostic("R725", f"`{each.weight.name}`: {error}"))
     problems += _unused(reader)
     if problems:
-        return _few(problems)
+        return few(problems)
     with torch.no_grad():
         for name, value in made.items():
             own[name].copy_(value)
@@ -197,7 +197,7 @@ def _unused(reader: Reader) -> list[Diagnostic]:
     return [Diagnostic("R727", f"the checkpoint has tensors that no weight takes: {shown}", help=help)]
 
 
-def _few(problems: list[Diagnostic]) -> list[Diagnostic]:
+def few(problems: list[Diagnostic]) -> list[Diagnostic]:
     """Return the first problems of each code: a wrong size shows in every copy of a block."""
     counts: dict[str, int] = {}
     kept: list[Diagnostic] = []

@@ -123,8 +123,3 @@ def joined(names: list[str], apart: bool) -> Any:
     """Return a join of queries, keys and values, with their rows where those differ."""
     few = "n_kv_heads * head_dim"
     return {"from": names, "heights": ["n_heads * head_dim", few, few]} if apart else names
-
-
-def titled(tree: Tree, c: Config) -> Tree:
-    """Return the tree of a spec under the name that the checkpoint has, where that is a name."""
-    return tree
