@@ -9,7 +9,7 @@ from tfdsl.weights.recipes import ACTIVATIONS, GATED, Tree, dropout, each
 def spec(c: Config) -> Tree:
     """Return the spec of a T5: of version 1.0, and of 1.1, which has gates and a head of its own."""
     c.only("is_decoder", False)
-    c.inert("classifier_dropout", "n_positions", "dense_act_fn", "is_gated_act")
+    c.inert("classifier_dropout", "n_positions")
     layers = c.whole("num_layers", 6)
     tied = c.truth("tie_word_embeddings", True)
     left = dropout(c, dropout="dropout_rate")
@@ -78,14 +78,14 @@ def spec(c: Config) -> Tree:
 
 
 def _activation(c: Config) -> tuple[str, bool]:
-    """Return the activation, and whether it is gated: `feed_forward_proj` says both."""
-    said = c.get("feed_forward_proj", "relu")
-    name = str(said).removeprefix("gated-")
-    gated = name != said
+    """Return the activation, and whether it is gated: `feed_forward_proj` says both where nothing else does."""
+    said = str(c.get("feed_forward_proj", "relu"))
+    gated = c.truth("is_gated_act", said.startswith("gated-"))
+    name = "gelu_new" if said == "gated-gelu" else said.removeprefix("gated-")
+    name = str(c.get("dense_act_fn", name))
     known = GATED if gated else ACTIVATIONS
-    name = "gelu_new" if said == "gated-gelu" else name
     if name not in known:
-        raise Refused("R728", f"`feed_forward_proj` is `{str(said)[:60]}`, which has no counterpart")
+        raise Refused("R728", f"`feed_forward_proj` is `{said[:60]}`, which has no counterpart")
     return known[name], gated
 
 
