@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch import nn
 
 from tfdsl import building, checking, document
 from tfdsl.checking import Checked
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.diagnostics import Diagnostic, Span
 from tfdsl.run import FOREIGN, Run, fill
 from tfdsl.training import subject
 from tfdsl.training.prepare import TOKENIZER
@@ -55,11 +55,17 @@ def _filled(checked: Checked, tensors: Tensors, model: nn.Module | None) -> tupl
         message = f"the spec `{checked.spec.name}` does not say how a checkpoint's tensors map on to its weights"
         return None, [Diagnostic("R731", message, help="give it a `weights` section: docs/weights.md")]
     built = building.build(checked) if model is None else model
-    problems = read(built, checked.planned, checked.spec.weights, tensors)
+
+    def where(key: str) -> Span | None:
+        return checked.document.span(("weights", "map", key))
+
+    problems = read(built, checked.planned, checked.spec.weights, tensors, where)
     return (None, problems) if problems else (built, [])
 
 
-def bring(folder: Path, output: Path | None = None, own: Checked | None = None) -> tuple[Brought | None, list[Diagnostic]]:
+def bring(
+    folder: Path, output: Path | None = None, own: Checked | None = None
+) -> tuple[Brought | None, list[Diagnostic]]:
     """Make a run folder of a Hugging Face checkpoint: its spec, its weights, its tokenizer where it has one.
 
     `own` is a sound spec with a `weights` section, in place of the one that `config.json` is. Nothing is written before
@@ -111,7 +117,9 @@ def _tokenizer(path: Path, checked: Checked) -> tuple[Tokenizer | None, list[Dia
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises the bare class
-        return None, [Diagnostic("W529", f"`{path}` cannot be read: {str(error)[:200]}", help="the run has no tokenizer")]
+        return None, [
+            Diagnostic("W529", f"`{path}` cannot be read: {str(error)[:200]}", help="the run has no tokenizer")
+        ]
     most = max(tokenizer.get_vocab().values(), default=-1)
     if most >= vocab:
         message = f"`{path}` makes tokens to {most:,}, and the model takes {vocab:,} from 0"
@@ -139,7 +147,7 @@ def _write(
 
 
 @contextlib.contextmanager
-def _aside(output: Path) -> Iterator[Path]:
+def _aside(output: Path) -> Generator[Path]:
     """Give an empty folder to fill, which gets its name when it is whole; where it fails, nothing is left."""
     output.parent.mkdir(parents=True, exist_ok=True)
     folder = output.with_name(f".{output.name}.part")

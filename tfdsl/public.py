@@ -97,17 +97,27 @@ def build(source: Source) -> nn.Module:
     return building.build(sound(source))
 
 
-def train(source: Source, folder: str | Path, overrides: Sequence[str] = ()) -> Run:
+def train(
+    source: Source, folder: str | Path, overrides: Sequence[str] = (), start: Run | str | Path | None = None
+) -> Run:
     """Train a spec as its `train` section says, in a new run folder, and return the run.
 
-    `overrides` are settings from outside: `["train.steps=200"]`. Raises SpecError for the spec, RunError where the data
+    `overrides` are settings from outside: `["train.steps=200"]`; `start` is a run whose weights and tokenizer it begins
+    with. Raises SpecError for the spec, RunError where the data
     and the model do not go together or the run cannot go on.
     """
+    from tfdsl import run as runs
     from tfdsl import training
     from tfdsl.training import subject
 
     checked = sound(source, overrides)
-    outcome, found = training.train(subject.of(checked), checked.train, Path(folder), sample=checked.sample)
+    taken = subject.of(checked)
+    if start is not None:
+        onward, found = runs.onward(taken, open_run(start) if isinstance(start, str | Path) else start)
+        if onward is None:
+            raise RunError(found)
+        taken = onward
+    outcome, found = training.train(taken, checked.train, Path(folder), sample=checked.sample)
     if outcome is None or outcome.end == "diverged":
         raise RunError(found)
     return open_run(folder)

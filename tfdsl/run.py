@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -86,6 +87,25 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
         foreign,
     )
     return run, said
+
+
+def onward(subject: Subject, run: Run) -> tuple[Subject | None, list[Diagnostic]]:
+    """Return the subject with a run's weights as its first ones, and with its tokenizer; or why that cannot be."""
+    weights = run.checkpoint.weights()
+
+    def build() -> nn.Module:
+        module = subject.build()
+        with torch.no_grad():
+            checkpoint.fill(module, weights)
+        return module
+
+    try:
+        build()
+    except ValueError as error:
+        message = f"the weights of `{run.folder}` are not those of `{subject.name}`: {str(error).partition(': ')[2]}"
+        return None, [Diagnostic("R735", message, help=f"its own spec is `{run.folder / SPEC}`")]
+    keeps = {FOREIGN: json.dumps(run.foreign, indent=1) + "\n"} if run.foreign else {}
+    return replace(subject, build=build, tokenizer=run.tokenizer, end=run.end, keeps=keeps), []
 
 
 def fill(

@@ -33,11 +33,11 @@ def make(chosen: settings.Tokenizer, documents: Sequence[str], vocab: int) -> To
     return _pairs(documents, chosen.vocab_size or vocab)
 
 
-def encode(tokenizer: Tokenizer, documents: Sequence[str]) -> Tokens:
-    """Return the tokens of all documents in a row; `<|end|>` follows each where the vocabulary has it."""
-    end = tokenizer.token_to_id(END)
-    dtype = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
-    tail = [] if end is None else [end]
+def encode(tokenizer: Tokenizer, documents: Sequence[str], end: Sequence[int] = ()) -> Tokens:
+    """Return the tokens of all documents in a row; the first of `end` follows each, or `<|end|>` where it is known."""
+    mark = tokenizer.token_to_id(END)
+    dtype = np.uint16 if max(tokenizer.get_vocab().values(), default=0) < 2**16 else np.uint32
+    tail = list(end[:1]) or ([] if mark is None else [mark])
     pieces = (
         np.fromiter(chain(encoding.ids, tail), dtype)
         for start in range(0, len(documents), 256)

@@ -45,12 +45,11 @@ def prepare(
     read, problems = text.read(chosen.data, chosen.files, chosen.evaluate.held_out)
     if read is None:
         return None, [_placed(subject, problem, "train.data") for problem in problems]
-    learnt = read.train + read.held_out if chosen.tokenizer.type == "characters" else read.train
-    tokenizer = tokens.make(chosen.tokenizer, learnt, subject.vocab)
+    tokenizer = subject.tokenizer or _made(subject, chosen, read)
     problems = _vocabulary(subject, tokenizer, chosen)
     if problems:
         return None, problems
-    parts = tokens.encode(tokenizer, read.train), tokens.encode(tokenizer, read.held_out)
+    parts = tokens.encode(tokenizer, read.train, subject.end), tokens.encode(tokenizer, read.held_out, subject.end)
     problems = [_placed(subject, problem, "train.context") for problem in _lengths(parts, chosen)]
     if problems:
         return None, problems
@@ -58,6 +57,12 @@ def prepare(
     job = Job(subject, chosen, folder, *parts, bytes_a_token=size / max(1, len(parts[1]) - 1))
     _fill(job, sample, tokenizer)
     return job, []
+
+
+def _made(subject: Subject, chosen: settings.Train, read: text.Text) -> Tokenizer:
+    """Return the tokenizer that the settings choose."""
+    learnt = read.train + read.held_out if chosen.tokenizer.type == "characters" else read.train
+    return tokens.make(chosen.tokenizer, learnt, subject.vocab)
 
 
 def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]]:
@@ -155,6 +160,8 @@ def _fill(job: Job, sample: settings.Sample, tokenizer: Tokenizer) -> None:
     resolved = describe(subject, job.settings, sample, subject.context)
     (folder / SETTINGS).write_text(json.dumps(resolved, indent=1) + "\n")
     tokenizer.save(str(folder / TOKENIZER))
+    for name, kept in subject.keeps.items():
+        (folder / name).write_text(kept)
     np.save(folder / TRAIN, job.train)
     np.save(folder / HELD_OUT, job.held_out)
     counts = {"train": len(job.train), "held_out": len(job.held_out), "bytes_a_token": job.bytes_a_token}

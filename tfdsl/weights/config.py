@@ -10,20 +10,21 @@ from tfdsl.diagnostics import Diagnostic, suggest
 T = TypeVar("T")
 Missing: Any = object()
 
-INERT = frozenset(
-    """
-    _name_or_path _attn_implementation architectures attn_implementation auto_map bad_words_ids begin_suppress_tokens
-    bos_token_id chunk_size_feed_forward cls_token_id decoder_start_token_id diversity_penalty do_sample dtype
-    early_stopping encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task
-    forced_bos_token_id forced_decoder_ids forced_eos_token_id gradient_checkpointing id2label initializer_factor
-    initializer_range is_encoder_decoder label2id length_penalty mask_token_id max_length min_length model_type
-    no_repeat_ngram_size num_beam_groups num_beams num_labels num_return_sequences output_attentions
-    output_hidden_states output_past output_router_logits output_scores pad_token_id prefix pretraining_tp problem_type
-    remove_invalid_values repetition_penalty return_dict return_dict_in_generate router_aux_loss_coef sep_token_id
-    suppress_tokens task_specific_params temperature tf_legacy_loss tokenizer_class top_k top_p torch_dtype torchscript
-    transformers_version typical_p unk_token_id use_bfloat16 use_cache
-    """.split()
-)  # names of files, settings of text generation, of training and of memory: the numbers are the same without them
+# Names of files, settings of text generation, of training and of memory: the numbers are the same without them.
+WORDS = (
+    "_name_or_path _attn_implementation architectures attn_implementation auto_map bad_words_ids "
+    "begin_suppress_tokens bos_token_id chunk_size_feed_forward cls_token_id decoder_start_token_id "
+    "diversity_penalty do_sample dtype early_stopping encoder_no_repeat_ngram_size eos_token_id "
+    "exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_decoder_ids forced_eos_token_id "
+    "gradient_checkpointing id2label initializer_factor initializer_range is_encoder_decoder label2id "
+    "length_penalty mask_token_id max_length min_length model_type no_repeat_ngram_size num_beam_groups num_beams "
+    "num_labels num_return_sequences output_attentions output_hidden_states output_past output_router_logits "
+    "output_scores pad_token_id prefix pretraining_tp problem_type remove_invalid_values repetition_penalty "
+    "return_dict return_dict_in_generate router_aux_loss_coef sep_token_id suppress_tokens task_specific_params "
+    "temperature tf_legacy_loss tokenizer_class top_k top_p torch_dtype torchscript transformers_version typical_p "
+    "unk_token_id use_bfloat16 use_cache"
+)
+INERT = frozenset(WORDS.split())
 
 
 class Refused(Exception):
@@ -68,7 +69,9 @@ class Config:
         value = self._typed(key, default, lambda v: isinstance(v, str), "a word")
         if value not in meanings:
             near = suggest(value, meanings)
-            raise Refused("R728", f"`{key}` is `{value[:60]}`, which has no counterpart", f"there is `{near}`" if near else "")
+            raise Refused(
+                "R728", f"`{key}` is `{value[:60]}`, which has no counterpart", f"there is `{near}`" if near else ""
+            )
         return meanings[value]
 
     def words(self, key: str, meanings: Mapping[str, T], count: int) -> list[T] | None:
@@ -76,7 +79,11 @@ class Config:
         value = self.get(key)
         if value is None:
             return None
-        if not isinstance(value, list) or len(value) != count or not all(isinstance(v, str) and v in meanings for v in value):
+        if (
+            not isinstance(value, list)
+            or len(value) != count
+            or not all(isinstance(v, str) and v in meanings for v in value)
+        ):
             raise Refused("R728", f"`{key}` is not a list of {count} of {', '.join(f'`{each}`' for each in meanings)}")
         return [meanings[each] for each in value]
 
@@ -84,7 +91,9 @@ class Config:
         """Refuse a setting unless it is absent, null or one of those that change nothing."""
         value = self.get(key)
         if value is not None and not any(value == each and type(value) is type(each) for each in allowed):
-            self.refused.append(Diagnostic("R728", f"`{key}` is `{str(value)[:60]}`, which this import does not honour"))
+            self.refused.append(
+                Diagnostic("R728", f"`{key}` is `{str(value)[:60]}`, which this import does not honour")
+            )
 
     def inert(self, *keys: str) -> None:
         """Note settings that change no number."""
@@ -109,10 +118,14 @@ class Config:
     def finish(self, within: str = "") -> list[Diagnostic]:
         """Return what was refused, and each setting that nobody asked for."""
         left = [
-            key for key, value in self.values.items() if key not in self.asked and key not in INERT and value is not None
+            key
+            for key, value in self.values.items()
+            if key not in self.asked and key not in INERT and value is not None
         ]
         unknown = [
-            Diagnostic("R728", f"`{within}{key[:80]}` is `{str(self.values[key])[:60]}`, which this import does not know")
+            Diagnostic(
+                "R728", f"`{within}{key[:80]}` is `{str(self.values[key])[:60]}`, which this import does not know"
+            )
             for key in left
         ]
         return self.refused + unknown

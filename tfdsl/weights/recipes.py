@@ -11,8 +11,8 @@ TOKENS: Tree = {"tokens": {"shape": ["B", "T"], "vocab": "vocab_size"}}
 LOGITS: Tree = {"logits": ["B", "T", "vocab_size"]}
 GELU_TANH = dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast"), "gelu_tanh")
 ACTIVATIONS = {"gelu": "gelu", "relu": "relu", "silu": "silu", "swish": "silu", "tanh": "tanh", **GELU_TANH}
-GATED = {"gelu": "geglu", "relu": "reglu", "silu": "swiglu", "swish": "swiglu", "sigmoid": "glu"}
-GATED |= dict.fromkeys(GELU_TANH, "geglu_tanh")
+GEGLU_TANH = dict.fromkeys(GELU_TANH, "geglu_tanh")
+GATED = {"gelu": "geglu", "relu": "reglu", "silu": "swiglu", "swish": "swiglu", "sigmoid": "glu", **GEGLU_TANH}
 
 
 def rows(*names: str) -> list[str]:
@@ -38,7 +38,7 @@ def dropout(c: Config, **keys: str) -> Tree:
 
 
 def position(c: Config, **fixed: Any) -> Tree:
-    """Return rotary positions as a config says them: in `rope_parameters`, or in the older `rope_theta`, `rope_scaling`."""
+    """Return rotary positions as a config says them: in `rope_parameters`, or in `rope_theta` and `rope_scaling`."""
     inner = c.inner("rope_parameters" if c.get("rope_parameters") else "rope_scaling")
     c.inert("rope_parameters", "rope_scaling")
     theta = inner.number("rope_theta", c.number("rope_theta", 10000.0))

@@ -13,7 +13,7 @@ from tfdsl.mapping import Weights
 from tfdsl.mapping.axes import AxesError
 from tfdsl.mapping.plan import Planned
 from tfdsl.mapping.trees import Change, Either, Fill, Join, Leaf, New, Stack, Tree, leaves
-from tfdsl.weights.read import SHOWN, Unfit, few
+from tfdsl.weights.read import SHOWN, Unfit
 
 Shape = tuple[int, ...]
 
@@ -37,19 +37,24 @@ class Writer:
             case New():
                 raise Unfit("R733", "a weight that is `new` has no place in the checkpoint")
             case Fill():
-                if not bool((value == tree.value).all()):
-                    raise Unfit("R733", f"it is no longer {tree.value:g} throughout, and the checkpoint has no place for it")
+                self._same(tree, value)
             case Either():
-                there = [part for part in tree.parts if all(self._known(leaf.name) for leaf in leaves(part))]
-                self.put((there or list(tree.parts))[0], value)
-            case Stack():
-                for part, inner in zip(tree.parts, value.unbind(0), strict=True):
-                    self.put(part, inner)
-            case Join():
-                for part, inner in zip(tree.parts, value.split(self._heights(tree, value)), strict=True):
+                self.put(self._chosen(tree), value)
+            case Stack() | Join():
+                apart = value.unbind(0) if isinstance(tree, Stack) else value.split(self._heights(tree, value))
+                for part, inner in zip(tree.parts, apart, strict=True):
                     self.put(part, inner)
             case Change():
                 self.put(tree.inner, self._undone(tree, value))
+
+    def _chosen(self, tree: Either) -> Tree:
+        there = [part for part in tree.parts if all(self._known(leaf.name) for leaf in leaves(part))]
+        return (there or list(tree.parts))[0]
+
+    def _same(self, tree: Fill, value: Tensor) -> None:
+        if not bool((value == tree.value).all()):
+            message = f"it is no longer {tree.value:g} throughout, and the checkpoint has no place for it"
+            raise Unfit("R733", message)
 
     def _leaf(self, name: str, value: Tensor) -> None:
         before = self.tensors.get(name)
@@ -145,18 +150,18 @@ def write(
 
     `shapes` are those of the checkpoint that the weights came from; empty where they came from none.
     """
-    writer, problems = Writer(shapes, section), list[Diagnostic]()
+    writer, problems = Writer(shapes, section), dict[str, Diagnostic]()
     for each in planned:
         if each.weight.tied:
             continue
+        name = f"`{each.weight.name}`"
         try:
             writer.put(each.tree, weights[each.weight.name])
         except Unfit as unfit:
-            problems.append(Diagnostic(unfit.code, f"`{each.weight.name}`: {unfit.message}", help=unfit.help))
+            problems.setdefault(each.key, Diagnostic(unfit.code, f"{name}: {unfit.message}", help=unfit.help))
         except AxesError as error:
-            problems.append(Diagnostic("R733", f"`{each.weight.name}`: {error}"))
-    problems += _differing(writer.tensors, shapes) if not problems else []
-    return writer.tensors, few(problems)
+            problems.setdefault(each.key, Diagnostic("R733", f"{name}: {error}"))
+    return writer.tensors, list(problems.values()) or _differing(writer.tensors, shapes)
 
 
 def _differing(tensors: Mapping[str, Tensor], shapes: Mapping[str, Shape]) -> list[Diagnostic]:

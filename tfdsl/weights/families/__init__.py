@@ -1,4 +1,4 @@
-"""One recipe a family of models: what its `config.json` means as a spec. The file's name is the config's `model_type`."""
+"""One recipe a family: what its `config.json` means as a spec. The file's name is the config's `model_type`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def known() -> tuple[str, ...]:
 
 
 def recipe(family: str) -> Callable[[Config], dict[str, Any]]:
-    """Return the recipe of a known family: from a config to the tree of a spec. Raises Refused for a config beyond it."""
+    """Return the recipe of a known family, from a config to the tree of a spec; it raises Refused for one beyond it."""
     found: Callable[[Config], dict[str, Any]] = importlib.import_module(f"{__name__}.{family}").spec
     return found

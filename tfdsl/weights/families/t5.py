@@ -92,7 +92,10 @@ def _activation(c: Config) -> tuple[str, bool]:
 def weights(gated: bool) -> Tree:
     """Return the entries of both streams."""
     also = [f"{side}.embed_tokens.weight" for side in ("encoder", "decoder")]
-    found: Tree = {"encoder.tok.weight": {"from": "shared.weight", "also": also}, "decoder.logits.weight": "lm_head.weight"}
+    found: Tree = {
+        "encoder.tok.weight": {"from": "shared.weight", "also": also},
+        "decoder.logits.weight": "lm_head.weight",
+    }
     for side, last in (("encoder", 1), ("decoder", 2)):
         ours, theirs = f"{side}.{side}_layers.$i", f"{side}.block.$i.layer"
         own = "attention" if side == "encoder" else "attention_1"

@@ -26,7 +26,9 @@ def spec(c: Config) -> Tree:
             "d_ff": c.whole("intermediate_size", 3072),
         },
         "inputs": {"pixels": {"shape": ["B", c.whole("num_channels", 3), "image", "image"], "dtype": "float"}},
-        "outputs": {"logits": ["B", "classes"]} if classes else {"features": ["B", "(image / patch) ** 2 + 1", "d_model"]},
+        "outputs": {"logits": ["B", "classes"]}
+        if classes
+        else {"features": ["B", "(image / patch) ** 2 + 1", "d_model"]},
         "defaults": {
             "norm": {"type": "layer", "eps": c.number("layer_norm_eps", 1e-12)},
             "attention": {
@@ -44,7 +46,11 @@ def spec(c: Config) -> Tree:
             {"position": "learned"},
             *({"dropout": probability} for probability in left.values()),
             {"repeat": {"block": "layer", "times": "n_layers"}},
-            *(["norm", {"pool": "first"}, {"linear": {"id": "logits", "width": "classes", "bias": True}}] if classes else []),
+            *(
+                ["norm", {"pool": "first"}, {"linear": {"id": "logits", "width": "classes", "bias": True}}]
+                if classes
+                else []
+            ),
             *([] if classes else [{"norm": {"id": "features"}}]),
         ],
         **start(c),
@@ -61,7 +67,11 @@ def spec(c: Config) -> Tree:
                 "layers.$i.norm_2.*": f"{layer}.layernorm_after.*",
                 "layers.$i.ffn.up.*": f"{layer}.intermediate.dense.*",
                 "layers.$i.ffn.down.*": f"{layer}.output.dense.*",
-                **({"norm.*": "vit.layernorm.*", "logits.*": "classifier.*"} if classes else {"features.*": "vit.layernorm.*"}),
+                **(
+                    {"norm.*": "vit.layernorm.*", "logits.*": "classifier.*"}
+                    if classes
+                    else {"features.*": "vit.layernorm.*"}
+                ),
             },
         },
     }
