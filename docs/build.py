@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tfdsl
 from docs import codes
-from tfdsl import node, reference, schema
+from tfdsl import node, nodes, reference, schema
 from tfdsl.diagram import engines
 from tfdsl.settings import Sample, Train
 from tfdsl.spec import Init
@@ -25,6 +25,7 @@ def pages() -> dict[Path, str]:
     made = {DOCS / "map.md": _map(), ROOT / "specs/tfdsl.schema.json": schema.text()}
     made |= {DOCS / f"kinds/{name}.md": _kind(reference.kind(name)) for name in node.kinds()}
     made[DOCS / "kinds/index.md"] = _kinds()
+    made[ROOT / "tfdsl/nodes/__init__.pyi"] = _stub()
     made |= {DOCS / "errors" / name: text for name, text in codes.documents().items()}
     made[DOCS / "settings.md"] = _settings()
     return made
@@ -79,6 +80,13 @@ def _kinds() -> str:
         "\n".join([MADE.format("tfdsl/nodes"), "# The kinds of node\n", "| kind | what it is |", "|---|---|", *rows])
         + "\n"
     )
+
+
+def _stub() -> str:
+    """Return what an editor is told of `tfdsl.nodes`, whose classes are found by looking."""
+    head = "# Made by `make docs` from the files beside it: for editors and type checkers.\n\n"
+    lines = [f"from {each.__module__} import {name} as {name}" for name, each in nodes.classes().items()]
+    return head + "\n".join(sorted(lines, key=str.lower)) + "\n\ndef classes() -> dict[str, type]: ...\n"
 
 
 def _settings() -> str:

@@ -63,13 +63,14 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A frame around a stretch of the trunk: a block, or its copies (`× 12` over `layer · 7.09M each`)."""
+    """A frame around a stretch of the trunk: a block, its copies (`× 12` over `layer · 7.09M each`), a node opened."""
 
     id: str
     title: str
     facts: str
     body: tuple[Element, ...]
     tooltip: str = ""
+    opened: bool = False  # a node that is shown with what it does within
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +115,18 @@ class Figure:
     symbols: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     lanes: tuple[Lane, ...] = ()
+
+
+def number(count: int, digits: int = 3) -> str:
+    """Return a count as a figure says it: `512`, `1.5K`, `38.6M`, `7.09B`.
+
+    >>> number(1536), number(38597376), number(124439808, 4)
+    ('1.5K', '38.6M', '124.4M')
+    """
+    for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
+        if round(count / size, 3) >= 1:
+            value = count / size
+            places = max(0, digits - len(str(int(value))))
+            said = f"{value:.{min(1, places) if unit == 'K' else places}f}"
+            return f"{said.rstrip('0').rstrip('.') if digits > 3 and places else said}{unit}"
+    return str(count)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tfdsl.checking import Checked
 
-LEVELS = ("block",)
+LEVELS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"block": frozenset(), "full": frozenset({"attention", "ffn"})}  # a level, and the families that it opens
+)
 
 
 class DrawError(ValueError):
@@ -16,6 +20,7 @@ class DrawError(ValueError):
 def draw(checked: Checked, theme: str = "light", level: str = "block") -> str:
     """Return the figure of a spec without errors as DOT text, in the theme `light` or `dark`.
 
+    At the level `full`, attention and feed-forward layers are shown with what they do within.
     Raises DrawError for a theme or a level that there is not.
     """
     from tfdsl.diagram.dot import write
@@ -25,8 +30,8 @@ def draw(checked: Checked, theme: str = "light", level: str = "block") -> str:
     if theme not in THEMES:
         raise DrawError(f"there is no theme `{theme}`: it is `light` or `dark`")
     if level not in LEVELS:
-        raise DrawError(f"figures are drawn at the level `block` so far, not `{level}`")
-    return write(figure(checked), theme)
+        raise DrawError(f"there is no level `{level}`: it is `block` or `full`")
+    return write(figure(checked, LEVELS[level]), theme)
 
 
 def render_file(checked: Checked, path: Path, theme: str = "light", level: str = "block") -> str:

@@ -168,11 +168,11 @@ class _Sheet:
         inside = [other for other in frames if _around(other, frames) is frame]
         nested = {key for other in inside for key in (*other.members, other.key)}
         west, south, east, north = frame.box
-        fill = self.theme.frame.fill if frame.depth % 2 == 0 else self.theme.page
+        fill = self.theme.page if frame.opened or frame.depth % 2 else self.theme.frame.fill
         attributes = {
             "id": name.id,
             "class": "frame",
-            "style": "rounded,filled",
+            "style": "rounded,filled,dashed" if frame.opened else "rounded,filled",
             "fillcolor": fill,
             "color": self.theme.frame.stroke,
             "penwidth": "1.2",

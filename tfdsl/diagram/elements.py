@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tfdsl.diagram.folding import Variant, fold, patterns
-from tfdsl.diagram.wording import number, own, settings, size
-from tfdsl.look import Beside, Box, Branch, Element, Fork, Group, Source
+from tfdsl.diagram.tree import rebuilt
+from tfdsl.diagram.wording import own, settings, size
+from tfdsl.look import Beside, Box, Branch, Element, Fork, Group, Source, number
 from tfdsl.node import Flow, Instance, Step, Value
 
 
@@ -27,9 +28,14 @@ class Scope:
         return f"{self.prefix}{step.name}"
 
 
-def stream(name: str, instance: Instance, ends: dict[str, str]) -> tuple[Element, ...]:
-    """Return the elements of a stream; `ends` holds the last element of each stream, by name."""
-    return _Maker(ends).pipe(instance.flow, Scope(name, f"{name}/"))
+def stream(
+    name: str, instance: Instance, ends: dict[str, str], opened: frozenset[str] = frozenset()
+) -> tuple[Element, ...]:
+    """Return the elements of a stream; `ends` holds the last element of each stream, by name.
+
+    Nodes of the kinds and families `opened` are shown with what they do within.
+    """
+    return _Maker(ends, opened).pipe(instance.flow, Scope(name, f"{name}/"))
 
 
 def top(step: Step, scope: Scope) -> str:
@@ -40,6 +46,7 @@ def top(step: Step, scope: Scope) -> str:
 @dataclass(frozen=True, slots=True)
 class _Maker:
     ends: dict[str, str]
+    opened: frozenset[str]
 
     def pipe(self, flow: Flow, scope: Scope) -> tuple[Element, ...]:
         return tuple(element for step in flow.steps for element in self.step(step, scope))
@@ -51,7 +58,7 @@ class _Maker:
         form = step.node.form
         if form == "branch":
             yield self.branch(step, scope)
-        elif form == "fork":
+        elif form == "fork" and step.flows:
             yield self.fork(step, scope)
         elif form == "beside":
             yield self.beside(step, scope)
@@ -59,8 +66,24 @@ class _Maker:
             yield self.group(step, scope)
         elif form == "inline":
             yield from self.inline(step, scope)
+        elif opens(step, self.opened):
+            yield self.inside(step, scope)
         else:
             yield box(step, scope.id(step))
+
+    def inside(self, step: Step, scope: Scope) -> Group:
+        """Return a node with what it does within, in a frame that says what its box would."""
+        card, reads = box(step, scope.id(step)), step.reads
+
+        def placed(element: Element) -> Element:
+            named = replace(element, id=f"{card.id}/{element.id}")
+            if isinstance(named, Source) and named.of in reads:
+                return replace(named, title=reads[named.of].name, of="")
+            return named
+
+        body = rebuilt(step.node.inside(step), placed)
+        facts = "\n".join(piece for piece in (card.facts, card.corner) if piece)
+        return Group(card.id, card.title, facts, body, card.tooltip, opened=True)
 
     def source(self, step: Step, value: Value, scope: Scope) -> Source:
         name = f"{scope.id(step)}/from"
@@ -114,6 +137,11 @@ def _sizes(step: Step) -> str:
     if len(set(sizes)) == 1:
         return f"{number(sizes[0])} each"
     return f"{number(sum(sizes[index] for index in step.order))} in all"
+
+
+def opens(step: Step, opened: frozenset[str]) -> bool:
+    """Return whether a node is shown with what it does within; `opened` holds kinds and families."""
+    return not opened.isdisjoint((step.node.kind, step.node.family)) and bool(step.node.inside(step))
 
 
 def box(step: Step, name: str) -> Box:

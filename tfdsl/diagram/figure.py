@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tfdsl.checking import Checked
-from tfdsl.diagram.elements import Scope, last, placed, stream, top
+from tfdsl.diagram.elements import Scope, last, opens, placed, stream, top
 from tfdsl.diagram.tree import walk
 from tfdsl.diagram.wording import subtitle, symbols
 from tfdsl.identifiers import attribute
@@ -15,16 +15,16 @@ from tfdsl.node import Step, Value
 READS = {"kv": "K, V"}  # what a field that reads a value is called beside its lane
 
 
-def figure(checked: Checked) -> Figure:
-    """Return the figure of a spec without errors, at the level of blocks."""
+def figure(checked: Checked, opened: frozenset[str] = frozenset()) -> Figure:
+    """Return the figure of a spec without errors, at the level of blocks; those `opened` show more."""
     assert checked.spec is not None and checked.ok, "only a spec without errors is drawn"
     ends = {name: last(instance.flow, Scope(name, f"{name}/")) for name, instance in checked.streams.items()}
     columns = tuple(
-        Column(name, stream(name, instance, ends), tuple(_results(checked, name, ends)))
+        Column(name, stream(name, instance, ends, opened), tuple(_results(checked, name, ends)))
         for name, instance in checked.streams.items()
     )
     there = {element.id for column in columns for element in walk(column.body)}
-    lanes = tuple(lane for lane in _lanes(checked, ends) if {lane.tail, lane.head} <= there)
+    lanes = tuple(lane for lane in _lanes(checked, ends, opened) if {lane.tail, lane.head} <= there)
     words = subtitle(checked, columns, lanes)
     return Figure(checked.spec.name, words, symbols(checked, columns), columns, lanes)
 
@@ -47,13 +47,14 @@ def _maker(checked: Checked, value: Value, ends: dict[str, str], scope: Scope | 
     return next((name for name in found if name), "")
 
 
-def _lanes(checked: Checked, ends: dict[str, str]) -> Iterator[Lane]:
+def _lanes(checked: Checked, ends: dict[str, str], opened: frozenset[str]) -> Iterator[Lane]:
     """Yield the lanes of keys and values and of tied weights, each once however many copies have it."""
     lanes: dict[tuple[str, str, str], Lane] = {}
     several = checked.spec is not None and isinstance(checked.spec.model, dict)
     for name, instance in checked.streams.items():
         for step, scope in placed(instance.flow, Scope(name, f"{name}/")):
-            for lane in (*_reads(checked, step, scope, ends), *_ties(step, scope, several)):
+            read = () if opens(step, opened) else _reads(checked, step, scope, ends)  # what is open says it within
+            for lane in (*read, *_ties(step, scope, several)):
                 lanes.setdefault((lane.kind, lane.tail, lane.head), lane)
     yield from lanes.values()
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from tfdsl.look import Beside, Box, Branch, Element, Fork, Group
+from tfdsl.diagram.tree import rebuilt
+from tfdsl.look import Box, Branch, Element, Fork, Group
 
 MOST = 3  # ways that are drawn; more are counted
 Pipe = tuple[Element, ...]
@@ -112,19 +113,7 @@ def say(value: Any) -> str:
 
 def _named(body: Pipe, way: int) -> Pipe:
     """Return a way with ids of its own; the first keeps them, so that lanes find it."""
-    return tuple(_renamed(element, f"@{way}") for element in body) if way else body
-
-
-def _renamed(element: Element, suffix: str) -> Element:
-    name = element.id + suffix
-    if isinstance(element, Branch | Group):
-        return replace(element, id=name, body=tuple(_renamed(inner, suffix) for inner in element.body))
-    if isinstance(element, Fork):
-        pipes = tuple(tuple(_renamed(inner, suffix) for inner in part) for part in element.pipes)
-        return replace(element, id=name, pipes=pipes)
-    if isinstance(element, Beside):
-        return replace(element, id=name, box=replace(element.box, id=element.box.id + suffix))
-    return replace(element, id=name)
+    return rebuilt(body, lambda element: replace(element, id=f"{element.id}@{way}")) if way else body
 
 
 def patterns(order: Sequence[Mapping[str, Any]]) -> list[str]:

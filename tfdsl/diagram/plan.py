@@ -102,11 +102,12 @@ class Anchor(Part):
 
 @dataclass(frozen=True, slots=True)
 class Frame(Part):
-    """A frame around a stretch of the trunk; `members` are the keys of what stands in it."""
+    """A frame around a stretch of the trunk; `members` are the keys of what stands in it, a node `opened` is dashed."""
 
     lines: tuple[Line, ...] = ()
     depth: int = 0
     tooltip: str = ""
+    opened: bool = False
     members: frozenset[str] = frozenset()
 
 

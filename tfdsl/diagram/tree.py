@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from tfdsl.look import Beside, Box, Branch, Column, Element, Fork, Group
 
@@ -18,6 +19,22 @@ def walk(elements: Sequence[Element]) -> Iterator[Element]:
                 yield from walk(part)
         elif isinstance(element, Beside):
             yield element.box
+
+
+def rebuilt(elements: Sequence[Element], change: Callable[[Element], Element]) -> tuple[Element, ...]:
+    """Return elements, and all that stands inside them, each as `change` returns it."""
+    return tuple(_inner(change(element), change) for element in elements)
+
+
+def _inner(element: Element, change: Callable[[Element], Element]) -> Element:
+    if isinstance(element, Branch | Group):
+        return replace(element, body=rebuilt(element.body, change))
+    if isinstance(element, Fork):
+        return replace(element, pipes=tuple(rebuilt(part, change) for part in element.pipes))
+    if isinstance(element, Beside):
+        box = change(element.box)
+        return replace(element, box=box) if isinstance(box, Box) else element
+    return element
 
 
 def boxes(elements: Sequence[Element]) -> list[Box]:

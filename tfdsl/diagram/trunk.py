@@ -180,6 +180,7 @@ def _group(element: Group, body: Block, shared: _Shared, setting: Setting) -> Bl
         lines,
         setting.depth,
         clean(element.tooltip or f"{element.title} {element.facts}", 400),
+        element.opened,
         frozenset(part.key for part in inside.parts),
     )
     entry, exit = (replace(end, y=end.y + FRAME) if end else None for end in (body.entry, body.exit))

@@ -8,24 +8,9 @@ from typing import Any, cast
 
 from tfdsl import declared
 from tfdsl.checking import Checked
-from tfdsl.look import Beside, Box, Branch, Column, Element, Group, Lane, Source
+from tfdsl.look import Beside, Box, Branch, Column, Element, Group, Lane, Source, number
 from tfdsl.node import Flow, Instance, Node, Step
 from tfdsl.parts import Part
-
-
-def number(count: int, digits: int = 3) -> str:
-    """Return a count as a figure says it: `512`, `1.5K`, `38.6M`, `7.09B`.
-
-    >>> number(1536), number(38597376), number(124439808, 4)
-    ('1.5K', '38.6M', '124.4M')
-    """
-    for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
-        if round(count / size, 3) >= 1:
-            value = count / size
-            places = max(0, digits - len(str(int(value))))
-            said = f"{value:.{min(1, places) if unit == 'K' else places}f}"
-            return f"{said.rstrip('0').rstrip('.') if digits > 3 and places else said}{unit}"
-    return str(count)
 
 
 def settings(node: Node) -> str:

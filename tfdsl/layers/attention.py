@@ -7,22 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfdsl.layers.cache import Cache
-
-
-def rotate(x_BHTK: Tensor, rope: tuple[Tensor, Tensor], style: str, rotated: int | None) -> Tensor:
-    """Turn each pair of features by the angles of `rope`: cosines and signed sines."""
-    whole_BHTK = x_BHTK
-    if rotated is not None:
-        x_BHTK = x_BHTK[..., :rotated]
-    cos_TK, sin_TK = rope
-    if style == "half":
-        swapped_BHTK = x_BHTK.roll(x_BHTK.size(-1) // 2, dims=-1)
-    else:
-        swapped_BHTK = x_BHTK.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
-    turned_BHTK = torch.addcmul(x_BHTK * cos_TK, swapped_BHTK, sin_TK).type_as(x_BHTK)
-    if rotated is not None:
-        turned_BHTK = torch.cat((turned_BHTK, whole_BHTK[..., rotated:]), dim=-1)
-    return turned_BHTK
+from tfdsl.layers.rotary import rotate
 
 
 class Attention(nn.Module):
@@ -43,6 +28,7 @@ class Attention(nn.Module):
         causal: bool = False,
         style: str = "half",
         rotated: int | None = None,
+        end: bool = False,
         relative: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -58,6 +44,7 @@ class Attention(nn.Module):
         self.causal = causal
         self.style = style
         self.rotated = rotated
+        self.end = end
         self.bias = bias
         self.kv_heads = kv_heads
         # One projection for queries, keys and values.
@@ -99,8 +86,8 @@ class Attention(nn.Module):
         if self.qk_norm is not None:
             q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
         if rope is not None:
-            q_BHTK = rotate(q_BHTK, rope, self.style, self.rotated)
-            k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated)
+            q_BHTK = rotate(q_BHTK, rope, self.style, self.rotated, self.end)
+            k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
         causal = self.causal and mask is None

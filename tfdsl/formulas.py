@@ -1,0 +1,244 @@
+"""What a kind costs, as formulas: found by counting the kind's example at other sizes, so that they cannot lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from itertools import product
+from math import gcd, lcm, prod
+from pathlib import Path
+
+from tfdsl import checking, document
+from tfdsl.checking import Checked
+from tfdsl.node import Flow, Size, Step
+from tfdsl.shapes import Monomial, Poly, symbol
+
+DEGREE = 2  # of a size in a formula, at most
+COSTS = ("parameters", "flops", "cache")
+FACTORS = tuple(map(Fraction, ("1", "2", "4", "8", "1/2", "1/4", "3", "5", "7")))  # what divides, goes on dividing
+
+Count = Mapping[tuple[str, Monomial], Fraction]
+"""What was counted at some sizes: a cost or a side of a weight, and the factor of each product of axes in it."""
+At = Callable[[tuple[int, ...]], Count | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Formulas:
+    """What a node takes, gives, declares and costs, in the dims of a spec and in its axes.
+
+    `weights` are names with shapes; `costs` are `parameters`, the `flops` of a forward pass (two for a multiply and
+    add), and the `cache` of decoding, in elements.
+    """
+
+    takes: tuple[str, ...]
+    gives: str
+    weights: tuple[tuple[str, str], ...]
+    costs: Mapping[str, Size]
+
+
+@cache
+def formulas(text: str, kind: str) -> Formulas | None:
+    """Return the formulas of the first node of a kind in a spec without errors; None where no polynomial fits.
+
+    Dims that are whole numbers are varied; what is computed from them follows.
+    """
+    checked = check(text, {})
+    assert checked.ok and checked.spec is not None, f"the example of `{kind}` has errors"
+    step = first(checked, kind)
+    assert step is not None, f"the example of `{kind}` has none"
+    dims = {name: value for name, value in checked.spec.dims.items() if isinstance(value, int)}
+    sizes = _fit(text, kind, dims)
+    if sizes is None:
+        return None
+    names = tuple(dims)
+    weights = [
+        (name, " × ".join(say(sizes.get(f"{name} {side}", 0), names) for side in range(len(weight.shape))))
+        for name, weight in step.weights.items()
+        if not weight.tied
+    ]
+    takes = tuple(tensor.label for tensor in step.inputs)
+    return Formulas(takes, step.output.label, tuple(weights), {cost: sizes.get(cost, 0) for cost in COSTS})
+
+
+def check(text: str, dims: Mapping[str, int]) -> Checked:
+    """Check a spec with some of its dims changed."""
+    overrides = [f"dims.{name}={value}" for name, value in dims.items()]
+    return checking.run(document.gather_text(text, "<example>", Path(), overrides))
+
+
+def first(checked: Checked, kind: str) -> Step | None:
+    """Return the first node of a kind."""
+    return next(
+        (step for each in checked.streams.values() for step in _steps(each.flow) if step.node.kind == kind), None
+    )
+
+
+def _steps(flow: Flow) -> Iterator[Step]:
+    for step in flow.steps:
+        yield step
+        for inner in (*step.flows, *(each.flow for each in step.instances)):
+            yield from _steps(inner)
+
+
+def _fit(text: str, kind: str, dims: Mapping[str, int]) -> dict[str, Size] | None:
+    """Return each cost, and each side of each weight, as a polynomial that gives what is counted at all sizes tried."""
+    counts: dict[tuple[int, ...], Count | None] = {}
+
+    def at(point: tuple[int, ...]) -> Count | None:
+        if point not in counts:
+            counts[point] = _count(check(text, dict(zip(dims, point, strict=True))), kind)
+        return counts[point]
+
+    base = tuple(dims.values())
+    nodes = [_nodes(at, base, place) for place in range(len(base))]
+    if any(not each for each in nodes):
+        return None
+    grid = {point: at(point) for point in product(*nodes)}
+    beyond = tuple(2 * max(each) if len(each) > 1 else each[0] for each in nodes)
+    known = {point: count for point, count in grid.items() if count is not None}
+    if len(known) < len(grid):
+        return None
+    names = sorted({name for count in known.values() for name in count}, key=str)
+    sizes: dict[str, Size] = {}
+    for name, axes in names:
+        values = {point: count.get((name, axes), Fraction(0)) for point, count in known.items()}
+        sizes[name] = sizes.get(name, 0) + _polynomial(values, nodes, tuple(dims), axes)
+    return sizes if _agrees(sizes, at(beyond), dict(zip(dims, beyond, strict=True))) else None
+
+
+def _count(checked: Checked, kind: str) -> Count | None:
+    step = first(checked, kind) if checked.ok else None
+    if step is None:
+        return None
+    own = {name: weight for name, weight in step.weights.items() if not weight.tied}
+    work = step.node.work(step)
+    sizes: dict[str, Size] = {"parameters": sum(each.count for each in own.values())}
+    sizes |= {"flops": work.flops, "cache": work.cache}
+    sizes |= {f"{name} {side}": size for name, weight in own.items() for side, size in enumerate(weight.shape)}
+    return {(name, axes): factor for name, size in sizes.items() for axes, factor in _terms(size)}
+
+
+def _terms(size: Size) -> Sequence[tuple[Monomial, Fraction]]:
+    return size.terms if isinstance(size, Poly) else [((), Fraction(size))] if size else []
+
+
+def _nodes(at: At, base: tuple[int, ...], place: int) -> list[int]:
+    """Return as many values of a dim as its degree asks for; none where `DEGREE` is not enough."""
+    values: list[int] = []
+    counts: list[Count] = []
+    for factor in FACTORS:
+        value = base[place] * factor
+        count = at((*base[:place], int(value), *base[place + 1 :])) if value.denominator == 1 else None
+        if count is not None and len(values) < DEGREE + 2:
+            values.append(int(value))
+            counts.append(count)
+    names = {name for count in counts for name in count}
+    degree = max((_degree(values, [count.get(name, Fraction(0)) for count in counts]) for name in names), default=0)
+    return values[: degree + 1] if len(values) == DEGREE + 2 and degree <= DEGREE else []
+
+
+def _degree(places: Sequence[int], values: Sequence[Fraction]) -> int:
+    """Return the degree of the polynomial through some points, by Newton's divided differences."""
+    column, degree = list(values), 0
+    for order in range(1, len(values)):
+        column = [
+            (after - before) / (places[row + order] - places[row])
+            for row, (before, after) in enumerate(zip(column, column[1:], strict=False))
+        ]
+        degree = order if any(column) else degree
+    return degree
+
+
+def _polynomial(
+    values: Mapping[tuple[int, ...], Fraction], nodes: Sequence[Sequence[int]], names: Sequence[str], axes: Monomial
+) -> Size:
+    """Return the polynomial through the values on a grid, times a product of axes (Lagrange, a dim at a time)."""
+    shares = [_lagrange(each) for each in nodes]
+    total: Size = 0
+    for powers in product(*(range(len(each)) for each in nodes)):
+        factor = Fraction(0)
+        for point, value in values.items():
+            places = [each.index(coordinate) for each, coordinate in zip(nodes, point, strict=True)]
+            factor += value * prod(
+                (share[place][power] for share, place, power in zip(shares, places, powers, strict=True)),
+                start=Fraction(1),
+            )
+        if factor:
+            term: Size | Fraction = Poly(((axes, factor),))
+            for name, power in zip(names, powers, strict=True):
+                for _ in range(power):
+                    term = symbol(name) * term
+            total = term + total
+    return total
+
+
+def _lagrange(places: Sequence[int]) -> list[list[Fraction]]:
+    """Return, for each place, the coefficients of the polynomial that is 1 there and 0 at the others."""
+    found: list[list[Fraction]] = []
+    for here in places:
+        powers = [Fraction(1)]
+        for other in places:
+            if other != here:
+                shifted = [Fraction(0), *powers]
+                powers = [
+                    (high - other * low) / (here - other)
+                    for high, low in zip(shifted, [*powers, Fraction(0)], strict=True)
+                ]
+        found.append(powers)
+    return found
+
+
+def _agrees(sizes: Mapping[str, Size], count: Count | None, dims: Mapping[str, int]) -> bool:
+    """Return whether polynomials give what was counted at sizes that they were not made from."""
+    if count is None:
+        return False
+    axes = {atom for _, monomial in count for atom, _ in monomial}
+    lengths = {atom: 97 + 2 * place for place, atom in enumerate(sorted(str(atom) for atom in axes))}
+    wanted: dict[str, Fraction] = {}
+    for (name, monomial), factor in count.items():
+        wanted[name] = wanted.get(name, Fraction(0)) + factor * prod(lengths[str(atom)] ** p for atom, p in monomial)
+    found = {name: _value(size, {**lengths, **dims}) for name, size in sizes.items()}
+    return all(found.get(name, 0) == value for name, value in wanted.items())
+
+
+def _value(size: Size, values: Mapping[str, int]) -> Fraction:
+    return sum(
+        (factor * prod(values[str(atom)] ** power for atom, power in monomial) for monomial, factor in _terms(size)),
+        start=Fraction(0),
+    )
+
+
+def say(size: Size, order: Sequence[str] = ()) -> str:
+    """Return a size as a formula, what is common to its terms before a bracket: `2·B·T·(d_model + T)`.
+
+    Axes stand first in a product, then the names of `order`.
+    """
+    terms = list(_terms(size))
+    if not terms:
+        return "0"
+    number = Fraction(gcd(*(factor.numerator for _, factor in terms)), lcm(*(f.denominator for _, f in terms)))
+    common = dict(terms[0][0])
+    for monomial, _ in terms[1:]:
+        powers = dict(monomial)
+        common = {atom: min(power, powers[atom]) for atom, power in common.items() if atom in powers}
+    rest = [({atom: p - common.get(atom, 0) for atom, p in monomial}, factor / number) for monomial, factor in terms]
+    outer = _product(common, Fraction(number.numerator), order)
+    inner = " + ".join(_product(powers, factor, order) for powers, factor in rest).replace("+ -", "- ")
+    if len(rest) > 1 and outer != "1":
+        inner = f"({inner})"
+    said = "·".join(piece for piece in (outer, inner) if piece != "1") or "1"
+    return said if number.denominator == 1 else f"{said} / {number.denominator}"
+
+
+def _product(powers: Mapping[object, int], factor: Fraction, order: Sequence[str]) -> str:
+    def place(atom: object) -> tuple[int, str]:
+        return (order.index(str(atom)) + 1 if atom in order else 0), str(atom)
+
+    raised = {1: "", 2: "²", 3: "³"}
+    atoms = [
+        f"{atom}{raised.get(powers[atom], f'^{powers[atom]}')}" for atom in sorted(powers, key=place) if powers[atom]
+    ]
+    number = [] if factor == 1 and atoms else ["-"] if factor == -1 and atoms else [str(factor)]
+    return "·".join([*number, *atoms]).replace("-·", "-")
