@@ -121,7 +121,7 @@ def test_relative_buckets(causal: bool, buckets: int, far: int) -> None:
 
 def test_relative_bias() -> None:
     layer = drawn(T5Bias(2, 8, 10, causal=True))
-    found = layer(values(1, 2, 4), start=3)
+    found = layer(values(1, 2, 4), start=3)[0]
     assert found.shape == (2, 2, 5)
     for t in range(2):
         for s in range(5):
