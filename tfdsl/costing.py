@@ -185,7 +185,8 @@ class _Counter:
         if step.node.id is not None:
             self.named[step.node.id] = given
         flops = runs * self.at(work.flops)
-        untrained = 0 if x is None or x.trained else runs * self.at(work.entering)
+        untrained = runs * self.at(work.fixed)
+        untrained += 0 if x is None or x.trained else runs * self.at(work.entering)
         parameters = owned * sum(each.count for each in step.weights.values() if each.trained and not each.tied)
         kept = 0  # where no weight had a part, there is no backward pass
         if trained:

@@ -70,7 +70,9 @@ def check(text: str, dims: Mapping[str, int]) -> Checked:
 
 def first(checked: Checked, kind: str) -> Step | None:
     """Return the first node of a kind."""
-    return next((step for each in checked.streams.values() for step in _steps(each.flow) if step.node.kind == kind), None)
+    return next(
+        (step for each in checked.streams.values() for step in _steps(each.flow) if step.node.kind == kind), None
+    )
 
 
 def _steps(flow: Flow) -> Iterator[Step]:
@@ -235,6 +237,8 @@ def _product(powers: Mapping[object, int], factor: Fraction, order: Sequence[str
         return (order.index(str(atom)) + 1 if atom in order else 0), str(atom)
 
     raised = {1: "", 2: "²", 3: "³"}
-    atoms = [f"{atom}{raised.get(powers[atom], f'^{powers[atom]}')}" for atom in sorted(powers, key=place) if powers[atom]]
+    atoms = [
+        f"{atom}{raised.get(powers[atom], f'^{powers[atom]}')}" for atom in sorted(powers, key=place) if powers[atom]
+    ]
     number = [] if factor == 1 and atoms else ["-"] if factor == -1 and atoms else [str(factor)]
     return "·".join([*number, *atoms]).replace("-·", "-")
