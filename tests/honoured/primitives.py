@@ -31,7 +31,6 @@ GROUPS = {
         "parameter: {shape: [3], batch: x}",
     ],
     "softcap": ["softcap: 2", "softcap: 3"],
-    "normalise": ["normalise", "normalise: 0.1"],
     "named joins": [
         *(f"{kind}: {{with: x, pipes: [[linear: 16]]}}" for kind in ("sum", "multiply", "concat")),
         "sum: {from: [x, x]}",
