@@ -288,6 +288,9 @@ def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, st
     made = [*scope.made, *_ties(all_declared), *(["self.reset()"] if all_declared else [])]
     text = module("Model", _title(checked), made, ["self", *inputs, *(["cache=None"] if cached else [])], lines)
     extra = reset(checked.init, all_declared) if all_declared else []
+    losing = sorted({loss for stream in checked.streams.values() for loss in _losses(stream.flow)})
+    if losing:
+        extra += ["", *_auxiliary_loss(losing)]
     if cached:
         extra += [
             "",
@@ -299,6 +302,24 @@ def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, st
     return "\n".join(
         [head.rstrip(), *(f"    {line}" if line else "" for line in extra), "", f"    def forward{forward}"]
     )
+
+
+def _losses(flow: Flow) -> Iterator[str]:
+    """Yield the classes of layers that have a loss of their own in training."""
+    for step in steps(flow):
+        call = step.node.call(step) if step.node.adds_loss() else None
+        if call is not None:
+            yield call.layer
+
+
+def _auxiliary_loss(classes: list[str]) -> list[str]:
+    kinds = classes[0] if len(classes) == 1 else f"({', '.join(classes)})"
+    return [
+        "def auxiliary_loss(self):",
+        '    """Return what the layers add to the loss, as the last forward in training left it."""',
+        f"    layers = [each for each in self.modules() if isinstance(each, {kinds})]",
+        "    return torch.stack([each.aux_loss for each in layers]).sum()",
+    ]
 
 
 def _title(checked: Checked) -> str:

@@ -101,6 +101,10 @@ class Node(Part, ABC):
         assert call is not None, f"`{self.kind}` has no layer and writes nothing of its own"
         w.let(f"{w.layer(call)}({w.x})")
 
+    def adds_loss(self) -> bool:
+        """Return whether its layer has, after a forward in training, an `aux_loss` to add to the trainer's loss."""
+        return False
+
     def sight(self, step: Step) -> Sight:
         """Return what a position's value depends on: what stands there, its place too, what stands behind, or all.
 
