@@ -135,6 +135,7 @@ class Number:
 
 Positive = Annotated[int, Number(integer=True, minimum=1)]
 Natural = Annotated[int, Number(integer=True, minimum=0)]
+Whole = Annotated[int, Number(integer=True)]
 Real = Annotated[float, Number()]
 PositiveReal = Annotated[float, Number(above=0)]
 Probability = Annotated[float, Number(minimum=0, maximum=1)]

@@ -192,7 +192,9 @@ def _unused(reader: Reader) -> list[Diagnostic]:
     ]
     if not left:
         return []
-    shown = ", ".join(f"`{name}`" for name in left[:SHOWN]) + (f" and {len(left) - SHOWN} more" if len(left) > SHOWN else "")
+    shown = ", ".join(f"`{name}`" for name in left[:SHOWN]) + (
+        f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    )
     help = "map them in the spec's `weights`, or name them under `ignore`"
     return [Diagnostic("R727", f"the checkpoint has tensors that no weight takes: {shown}", help=help)]
 
