@@ -16,6 +16,12 @@ class Normalise(Node):
     headline = "eps"
     family = "norm"
     title = "L2 normalisation"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - normalise: {from: x, eps: 1e-12}
+    """
     eps: PositiveReal = Field(1e-12, description="A vector is divided by no less than this.")
 
     def shape(self, io: Ports) -> Tensor:
