@@ -80,6 +80,12 @@ class Standard(Norm):
         groups = {"groups": self.groups} if self.groups is not None else {}
         return {"weight": weight, "bias": bias, "offset": self.offset, **groups}
 
+    def learned(self, step: Step) -> tuple[Element, ...]:
+        """Return what scales and shifts, for a figure."""
+        weight, bias = self.affine
+        scaled = (_learned("weight", "1 + weight" if self.offset else "Weight", "×", step),) if weight else ()
+        return (*scaled, *((_learned("bias", "Bias", "+", step),) if bias else ()))
+
     def facts(self, step: Step) -> str:
         said = [f"{self.groups} groups"] if self.groups is not None else []
         said += ["1 + weight"] if self.offset else []
@@ -124,6 +130,10 @@ class LayerNorm(Standard, type="layer"):
         named = {"elementwise_affine": False} if not weight else {} if bias else {"bias": False}
         return Call("nn.LayerNorm", (step.width,), {"eps": self.eps, **named})
 
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        divided = Box("size", "norm", "Divide", f"by √(variance + {self.eps:g})")
+        return Box("centre", "norm", "Centre", "minus the mean"), divided, *self.learned(step)
+
 
 class RMSNorm(Standard, type="rms"):
     """Divides a position's features by their root mean square, then scales them.
@@ -155,6 +165,9 @@ class RMSNorm(Standard, type="rms"):
 
     def call(self, step: Step) -> Call:
         return Call("RMSNorm", (step.width,), {"eps": self.eps, **self.options()})
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        return Box("size", "norm", "Divide", f"by √(mean square + {self.eps:g})"), *self.learned(step)
 
 
 class ScaleNorm(Norm, type="scale"):
