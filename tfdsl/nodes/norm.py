@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -26,23 +26,10 @@ class Norm(Node):
     model:
       - norm: {from: x, type: layer}
     """
-    within: ClassVar[tuple[tuple[str, str], ...]]  # what is done to a position before weight and bias: verb and object
 
     def shape(self, io: Ports) -> Tensor:
         io.width()
         return io.x
-
-    def inside(self, step: Step) -> tuple[Element, ...]:
-        fields = {"eps": 0.0, **dict(self)}
-        done = [
-            Box(f"within{place}", "norm", verb, what.format(**fields)) for place, (verb, what) in enumerate(self.within)
-        ]
-        learned = [
-            Beside(f"{name}/join", Box(name, "norm", name.capitalize(), number(weight.count)), symbol)
-            for name, symbol in (("weight", "×"), ("bias", "+"))
-            if (weight := step.weights.get(name)) is not None
-        ]
-        return (*done, *learned)
 
 
 class Standard(Norm):
@@ -102,7 +89,6 @@ class LayerNorm(Standard, type="layer"):
     """
 
     title = "LayerNorm"
-    within = (("Centre", "minus the mean"), ("Divide", "by √(variance + {eps:g})"))
     eps: PositiveReal = Field(1e-5, description="Added to the variance, under the root.")
     weight: Truth = Field(True, description="Whether each feature is scaled by a weight of its own.")
     bias: Truth | None = Field(
@@ -144,7 +130,6 @@ class RMSNorm(Standard, type="rms"):
     """
 
     title = "RMSNorm"
-    within = (("Divide", "by √(mean square + {eps:g})"),)
     example = """
     dims: {d_model: 512}
     inputs: {x: {shape: [B, T, d_model], dtype: float}}
@@ -178,7 +163,6 @@ class ScaleNorm(Norm, type="scale"):
     """
 
     title = "ScaleNorm"
-    within = (("Divide", "by √(sum of squares)"),)
     eps: PositiveReal = Field(1e-5, description="The least length that is divided by.")
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
@@ -190,12 +174,15 @@ class ScaleNorm(Norm, type="scale"):
     def call(self, step: Step) -> Call:
         return Call("UnitNorm", (1,), {"eps": self.eps, "weight": True})
 
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        scaled = Beside("weight/join", Box("weight", "norm", "Weight", "1"), "×", shape=step.output.label)
+        return Box("size", "norm", "Divide", "by √(sum of squares)"), scaled
+
 
 class UnitNorm(Norm, type="l2"):
     """Divides a position's features by their length: y = x / max(‖x‖, eps) · weight, the length a sum of squares."""
 
     title = "L2 norm"
-    within = (("Divide", "by √(sum of squares)"),)
     eps: PositiveReal = Field(1e-12, description="The least length that is divided by.")
     weight: Truth = Field(False, description="Whether each feature is scaled by a weight of its own.")
 
@@ -216,7 +203,6 @@ class DynamicTanh(Norm, type="dyt"):
     """
 
     title = "Dynamic tanh"
-    within = (("Squash", "tanh(alpha · x)"),)
     alpha: Real = Field(0.5, description="Where alpha starts.")
     weight: Truth = Field(True, description="Whether each feature is scaled by a weight of its own.")
     bias: Truth = Field(True, description="Whether the result is shifted.")
@@ -231,3 +217,8 @@ class DynamicTanh(Norm, type="dyt"):
 
     def call(self, step: Step) -> Call:
         return Call("DynamicTanh", (step.width,), {"alpha": self.alpha, "weight": self.weight, "bias": self.bias})
+
+
+def _learned(name: str, title: str, symbol: str, step: Step) -> Beside:
+    """Return a learned vector that meets the trunk, in a figure."""
+    return Beside(f"{name}/join", Box(name, "norm", title, number(step.width)), symbol, shape=step.output.label)
