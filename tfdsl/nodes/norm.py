@@ -134,6 +134,12 @@ class RMSNorm(Standard, type="rms"):
     """
 
     title = "RMSNorm"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: rms}
+    """
     eps: PositiveReal = Field(1e-6, description="Added to the mean square, under the root.")
     weight: Truth = Field(True, description="Whether each feature is scaled by a weight of its own.")
     bias: Truth = Field(False, description="Whether the result is shifted.")
@@ -171,6 +177,10 @@ class ScaleNorm(Norm, type="scale"):
 
     def call(self, step: Step) -> Call:
         return Call("UnitNorm", (1,), {"eps": self.eps, "weight": True})
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        scaled = Beside("weight/join", Box("weight", "norm", "Weight", "1"), "×", shape=step.output.label)
+        return Box("size", "norm", "Divide", "by √(sum of squares)"), scaled
 
 
 class UnitNorm(Norm, type="l2"):

@@ -21,6 +21,12 @@ class Softmax(Node):
     headline = "axis"
     family = "softmax"
     title = "Softmax"
+    example = """
+    dims: {heads: 8}
+    inputs: {scores: {shape: [B, heads, T, T], dtype: float}}
+    model:
+      - softmax: {from: scores, mask: causal}
+    """
     axis: Whole = Field(-1, description="The axis, counted from 0, or from the end: −1 is the last.")
     mask: Hiding = Field(
         Nothing(), description="Which keys a query sees, where the last two axes are queries and keys, [..., T, S]."
