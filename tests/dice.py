@@ -158,6 +158,7 @@ class Dice:
         return (
             self._norm,
             self._attention,
+            self._mixer,
             self._ffn,
             self._moe,
             self._linear,
@@ -218,6 +219,27 @@ class Dice:
 
     def _concat(self, depth: int) -> Pipe:
         return [{"concat": [self.pipe(depth - 1), [{"linear": 7}]]}, {"linear": "d_model"}]
+
+    def _mixer(self, depth: int) -> Pipe:
+        """Return latent attention, or where the stream looks back alone perhaps a mixer that must."""
+        heads = {"heads": "n_heads"}
+        latent = {"kv_rank": self.pick(6, 9), "head_dim": 5, "rope_dim": 4, "mask": "causal" if self.causal else "full"}
+        latent |= self.pick({}, {"q_rank": 7}, {"value_dim": 3}, {"position": "none"}, {"bias": True})
+        behind = (
+            {"short_conv": {"size": self.pick(2, 4), "gated": self.chance()}},
+            {
+                "mamba2": {
+                    **heads,
+                    "head_dim": 6,
+                    "state": 5,
+                    "chunk": self.pick(2, 64),
+                    **self.pick({}, {"groups": "n_heads"}),
+                }
+            },
+            {"mamba": {"inner": 10, "state": 3, "rank": 2, "norm": self.pick("none", "rms")}},
+            {"gated_delta": {**heads, "key_heads": 1, "key_dim": 4, "value_dim": 5, "chunk": self.pick(2, 64)}},
+        )
+        return [self.pick({"latent_attention": {**heads, **latent}}, *(behind * 2 if self.causal else ()))]
 
     # -- attention ----------------------------------------------------------------------------------------------------
 
