@@ -76,11 +76,14 @@ def cost(source: Source, axes: Mapping[str, int] | None = None, batch: int | Non
     return costing.count(sound(source), axes, batch)
 
 
-def draw(source: Source, theme: str = "light") -> str:
-    """Return a spec's figure as DOT text, in the theme `light` or `dark`; raises SpecError; DrawError for another."""
+def draw(source: Source, theme: str = "light", level: str = "block") -> str:
+    """Return a spec's figure as DOT text, in the theme `light` or `dark`; raises SpecError; DrawError for another.
+
+    At the level `full`, attention and feed-forward layers are shown with what they do within.
+    """
     from tfdsl import diagram
 
-    return diagram.draw(sound(source), theme)
+    return diagram.draw(sound(source), theme, level)
 
 
 def compile(source: Source) -> str:
