@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Place:
     """The attention that positions enter: its heads, the features of one, its key heads, its two axes.
 
+    `value` counts the features of a value head.
+
     The axes know their size and their padding alone, so that equal ones are equal.
     """
 
@@ -27,6 +29,7 @@ class Place:
     queries: Axis
     keys: Axis
     causal: bool
+    value: int
 
     @property
     def here(self) -> Axis:
