@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tfdsl.layers.activations import ACTIVATIONS
 from tfdsl.layers.cache import Cache
 from tfdsl.layers.rotary import rotate
-from tfdsl.layers.scores import attend
+from tfdsl.layers.softmax import attend
 
 
 class Attention(nn.Module):
@@ -38,7 +38,6 @@ class Attention(nn.Module):
         style: str = "half",
         rotated: int | None = None,
         end: bool = False,
-        whole: bool = False,
         relative: nn.Module | None = None,
         softcap: float | None = None,
         sinks: str = "",
@@ -67,7 +66,6 @@ class Attention(nn.Module):
         self.style = style
         self.rotated = rotated
         self.end = end
-        self.whole = whole
         self.bias = bias
         self.kv_heads = kv_heads
         self.value_dim = value_dim
@@ -122,17 +120,13 @@ class Attention(nn.Module):
         if self.q_norm is not None or self.v_norm is not None or self.clip is not None:
             parts = self.normed(*parts)
         q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
-        if rope is not None and not self.whole:
+        if rope is not None:
             q_BHTK = rotate(q_BHTK, rope, self.style, self.rotated, self.end)
             k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
         if self.q_norm is not None and self.k_norm is not None and self.norm_late:
             q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-        if rope is not None and self.whole:
-            # All keys turn anew: their angles depend on how long the sequence is.
-            q_BHTK = rotate(q_BHTK, (rope[0][-T:], rope[1][-T:]), self.style, self.rotated, self.end)
-            k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
         causal = self.causal and mask is None
         if self.relative is not None:
             table = self.relative(q_BHTK, k_BHTK, mask)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tfdsl.layers.activations import ACTIVATIONS
 from tfdsl.layers.cache import Cache, once
-from tfdsl.layers.scores import attend
+from tfdsl.layers.softmax import attend
 
 
 class CrossAttention(nn.Module):

@@ -67,8 +67,7 @@ def _reading(node: Attention, step: Step) -> dict[str, Any]:
     value, named = node.value_size(step.width), dict[str, Any]()
     if node.differential is not None:
         given = node.differential
-        plain = {} if given.weight else {"elementwise_affine": False}
-        norm = Call("nn.RMSNorm", (2 * value,), {"eps": given.eps, **plain})
+        norm = Call("RMSNorm", (2 * value,), {"eps": given.eps, "weight": given.weight})
         named["differential"] = Call("Differential", (node.dim(step.width), given.init), {"norm": norm})
     if node.gate is not None:
         rows = node.heads * value if node.gate.per == "channel" else leaving(node, value)[0]

@@ -81,10 +81,8 @@ class RMS(HeadNorm, type="rms"):
         return 0.0 if self.offset else "ones"
 
     def call(self, heads: int, dim: int, usual: Over) -> Call:
-        groups, size = self.groups(heads, usual), (self.size(heads, dim, usual),)
-        if not groups and not self.offset:
-            return Call("nn.RMSNorm", size, {"eps": self.eps, **({} if self.weight else {"elementwise_affine": False})})
-        return Call("RMSNorm", size, {"eps": self.eps, "weight": self.weight, "offset": self.offset, **groups})
+        named = {"eps": self.eps, "weight": self.weight, "offset": self.offset, **self.groups(heads, usual)}
+        return Call("RMSNorm", (self.size(heads, dim, usual),), named)
 
     def kept(self, rows: Size, count: Size) -> Size:
         return rows + count
