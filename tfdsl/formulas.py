@@ -13,10 +13,9 @@ from pathlib import Path
 from tfdsl import checking, document
 from tfdsl.checking import Checked
 from tfdsl.node import Flow, Size, Step
-from tfdsl.shapes import Monomial, Poly, symbol
+from tfdsl.shapes import Monomial, Poly, Quotient, Tensor, symbol
 
 DEGREE = 2  # of a size in a formula, at most
-COSTS = ("parameters", "flops", "cache")
 FACTORS = tuple(map(Fraction, ("1", "2", "4", "8", "1/2", "1/4", "3", "5", "7")))  # what divides, goes on dividing
 
 Count = Mapping[tuple[str, Monomial], Fraction]
@@ -58,8 +57,13 @@ def formulas(text: str, kind: str) -> Formulas | None:
         for name, weight in step.weights.items()
         if not weight.tied
     ]
-    takes = tuple(tensor.label for tensor in step.inputs)
-    return Formulas(takes, step.output.label, tuple(weights), {cost: sizes.get(cost, 0) for cost in COSTS})
+    takes = tuple(_shape(tensor) for tensor in step.inputs)
+    costs = {cost: sizes.get(cost, 0) for cost in ("parameters", "flops", "cache")}
+    return Formulas(takes, _shape(step.output), tuple(weights), costs)
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"[{', '.join(axis.label for axis in tensor.axes)}]"
 
 
 def check(text: str, dims: Mapping[str, int]) -> Checked:
@@ -114,7 +118,7 @@ def _count(checked: Checked, kind: str) -> Count | None:
         return None
     own = {name: weight for name, weight in step.weights.items() if not weight.tied}
     work = step.node.work(step)
-    sizes: dict[str, Size] = {"parameters": sum(each.count for each in own.values())}
+    sizes: dict[str, Size] = {"parameters": sum(each.count for each in own.values() if each.trained)}
     sizes |= {"flops": work.flops, "cache": work.cache}
     sizes |= {f"{name} {side}": size for name, weight in own.items() for side, size in enumerate(weight.shape)}
     return {(name, axes): factor for name, size in sizes.items() for axes, factor in _terms(size)}
@@ -219,6 +223,7 @@ def say(size: Size, order: Sequence[str] = ()) -> str:
     if not terms:
         return "0"
     number = Fraction(gcd(*(factor.numerator for _, factor in terms)), lcm(*(f.denominator for _, f in terms)))
+    number = -number if all(factor < 0 for _, factor in terms) else number
     common = dict(terms[0][0])
     for monomial, _ in terms[1:]:
         powers = dict(monomial)
@@ -232,8 +237,8 @@ def say(size: Size, order: Sequence[str] = ()) -> str:
     return said if number.denominator == 1 else f"{said} / {number.denominator}"
 
 
-def _product(powers: Mapping[object, int], factor: Fraction, order: Sequence[str]) -> str:
-    def place(atom: object) -> tuple[int, str]:
+def _product(powers: Mapping[str | Quotient, int], factor: Fraction, order: Sequence[str]) -> str:
+    def place(atom: str | Quotient) -> tuple[int, str]:
         return (order.index(str(atom)) + 1 if atom in order else 0), str(atom)
 
     raised = {1: "", 2: "²", 3: "³"}

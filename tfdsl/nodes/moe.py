@@ -57,6 +57,12 @@ class MixtureOfExperts(Hidden, Node):
     headline = "experts"
     family = "ffn"
     title = "Mixture of experts"
+    example = """
+    dims: {d_model: 512, experts: 8, top_k: 2, hidden: 1024}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - moe: {from: x, experts: experts, top_k: top_k, hidden: hidden, activation: swiglu}
+    """
     experts: Positive = needed(description="The number of experts.")
     top_k: Positive = needed(description="How many of them a position goes through.")
     scores: Literal["softmax", "sigmoid", "sqrt_softplus"] = Field(

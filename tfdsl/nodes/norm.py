@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from tfdsl.look import Beside, Box, Element, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Real, Truth
 from tfdsl.shapes import Tensor
@@ -19,6 +20,12 @@ class Norm(Node):
     default_type = "layer"
     keeps = True
     family = "norm"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: layer}
+    """
 
     def shape(self, io: Ports) -> Tensor:
         io.width()
@@ -59,6 +66,12 @@ class Standard(Norm):
         weight, bias = self.affine
         groups = {"groups": self.groups} if self.groups is not None else {}
         return {"weight": weight, "bias": bias, "offset": self.offset, **groups}
+
+    def learned(self, step: Step) -> tuple[Element, ...]:
+        """Return what scales and shifts, for a figure."""
+        weight, bias = self.affine
+        scaled = (_learned("weight", "1 + weight" if self.offset else "Weight", "×", step),) if weight else ()
+        return (*scaled, *((_learned("bias", "Bias", "+", step),) if bias else ()))
 
     def facts(self, step: Step) -> str:
         said = [f"{self.groups} groups"] if self.groups is not None else []
@@ -103,6 +116,10 @@ class LayerNorm(Standard, type="layer"):
         named = {"elementwise_affine": False} if not weight else {} if bias else {"bias": False}
         return Call("nn.LayerNorm", (step.width,), {"eps": self.eps, **named})
 
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        divided = Box("size", "norm", "Divide", f"by √(variance + {self.eps:g})")
+        return Box("centre", "norm", "Centre", "minus the mean"), divided, *self.learned(step)
+
 
 class RMSNorm(Standard, type="rms"):
     """Divides a position's features by their root mean square, then scales them.
@@ -127,6 +144,9 @@ class RMSNorm(Standard, type="rms"):
 
     def call(self, step: Step) -> Call:
         return Call("RMSNorm", (step.width,), {"eps": self.eps, **self.options()})
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        return Box("size", "norm", "Divide", f"by √(mean square + {self.eps:g})"), *self.learned(step)
 
 
 class ScaleNorm(Norm, type="scale"):
@@ -187,3 +207,8 @@ class DynamicTanh(Norm, type="dyt"):
 
     def call(self, step: Step) -> Call:
         return Call("DynamicTanh", (step.width,), {"alpha": self.alpha, "weight": self.weight, "bias": self.bias})
+
+
+def _learned(name: str, title: str, symbol: str, step: Step) -> Beside:
+    """Return a learned vector that meets the trunk, in a figure."""
+    return Beside(f"{name}/join", Box(name, "norm", title, number(step.width)), symbol, shape=step.output.label)

@@ -23,6 +23,12 @@ class Patch(Node):
     headline = "size"
     family = "embedding"
     title = "Patch embedding"
+    example = """
+    dims: {channels: 3, side: 14, size: 16, image: side * size, d_model: 768}
+    inputs: {pixels: {shape: [B, channels, image, image], dtype: float}}
+    model:
+      - patch: {from: pixels, size: size, width: d_model}
+    """
     size: Sides = needed(
         description="The side of a square in pixels, or `[height, width]`, or `[frames, height, width]`."
     )

@@ -17,6 +17,12 @@ class Pool(Node):
     """Makes one vector of a sequence: [B, T, D] -> [B, D]. Padding does not count."""
 
     family = "linear"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - pool: {from: x, type: mean}
+    """
     plain: ClassVar[str]  # the expression where there is no padding
 
     def shape(self, io: Ports) -> Tensor:

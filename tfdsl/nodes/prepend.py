@@ -24,6 +24,12 @@ class Prepend(Node):
     headline = "tokens"
     family = "embedding"
     title = "Learned tokens"
+    example = """
+    dims: {d_model: 768, tokens: 1}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - prepend: {from: x, tokens: tokens}
+    """
     tokens: Positive = Field(1, description="How many positions are added.")
     after: Natural = Field(0, description="How many of the positions stay before them.")
 
