@@ -24,6 +24,14 @@ class Einsum(Node):
 
     headline = "pattern"
     title = "Einsum"
+    example = """
+    dims: {heads: 8, dim: 64}
+    inputs: {x: {shape: [B, T, heads * dim], dtype: float}, y: {shape: [B, S, heads * dim], dtype: float}}
+    model:
+      - rearrange: {id: k, from: y, pattern: b s (h k) -> b h s k, sizes: {h: heads}}
+      - rearrange: {id: q, from: x, pattern: b t (h k) -> b h t k, sizes: {h: heads}}
+      - einsum: {from: [q, k], pattern: "b h t k, b h s k -> b h t s"}
+    """
     reads = ("from", "with")
     pattern: Written = needed(
         description="Names for the axes of the first value, a comma, those of the second, `->`, those of the result. "

@@ -19,6 +19,12 @@ class Mask(Node):
     headline = "hide"
     family = "mask"
     title = "Mask"
+    example = """
+    inputs: {scores: {shape: [B, 8, T, S], dtype: float}}
+    model:
+      - mask: {from: scores, hide: causal}
+      - softmax
+    """
     hide: Hiding = needed(description="Which keys a query sees; `none` hides padding alone.")
 
     def shape(self, io: Ports) -> Tensor:

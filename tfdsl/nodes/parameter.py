@@ -22,6 +22,13 @@ class Parameter(Node):
     headline = "shape"
     family = "embedding"
     title = "Parameter"
+    example = """
+    dims: {d_model: 768, queries: 32}
+    inputs: {image: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - parameter: {shape: [queries, d_model], batch: image}
+      - attention: {heads: 12, kv: image}
+    """
     begins = True
     reads = ("from", "batch")
     size: tuple[Positive, ...] = needed(alias="shape", description="The lengths of its axes; `[]` is a single number.")

@@ -13,6 +13,12 @@ class Softcap(Node):
     keeps = True
     headline = "cap"
     title = "Softcap"
+    example = """
+    dims: {vocab_size: 256000}
+    inputs: {logits: {shape: [B, T, vocab_size], dtype: float}}
+    model:
+      - softcap: {from: logits, cap: 30}
+    """
     cap: PositiveReal = needed(description="The bound.")
 
     def shape(self, io: Ports) -> Tensor:

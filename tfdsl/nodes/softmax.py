@@ -21,6 +21,11 @@ class Softmax(Node):
     headline = "axis"
     family = "softmax"
     title = "Softmax"
+    example = """
+    inputs: {scores: {shape: [B, 8, T, S], dtype: float}}
+    model:
+      - softmax: {from: scores, mask: causal}
+    """
     axis: Whole = Field(-1, description="The axis, counted from 0, or from the end: −1 is the last.")
     mask: Hiding = Field(
         Nothing(), description="Which keys a query sees, where the last two axes are queries and keys, [..., T, S]."
