@@ -173,10 +173,7 @@ def _example(name: str, example: kinds.Example) -> list[str]:
         lines += ["", f"Shapes: `{example.shapes}`"]
     rows = [f"| weight `{weight}` | `{shape}` |" for weight, shape in example.weights]
     rows += [f"| {kinds.COSTS[cost]} | `{formula}` |" for cost, formula in example.costs]
-    rows += [
-        f"| {kinds.COSTS[each.cost]}, with `{each.setting.replace('|', 'or')}` | `{each.adds}` |"
-        for each in example.changes
-    ]
+    rows += [f"| {kinds.COSTS[each.cost]}, with `{each.setting}` | `{each.adds}` |" for each in example.changes]
     return [*lines, "", "| what | in the sizes of the example |", "|---|---|", *rows] if rows else lines
 
 

@@ -14,7 +14,7 @@ from tfdsl import building, formulas, kinds, node, shapes
 from tfdsl.checking import Checked
 from tfdsl.diagram.dot import write
 from tfdsl.diagram.engines import render
-from tfdsl.kinds import Example
+from tfdsl.kinds import Change, Example
 from tfdsl.node import Step
 
 OURS = tuple(name for name in node.kinds() if node.lookup(name).__module__.startswith("tfdsl."))  # type: ignore[union-attr]
@@ -62,16 +62,16 @@ def test_a_stated_formula_is_what_is_counted(name: str, example: Example) -> Non
     assert {cost: value(formula, known) for cost, formula in example.costs} == costs(checked, step)
     base = costs(checked, step)
     for change in example.changes:
-        for text in changed(example.text, change.setting):
+        for text in changed(example.text, change):
             other = costs(*counted(text, name, dims))
             more = value(change.adds.removeprefix("+ "), known)
             assert other.get(change.cost, 0) - base.get(change.cost, 0) == more, (change, text)
 
 
-def changed(text: str, setting: str) -> Iterator[str]:
+def changed(text: str, change: Change) -> Iterator[str]:
     """Yield an example with each value that a change names, written into its last line."""
-    field, _, values = setting.partition(": ")
-    for each in values.split(" | "):
+    field = change.field
+    for each in change.values:
         head, line = text.rstrip().rsplit("\n", 1)
         line = re.sub(rf", {field}: (\{{[^}}]*\}}|[\w.]+)", "", line)
         yield f"{head}\n{line.rstrip('}')}, {field}: {each}}}\n"

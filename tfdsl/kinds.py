@@ -14,11 +14,10 @@ from tfdsl import node, reference
 from tfdsl.checking import Checked
 from tfdsl.diagram.figure import figure
 from tfdsl.diagram.sketch import sketch
-from tfdsl.formulas import Formulas, check, formulas, say
+from tfdsl.formulas import Formulas, check, count, formulas, say
 from tfdsl.look import Figure
 from tfdsl.node import Node
 from tfdsl.parts import Choice, Part
-from tfdsl.spec import Spec
 
 COSTS: Mapping[str, str] = MappingProxyType(
     {
@@ -32,11 +31,19 @@ SOURCE = re.compile(r"arXiv:\d{4}\.\d{4,5}")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a field, set to another value, adds to a cost: `bias: true`, `parameters`, a formula with its sign."""
+    """What a field, set to any of some values, adds to a cost: a formula with its sign."""
 
-    setting: str
+    field: str
+    values: tuple[str, ...]
     cost: str
     adds: str
+
+    @property
+    def setting(self) -> str:
+        """Return the field and its values in words: `activation: relu, gelu, silu or one of 19 more`."""
+        shown = self.values if len(self.values) <= 4 else (*self.values[:3], f"one of {len(self.values) - 3} more")
+        said = f"{', '.join(shown[:-1])} or {shown[-1]}" if len(shown) > 1 else "".join(shown)
+        return f"{self.field}: {said}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +123,26 @@ def _changes(cls: type[Node], checked: Checked, base: Formulas) -> Iterator[Chan
     place = next((place for place, each in enumerate(pipe) if each.kind == cls.kind), None)
     if spec is None or place is None:
         return
+    found: dict[tuple[str, object], tuple[tuple[str, str], ...]] = {}
     alike: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
     for name, value in _values(type(pipe[place])):
         new = _with(pipe[place], name, value)
-        if new is not None:
-            changed = spec.model_copy(update={"model": (*pipe[:place], new, *pipe[place + 1 :])})
-            adds = tuple(_differences(changed, cls.kind, base, tuple(checked.dims)))
-            alike.setdefault((name, adds), []).append(_word(value))
+        if new is None:
+            continue
+        changed = spec.model_copy(update={"model": (*pipe[:place], new, *pipe[place + 1 :])}).to_yaml()
+        counted = count(check(changed, {}), cls.kind)
+        if counted is None:
+            continue
+        like = (name, frozenset(counted.items()))  # values that cost the same at one size are counted no further
+        if like not in found:
+            found[like] = tuple(_differences(changed, cls.kind, base, tuple(checked.dims)))
+        alike.setdefault((name, found[like]), []).append(_word(value))
     for (name, adds), values in alike.items():
-        yield from (Change(f"{name}: {' | '.join(values)}", cost, more) for cost, more in adds)
+        yield from (Change(name, tuple(values), cost, more) for cost, more in adds)
 
 
-def _differences(spec: Spec, kind: str, base: Formulas, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    written = spec.to_yaml()
-    found = formulas(written, kind) if check(written, {}).ok else None
+def _differences(text: str, kind: str, base: Formulas, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    found = formulas(text, kind)
     if found is None:
         return
     for cost in COSTS:

@@ -25,11 +25,11 @@ class Einsum(Node):
     headline = "pattern"
     title = "Einsum"
     example = """
-    dims: {heads: 8, dim: 64}
-    inputs: {x: {shape: [B, T, heads * dim], dtype: float}, y: {shape: [B, S, heads * dim], dtype: float}}
+    dims: {heads: 8, head_dim: 64}
+    inputs: 
+      q: {shape: [B, heads, T, head_dim], dtype: float}
+      k: {shape: [B, heads, S, head_dim], dtype: float}
     model:
-      - rearrange: {id: k, from: y, pattern: b s (h k) -> b h s k, sizes: {h: heads}}
-      - rearrange: {id: q, from: x, pattern: b t (h k) -> b h t k, sizes: {h: heads}}
       - einsum: {from: [q, k], pattern: "b h t k, b h s k -> b h t s"}
     """
     reads = ("from", "with")

@@ -20,10 +20,10 @@ class Mask(Node):
     family = "mask"
     title = "Mask"
     example = """
-    inputs: {scores: {shape: [B, 8, T, S], dtype: float}}
+    dims: {heads: 8}
+    inputs: {scores: {shape: [B, heads, T, T], dtype: float}}
     model:
       - mask: {from: scores, hide: causal}
-      - softmax
     """
     hide: Hiding = needed(description="Which keys a query sees; `none` hides padding alone.")
 

@@ -23,11 +23,11 @@ class Parameter(Node):
     family = "embedding"
     title = "Parameter"
     example = """
-    dims: {d_model: 768, queries: 32}
-    inputs: {image: {shape: [B, T, d_model], dtype: float}}
+    dims: {queries: 32, d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
     model:
-      - parameter: {shape: [queries, d_model], batch: image}
-      - attention: {heads: 12, kv: image}
+      - parameter: {shape: [queries, d_model], batch: x}
+      - attention: {heads: 8, kv: x}
     """
     begins = True
     reads = ("from", "batch")

@@ -22,10 +22,10 @@ class Rearrange(Node):
     headline = "pattern"
     title = "Rearrange"
     example = """
-    dims: {heads: 8, dim: 64}
-    inputs: {x: {shape: [B, T, heads * dim], dtype: float}}
+    dims: {d_model: 512, heads: 8}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
     model:
-      - rearrange: {from: x, pattern: b t (h k) -> b h t k, sizes: {h: heads}}
+      - rearrange: {from: x, pattern: b t (h d) -> b h t d, sizes: {h: heads}}
     """
     pattern: Written = needed(
         description="Names for the axes before and after: `b t (h d) -> b h t d`. Any names will do; they mean nothing "

@@ -24,9 +24,9 @@ class Slice(Node):
     title = "Slice"
     example = """
     dims: {d_model: 512}
-    inputs: {x: {shape: [B, T, 3 * d_model], dtype: float}}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
     model:
-      - slice: {from: x, start: d_model, stop: 2 * d_model}
+      - slice: {from: x, start: 0, stop: d_model / 2}
     """
     axis: Whole = Field(-1, description="The axis: −1, the last, is the features, −2 the positions of [B, T, D].")
     start: Whole | None = Field(None, description="The first place that is taken; 0 if left out.")

@@ -14,10 +14,10 @@ class Softcap(Node):
     headline = "cap"
     title = "Softcap"
     example = """
-    dims: {vocab_size: 256000}
-    inputs: {logits: {shape: [B, T, vocab_size], dtype: float}}
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
     model:
-      - softcap: {from: logits, cap: 30}
+      - softcap: {from: x, cap: 30}
     """
     cap: PositiveReal = needed(description="The bound.")
 

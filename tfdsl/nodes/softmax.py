@@ -22,7 +22,8 @@ class Softmax(Node):
     family = "softmax"
     title = "Softmax"
     example = """
-    inputs: {scores: {shape: [B, 8, T, S], dtype: float}}
+    dims: {heads: 8}
+    inputs: {scores: {shape: [B, heads, T, T], dtype: float}}
     model:
       - softmax: {from: scores, mask: causal}
     """
