@@ -18,11 +18,17 @@ class Patch(nn.Conv2d):
         size: int | tuple[int, int],
         stride: int | tuple[int, int] | None = None,
         padding: int = 0,
-        groups: int = 1,
+        groups: int | None = None,
         bias: bool = True,
     ) -> None:
         super().__init__(
-            channels, width, size, stride=size if stride is None else stride, padding=padding, groups=groups, bias=bias
+            channels,
+            width,
+            size,
+            stride=size if stride is None else stride,
+            padding=padding,
+            groups=1 if groups is None else groups,
+            bias=bias,
         )
 
     def forward(self, input: Tensor) -> Tensor:
@@ -39,11 +45,17 @@ class Tubelet(nn.Conv3d):
         size: int | tuple[int, int, int],
         stride: int | tuple[int, int, int] | None = None,
         padding: int = 0,
-        groups: int = 1,
+        groups: int | None = None,
         bias: bool = True,
     ) -> None:
         super().__init__(
-            channels, width, size, stride=size if stride is None else stride, padding=padding, groups=groups, bias=bias
+            channels,
+            width,
+            size,
+            stride=size if stride is None else stride,
+            padding=padding,
+            groups=1 if groups is None else groups,
+            bias=bias,
         )
 
     def forward(self, input: Tensor) -> Tensor:

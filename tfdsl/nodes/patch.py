@@ -103,8 +103,9 @@ class Patch(Node):
 
     def call(self, step: Step) -> Call:
         size, stride = _short(self.sides(step.x)), _short(self.strides(step.x))
-        named = {"stride": None if stride == size else stride, "padding": self.padding, "groups": self.groups}
-        named["bias"] = self.bias
+        more = {"padding": self.padding, "groups": self.groups}
+        named = {"stride": None if stride == size else stride, "bias": self.bias}
+        named |= {name: value for name, value in more.items() if value != (0 if name == "padding" else 1)}
         layer = "Patch" if len(step.x.axes) == 4 else "Tubelet"
         return Call(layer, (step.x.axes[1].size, self.width, size), named)
 
