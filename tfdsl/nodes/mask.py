@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfdsl.axes import table
-from tfdsl.hiding import Hiding
+from tfdsl.unseen import Hiding
 from tfdsl.node import Node, Ports, Sight, Step, Work, Writer
 from tfdsl.parts import needed
 from tfdsl.shapes import Tensor

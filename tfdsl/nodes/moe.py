@@ -129,7 +129,7 @@ class MixtureOfExperts(Hidden, Node):
         self._check_router(io)
         if self.capacity is not None:
             io.warn(
-                "W511",
+                "W520",
                 "with a capacity, what a position gets depends on those before it",
                 "capacity",
                 help="leave it out where the model decodes, or where a sequence must not feel its batch",
@@ -149,7 +149,7 @@ class MixtureOfExperts(Hidden, Node):
             io.fail("T256", "there is no `choice_bias` to move", "bias_speed", help="say `choice_bias: true`")
         if self.renormalise and self.top_k == 1:
             io.warn(
-                "W512",
+                "W521",
                 "the share of one expert, renormalised, is always 1, and the router learns nothing",
                 "top_k",
                 help="say `renormalise: false`",

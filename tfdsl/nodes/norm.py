@@ -73,6 +73,10 @@ class Standard(Norm):
         scaled = (_learned("weight", "1 + weight" if self.offset else "Weight", "×", step),) if weight else ()
         return (*scaled, *((_learned("bias", "Bias", "+", step),) if bias else ()))
 
+    def sums(self, step: Step) -> int:
+        """Return how many sums of 1 and a weight are kept."""
+        return step.width if self.offset else 0
+
     def facts(self, step: Step) -> str:
         said = [f"{self.groups} groups"] if self.groups is not None else []
         said += ["1 + weight"] if self.offset else []
@@ -107,7 +111,7 @@ class LayerNorm(Standard, type="layer"):
     def work(self, step: Step) -> Work:
         scaled = 0 if self.plain or not self.weight else step.x.count
         rows = step.x.positions * (self.groups or 1)
-        return Work(kept=2 * rows + scaled, needs=("x",))
+        return Work(kept=2 * rows + scaled + self.sums(step), needs=("x",))
 
     def call(self, step: Step) -> Call:
         if not self.plain:
@@ -146,7 +150,7 @@ class RMSNorm(Standard, type="rms"):
 
     def work(self, step: Step) -> Work:
         apart = step.x.count if self.groups is not None and self.weight else 0
-        return Work(kept=step.x.positions * (self.groups or 1) + apart, needs=("x",))
+        return Work(kept=step.x.positions * (self.groups or 1) + apart + self.sums(step), needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("RMSNorm", (step.width,), {"eps": self.eps, **self.options()})
@@ -169,7 +173,7 @@ class ScaleNorm(Norm, type="scale"):
         return {"weight": Weight((1,), step.width**0.5, decays=False)}
 
     def work(self, step: Step) -> Work:
-        return Work(kept=step.x.count + 3 * step.x.positions, needs=("x",))
+        return Work(kept=step.x.count + 2 * step.x.positions, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("UnitNorm", (1,), {"eps": self.eps, "weight": True})
@@ -190,7 +194,7 @@ class UnitNorm(Norm, type="l2"):
         return {"weight": Weight((step.width,), "ones", decays=False)} if self.weight else {}
 
     def work(self, step: Step) -> Work:
-        return Work(kept=3 * step.x.positions + (step.x.count if self.weight else 0), needs=("x",))
+        return Work(kept=2 * step.x.positions + (step.x.count if self.weight else 0), needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("UnitNorm", (step.width,), {"eps": self.eps, "weight": self.weight})

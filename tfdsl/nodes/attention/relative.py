@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tfdsl.node import Call, Ports, Shared, Size, Weight, Work
 from tfdsl.nodes.attention.places import Place, Relative
-from tfdsl.parts import Name, Positive, PositiveReal, Truth
+from tfdsl.parts import Name, Positive, PositiveReal, Truth, needed
 
 if TYPE_CHECKING:
     from tfdsl.nodes.attention import Attention
@@ -129,7 +129,7 @@ class Grid(Learned, type="grid"):
     (arXiv:2103.14030, arXiv:2106.08254; BEiT, data2vec vision: `share` or a table a layer).
     """
 
-    axes: tuple[Positive, Positive] = Field(description="The rows and columns of squares, [h, w].")
+    axes: tuple[Positive, Positive] = needed(description="The rows and columns of squares, [h, w].")
     share: Name | None = Field(None, description=SHARE)
 
     def check(self, io: Ports, attention: Attention, heads: int, dim: int) -> None:
