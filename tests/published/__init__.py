@@ -15,7 +15,8 @@ from tests.foreign import Given
 Config = Mapping[str, Any]
 TINY: Config = {
     "vocab_size": 97, "n_layers": 2, "d_model": 64, "n_heads": 4, "n_kv_heads": 2, "head_dim": 16, "d_ff": 64,
-    "context": 32, "window": 5, "n_experts": 6, "rotary_dim": 8, "d_expert": 32, "narrow": 16, "image": 16, "patch": 4, "classes": 7,
+    "context": 32, "window": 5, "n_experts": 6, "rotary_dim": 8, "d_expert": 32, "narrow": 16, "image": 16,
+    "patch": 4, "classes": 7,
 }  # fmt: skip
 
 

@@ -45,11 +45,11 @@ class GatedDelta(Recurrence, Node):
     )
 
     example = """
-dims: {d_model: 64, n_heads: 4}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - gated_delta: {from: x, heads: n_heads, key_heads: 2, key_dim: 16, value_dim: 32}
-"""
+    dims: {d_model: 512, heads: 8, key_heads: 4, key_dim: 64, value_dim: 128}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - gated_delta: {from: x, heads: heads, key_heads: key_heads, key_dim: key_dim, value_dim: value_dim}
+    """
 
     def check(self, io: Ports) -> None:
         if self.heads % self.groups:

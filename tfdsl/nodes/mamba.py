@@ -39,11 +39,11 @@ class Mamba(Recurrence, Node):
     conv_bias: Truth = Field(True, description="Whether the convolution has a vector added.")
 
     example = """
-dims: {d_model: 64, d_state: 16}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - mamba: {from: x, inner: 128, state: d_state, rank: 4}
-"""
+    dims: {d_model: 512, inner: 1024, state: 16, rank: 32}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - mamba: {from: x, inner: inner, state: state, rank: rank}
+    """
 
     def check(self, io: Ports) -> None:
         if self.eps is not None and self.norm == "none":

@@ -53,11 +53,11 @@ class Mamba2(Recurrence, Node):
     )
 
     example = """
-dims: {d_model: 64, n_heads: 4, d_state: 16}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - mamba2: {from: x, heads: n_heads, head_dim: 32, state: d_state}
-"""
+    dims: {d_model: 512, heads: 16, head_dim: 64, state: 128}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - mamba2: {from: x, heads: heads, head_dim: head_dim, state: state}
+    """
 
     def check(self, io: Ports) -> None:
         if self.heads % self.groups:

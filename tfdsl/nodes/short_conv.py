@@ -30,11 +30,11 @@ class ShortConvolution(Recurrence, Node):
     conv_bias: Truth = Field(False, description="Whether the convolution has a vector added.")
 
     example = """
-dims: {d_model: 64}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - short_conv: {from: x, size: 3}
-"""
+    dims: {d_model: 512, size: 3}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - short_conv: {from: x, size: size}
+    """
 
     def check(self, io: Ports) -> None:
         if self.bias and not self.gated:
