@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Truth, needed
 from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, sequences, taps
@@ -93,3 +94,20 @@ class Mamba(Recurrence, Node):
 
     def facts(self, step: Step) -> str:
         return f"{self.inner} features · state {self.state} each"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width = step.x.axes[-1].label
+        parts = Box(
+            "parts", "linear", "Projection", f"{width} → 2 × {self.inner}", number(step.weights["parts.weight"].count)
+        )
+        mixed = (
+            Box("conv", "linear", "Convolution", f"{self.size} positions"),
+            Box("silu", "ffn", "SiLU"),
+            Box("select", "linear", "Select", f"dt, b, c: {self.rank} + 2 × {self.state}"),
+            Box("state", self.family, "State", f"{self.inner} × {self.state}"),
+        )
+        gate = (Box("z", "ffn", "SiLU", "gate"),)
+        joined = Fork("gate", (mixed, gate), "×")
+        count = number(step.weights["out.weight"].count)
+        out = Box("out", "linear", "Output", f"{self.inner} → {width}", count, step.output.label)
+        return (parts, joined, out)

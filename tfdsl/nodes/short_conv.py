@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, Truth, needed
 from tfdsl.recurrence import Recurrence, sequences, taps
@@ -67,3 +68,13 @@ class ShortConvolution(Recurrence, Node):
 
     def facts(self, step: Step) -> str:
         return f"{self.size} positions · {'two gates' if self.gated else 'each feature by itself'}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width = step.x.axes[-1].label
+        taps = Box("conv", "linear", "Convolution", f"{self.size} positions, causal")
+        if not self.gated:
+            return (taps,)
+        parts = Box("parts", "linear", "Projection", f"{width} → 3 × {width}", number(3 * step.width**2))
+        first = (Fork("first", ((Box("b", "plain", "b"),), (Box("h", "plain", "h"),)), "×"), taps)
+        out = Box("out", "linear", "Output", f"{width} → {width}", number(step.width**2), step.output.label)
+        return (parts, Fork("second", (first, (Box("c", "plain", "c"),)), "×"), out)
