@@ -127,9 +127,7 @@ class GatedDelta(nn.Module):
         y_BQHTV, state_BHKV = self.carry(parts, state_BHKV, stays)
         return y_BQHTV.transpose(2, 3).flatten(1, 2)[:, :T], state_BHKV
 
-    def carry(
-        self, parts: tuple[Tensor, ...], state_BHKV: Tensor | None, stays: bool
-    ) -> tuple[Tensor, Tensor | None]:
+    def carry(self, parts: tuple[Tensor, ...], state_BHKV: Tensor | None, stays: bool) -> tuple[Tensor, Tensor | None]:
         """Read and write the state a block at a time.
 
         Nothing reads the state behind the last, unless it `stays`.
