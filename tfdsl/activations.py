@@ -109,7 +109,7 @@ _KEEPS: dict[str, tuple[int, int, int]] = {
     "gelu_10": (1, 0, 1),
     "softsign": (1, 0, 1),
     "sqrt_softplus": (1, 1, 0),
-    "clamped_swiglu": (1, 0, 2),
+    "clamped_swiglu": (1, 0, 1),
     "xielu": (1, 0, 5),
 }
 

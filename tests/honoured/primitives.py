@@ -31,11 +31,37 @@ GROUPS = {
         "parameter: {shape: [3], batch: x}",
     ],
     "softcap": ["softcap: 2", "softcap: 3"],
-    "normalise": ["normalise", "normalise: 0.1"],
     "named joins": [
         *(f"{kind}: {{with: x, pipes: [[linear: 16]]}}" for kind in ("sum", "multiply", "concat")),
         "sum: {from: [x, x]}",
         "concat: {from: [x, x]}",
         "concat: {from: [x, x], axis: 1}",
     ],
+    "pool types": [
+        "pool: {type: attention, heads: 2}",
+        "pool: {type: attention, heads: 4}",
+        "pool: {type: attention, heads: 2, bias: true}",
+        *(
+            f"embed: {{from: t, width: 8}}\n  - pool: {{type: at, of: t, token: {token}}}"
+            for token in (2, 3, "highest")
+        ),
+    ],
+    "append": ["append: 1", "append: 2"],
+    "prepend after": ["prepend: {tokens: 1, after: 1}", "prepend: {tokens: 1, after: 2}"],
+    "conv": ["conv: 3", "conv: 5"]
+    + [
+        f"conv: {{kernel: 3, {field}}}"
+        for field in ("width: 8", "padding: 0", "padding: causal", "dilation: 2", "groups: 2", "bias: false")
+    ]
+    + ["conv: {kernel: 3, padding: 1, stride: 2}"]
+    + [f"conv: {{kernel: 3, padding: causal, {field}}}" for field in ("stride: 2", "dilation: 2", "groups: 2")],
+    "shift": ["shift: 1", "shift: 2", "shift: -1"],
+    "shift of tokens": [
+        f"shift: {{from: t, by: {by}}}\n  - embed: 8" for by in ("1, fill: 3", "2, fill: 3", "1, fill: 4")
+    ],
+    "patch": [
+        f"patch: {{from: i, size: 4, width: 8, {field}}}"
+        for field in ("stride: 2", "stride: [2, 3]", "stride: 2, padding: 1", "bias: false")
+    ]
+    + ["patch: {from: i, size: [4, 2], width: 8}"],
 }

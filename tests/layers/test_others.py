@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.layers.test_attention import drawn, values
+from tfdsl.layers.added import Prepend
 from tfdsl.layers.experts import MixtureOfExperts
 from tfdsl.layers.feedforward import FeedForward
 from tfdsl.layers.patch import Patch
 from tfdsl.layers.pooling import last_of_kept, max_of_kept, mean_of_kept
-from tfdsl.layers.position import LearnedPosition, Prepend, SinusoidalPosition
+from tfdsl.layers.position import LearnedPosition, SinusoidalPosition
 from tfdsl.layers.relative import T5Bias
 
 FUNCTIONS = {

@@ -206,7 +206,7 @@ class Alone(Top):
 def _kept(name: str, keep: Keep, program: Program) -> list[str]:
     """Return the lines that say which positions are not padding."""
     inputs = [program.inputs[each] for each in keep.inputs]
-    parts = [f"{program.named(each.name, each.tensor)} != {program.pads[each.name]}" for each in inputs]
+    parts = [f"{program.named(each.name, each.tensor)} != {program.pads[each.name] or 0}" for each in inputs]
     text = parts[0] if len(parts) == 1 else " & ".join(f"({part})" for part in parts)
     if keep.before or keep.after:
         return [f"{name} = F.pad({text}, ({keep.before}, {keep.after}), value=True)"]

@@ -44,6 +44,12 @@ class Activation(Node):
     keeps = True
     headline = "type"
     family = "ffn"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - activation: {from: x, type: gelu}
+    """
     type: Pointwise = needed(description=f"The function: {MEANING}.")
 
     def shape(self, io: Ports) -> Tensor:

@@ -22,6 +22,13 @@ class Concat(Join, Node):
 
     title = "Concatenation"
     symbol = "concat"
+    example = """
+    dims: {d_model: 512, width: 64}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: rms}
+      - concat: [[linear: width], [norm, linear: 2 * width]]
+    """
     axis: Whole = Field(-1, description="The axis: −1, the last, is the features, −2 the positions of [B, T, D].")
 
     def shape(self, io: Ports) -> Tensor:

@@ -24,6 +24,14 @@ class Einsum(Node):
 
     headline = "pattern"
     title = "Einsum"
+    example = """
+    dims: {heads: 8, head_dim: 64}
+    inputs: 
+      q: {shape: [B, heads, T, head_dim], dtype: float}
+      k: {shape: [B, heads, S, head_dim], dtype: float}
+    model:
+      - einsum: {from: [q, k], pattern: "b h t k, b h s k -> b h t s"}
+    """
     reads = ("from", "with")
     pattern: Written = needed(
         description="Names for the axes of the first value, a comma, those of the second, `->`, those of the result. "

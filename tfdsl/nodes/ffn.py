@@ -58,6 +58,12 @@ class FeedForward(Hidden, Node):
     headline = "hidden"
     family = "ffn"
     title = "Feed-forward"
+    example = """
+    dims: {d_model: 512, hidden: 2048}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - ffn: {from: x, hidden: hidden, activation: swiglu}
+    """
     gate_scale: Real | None = Field(
         None, description="Multiply the gate by this number before its function, as Falcon-H1 does."
     )

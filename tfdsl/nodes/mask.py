@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfdsl.axes import table
-from tfdsl.hiding import Hiding
+from tfdsl.unseen import Hiding
 from tfdsl.node import Node, Ports, Sight, Step, Work, Writer
 from tfdsl.parts import needed
 from tfdsl.shapes import Tensor
@@ -19,6 +19,12 @@ class Mask(Node):
     headline = "hide"
     family = "mask"
     title = "Mask"
+    example = """
+    dims: {heads: 8}
+    inputs: {scores: {shape: [B, heads, T, T], dtype: float}}
+    model:
+      - mask: {from: scores, hide: causal}
+    """
     hide: Hiding = needed(description="Which keys a query sees; `none` hides padding alone.")
 
     def shape(self, io: Ports) -> Tensor:

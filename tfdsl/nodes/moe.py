@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from tfdsl.hidden import Hidden
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Sight, Step, Weight, Work
 from tfdsl.parts import Natural, Part, Positive, PositiveReal, Probability, Real, Truth, needed, problem
 from tfdsl.shapes import Tensor
@@ -57,6 +58,12 @@ class MixtureOfExperts(Hidden, Node):
     headline = "experts"
     family = "ffn"
     title = "Mixture of experts"
+    example = """
+    dims: {d_model: 512, experts: 8, top_k: 2, hidden: 1024}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - moe: {from: x, experts: experts, top_k: top_k, hidden: hidden, activation: swiglu}
+    """
     experts: Positive = needed(description="The number of experts.")
     top_k: Positive = needed(description="How many of them a position goes through.")
     scores: Literal["softmax", "sigmoid", "sqrt_softplus"] = Field(
@@ -122,7 +129,7 @@ class MixtureOfExperts(Hidden, Node):
         self._check_router(io)
         if self.capacity is not None:
             io.warn(
-                "W511",
+                "W520",
                 "with a capacity, what a position gets depends on those before it",
                 "capacity",
                 help="leave it out where the model decodes, or where a sequence must not feel its batch",
@@ -142,7 +149,7 @@ class MixtureOfExperts(Hidden, Node):
             io.fail("T256", "there is no `choice_bias` to move", "bias_speed", help="say `choice_bias: true`")
         if self.renormalise and self.top_k == 1:
             io.warn(
-                "W512",
+                "W521",
                 "the share of one expert, renormalised, is always 1, and the router learns nothing",
                 "top_k",
                 help="say `renormalise: false`",
@@ -237,3 +244,23 @@ class MixtureOfExperts(Hidden, Node):
     def facts(self, step: Step) -> str:
         shared = f" · {self.shared} shared" if self.shared else ""
         return f"{self.top_k} of {self.experts} · {self.said(step.width)}{shared}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width, weights = step.x.axes[-1].label, step.weights
+
+        def counted(*starts: str) -> str:
+            return number(sum(each.count for name, each in weights.items() if name.startswith(starts) and each.trained))
+
+        among = f" in {self.top_groups} of {self.groups} groups" if self.groups is not None else ""
+        share = "shares add up to 1" if self.renormalise else ""
+        router = (
+            Box("router", "linear", "Router", f"{width} → {self.experts}", counted("router")),
+            Box("scores", "softmax", {"softmax": "Softmax", "sigmoid": "Sigmoid"}.get(self.scores, "√softplus")),
+            Box("choice", "mask", f"Best {self.top_k}{among}", share if self.scale is None else f"× {self.scale:g}"),
+        )
+        chosen = Box("experts", "ffn", f"{self.experts} experts", self.said(step.width), counted("up", "down"))
+        mixed: tuple[Element, ...] = (Fork("mix", (router, (chosen,)), "shares · experts", step.output.label),)
+        if self.shared:
+            beside = Box("shared", "ffn", "Shared", f"{width} → {self.shared} → {width}", counted("shared"))
+            mixed = (Fork("sum", (mixed, (beside,)), "+", step.output.label),)
+        return mixed

@@ -16,6 +16,13 @@ class Multiply(Join, Node):
 
     title = "Product"
     symbol = "×"
+    example = """
+    dims: {d_model: 512, width: 2048}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: rms}
+      - multiply: [[linear: width, activation: silu], [linear: width]]
+    """
 
     def shape(self, io: Ports) -> Tensor:
         return self.alike(io, "multiplies")

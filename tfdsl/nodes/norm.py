@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from tfdsl.look import Beside, Box, Element, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Real, Truth
 from tfdsl.shapes import Tensor
@@ -19,6 +20,12 @@ class Norm(Node):
     default_type = "layer"
     keeps = True
     family = "norm"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: layer}
+    """
 
     def shape(self, io: Ports) -> Tensor:
         io.width()
@@ -60,6 +67,16 @@ class Standard(Norm):
         groups = {"groups": self.groups} if self.groups is not None else {}
         return {"weight": weight, "bias": bias, "offset": self.offset, **groups}
 
+    def learned(self, step: Step) -> tuple[Element, ...]:
+        """Return what scales and shifts, for a figure."""
+        weight, bias = self.affine
+        scaled = (_learned("weight", "1 + weight" if self.offset else "Weight", "×", step),) if weight else ()
+        return (*scaled, *((_learned("bias", "Bias", "+", step),) if bias else ()))
+
+    def sums(self, step: Step) -> int:
+        """Return how many sums of 1 and a weight are kept."""
+        return step.width if self.offset else 0
+
     def facts(self, step: Step) -> str:
         said = [f"{self.groups} groups"] if self.groups is not None else []
         said += ["1 + weight"] if self.offset else []
@@ -94,7 +111,7 @@ class LayerNorm(Standard, type="layer"):
     def work(self, step: Step) -> Work:
         scaled = 0 if self.plain or not self.weight else step.x.count
         rows = step.x.positions * (self.groups or 1)
-        return Work(kept=2 * rows + scaled, needs=("x",))
+        return Work(kept=2 * rows + scaled + self.sums(step), needs=("x",))
 
     def call(self, step: Step) -> Call:
         if not self.plain:
@@ -102,6 +119,10 @@ class LayerNorm(Standard, type="layer"):
         weight, bias = self.affine
         named = {"elementwise_affine": False} if not weight else {} if bias else {"bias": False}
         return Call("nn.LayerNorm", (step.width,), {"eps": self.eps, **named})
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        divided = Box("size", "norm", "Divide", f"by √(variance + {self.eps:g})")
+        return Box("centre", "norm", "Centre", "minus the mean"), divided, *self.learned(step)
 
 
 class RMSNorm(Standard, type="rms"):
@@ -113,6 +134,12 @@ class RMSNorm(Standard, type="rms"):
     """
 
     title = "RMSNorm"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: rms}
+    """
     eps: PositiveReal = Field(1e-6, description="Added to the mean square, under the root.")
     weight: Truth = Field(True, description="Whether each feature is scaled by a weight of its own.")
     bias: Truth = Field(False, description="Whether the result is shifted.")
@@ -123,10 +150,13 @@ class RMSNorm(Standard, type="rms"):
 
     def work(self, step: Step) -> Work:
         apart = step.x.count if self.groups is not None and self.weight else 0
-        return Work(kept=step.x.positions * (self.groups or 1) + apart, needs=("x",))
+        return Work(kept=step.x.positions * (self.groups or 1) + apart + self.sums(step), needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("RMSNorm", (step.width,), {"eps": self.eps, **self.options()})
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        return Box("size", "norm", "Divide", f"by √(mean square + {self.eps:g})"), *self.learned(step)
 
 
 class ScaleNorm(Norm, type="scale"):
@@ -143,10 +173,14 @@ class ScaleNorm(Norm, type="scale"):
         return {"weight": Weight((1,), step.width**0.5, decays=False)}
 
     def work(self, step: Step) -> Work:
-        return Work(kept=step.x.count + 3 * step.x.positions, needs=("x",))
+        return Work(kept=step.x.count + 2 * step.x.positions, needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("UnitNorm", (1,), {"eps": self.eps, "weight": True})
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        scaled = Beside("weight/join", Box("weight", "norm", "Weight", "1"), "×", shape=step.output.label)
+        return Box("size", "norm", "Divide", "by √(sum of squares)"), scaled
 
 
 class UnitNorm(Norm, type="l2"):
@@ -160,7 +194,7 @@ class UnitNorm(Norm, type="l2"):
         return {"weight": Weight((step.width,), "ones", decays=False)} if self.weight else {}
 
     def work(self, step: Step) -> Work:
-        return Work(kept=3 * step.x.positions + (step.x.count if self.weight else 0), needs=("x",))
+        return Work(kept=2 * step.x.positions + (step.x.count if self.weight else 0), needs=("x",))
 
     def call(self, step: Step) -> Call:
         return Call("UnitNorm", (step.width,), {"eps": self.eps, "weight": self.weight})
@@ -187,3 +221,8 @@ class DynamicTanh(Norm, type="dyt"):
 
     def call(self, step: Step) -> Call:
         return Call("DynamicTanh", (step.width,), {"alpha": self.alpha, "weight": self.weight, "bias": self.bias})
+
+
+def _learned(name: str, title: str, symbol: str, step: Step) -> Beside:
+    """Return a learned vector that meets the trunk, in a figure."""
+    return Beside(f"{name}/join", Box(name, "norm", title, number(step.width)), symbol, shape=step.output.label)

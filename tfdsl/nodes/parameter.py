@@ -22,6 +22,13 @@ class Parameter(Node):
     headline = "shape"
     family = "embedding"
     title = "Parameter"
+    example = """
+    dims: {queries: 32, d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - parameter: {shape: [queries, d_model], batch: x}
+      - attention: {heads: 8, kv: x}
+    """
     begins = True
     reads = ("from", "batch")
     size: tuple[Positive, ...] = needed(alias="shape", description="The lengths of its axes; `[]` is a single number.")

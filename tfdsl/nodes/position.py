@@ -32,6 +32,12 @@ class Position(Node):
     keeps = True
     family = "position"
     form = "beside"
+    example = """
+    dims: {d_model: 768, context: 1024}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - position: {from: x, type: learned, length: context}
+    """
     offset: Natural = Field(0, description=OFFSET)
     padding: Literal["counted", "skipped"] = Field("counted", description=PADDING + ".")
     axes: tuple[Positive, Positive] | None = Field(None, description=AXES)
@@ -150,6 +156,12 @@ class Sinusoidal(Position, type="sinusoidal"):
     """
 
     title = "Sinusoidal positions"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - position: {from: x, type: sinusoidal}
+    """
     theta: PositiveReal = Field(10000.0, description="The longest wavelength is 2π times this.")
     style: Literal["interleaved", "concatenated", "cosines_first"] = Field(
         "interleaved",

@@ -21,6 +21,12 @@ class Rearrange(Node):
 
     headline = "pattern"
     title = "Rearrange"
+    example = """
+    dims: {d_model: 512, heads: 8}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - rearrange: {from: x, pattern: b t (h d) -> b h t d, sizes: {h: heads}}
+    """
     pattern: Written = needed(
         description="Names for the axes before and after: `b t (h d) -> b h t d`. Any names will do; they mean nothing "
         "outside of the pattern. `b (h w) c -> b c h w` makes an image of positions, `b t -> b t 1` adds an axis."

@@ -22,6 +22,12 @@ class Reduce(Node):
 
     headline = "pattern"
     title = "Reduce"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, 4 * T, d_model], dtype: float}}
+    model:
+      - reduce: {from: x, pattern: b (t s) d -> b t d, by: mean, sizes: {s: 4}}
+    """
     pattern: Written = needed(
         description="Names for the axes before and after, as `rearrange` has them: `b t d -> b d`."
     )

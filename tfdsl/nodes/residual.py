@@ -56,6 +56,13 @@ class Residual(Node):
     title = "Residual"
     form = "branch"
     branches = True
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: rms}
+      - residual: {body: [norm, ffn: 4 * d_model], dropout: 0.1}
+    """
     body: Pipe = needed(description="The branch: a pipe that begins with the value before and must end in its shape.")
     dropout: Probability = Field(0.0, description="Dropout on what the branch gives, element by element.")
     scale: Real | None = Field(

@@ -22,6 +22,12 @@ class Slice(Node):
 
     headline = "at"
     title = "Slice"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - slice: {from: x, start: 0, stop: d_model / 2}
+    """
     axis: Whole = Field(-1, description="The axis: −1, the last, is the features, −2 the positions of [B, T, D].")
     start: Whole | None = Field(None, description="The first place that is taken; 0 if left out.")
     stop: Whole | None = Field(None, description="The place behind the last that is taken; the end if left out.")

@@ -13,6 +13,12 @@ class Softcap(Node):
     keeps = True
     headline = "cap"
     title = "Softcap"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - softcap: {from: x, cap: 30}
+    """
     cap: PositiveReal = needed(description="The bound.")
 
     def shape(self, io: Ports) -> Tensor:

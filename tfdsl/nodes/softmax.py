@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tfdsl.axes import place, table
-from tfdsl.hiding import Hiding, Nothing
+from tfdsl.unseen import Hiding, Nothing
 from tfdsl.node import Node, Ports, Sight, Step, Work, Writer
 from tfdsl.parts import Whole
 from tfdsl.shapes import Tensor
@@ -21,6 +21,12 @@ class Softmax(Node):
     headline = "axis"
     family = "softmax"
     title = "Softmax"
+    example = """
+    dims: {heads: 8}
+    inputs: {scores: {shape: [B, heads, T, T], dtype: float}}
+    model:
+      - softmax: {from: scores, mask: causal}
+    """
     axis: Whole = Field(-1, description="The axis, counted from 0, or from the end: −1 is the last.")
     mask: Hiding = Field(
         Nothing(), description="Which keys a query sees, where the last two axes are queries and keys, [..., T, S]."

@@ -16,6 +16,13 @@ class Sum(Join, Node):
 
     title = "Sum"
     symbol = "+"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: rms}
+      - sum: [[attention: 8], [ffn: 4 * d_model]]
+    """
 
     def shape(self, io: Ports) -> Tensor:
         return self.alike(io, "adds")

@@ -32,6 +32,12 @@ class Attention(Node):
     headline = "heads"
     family = "attention"
     reads = ("from", "kv")
+    example = """
+    dims: {d_model: 512, heads: 8, kv_heads: 2, head_dim: 64}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - attention: {from: x, heads: heads, kv_heads: kv_heads, head_dim: head_dim, mask: causal, position: rope}
+    """
     heads: Positive = needed(description="The number of query heads.")
     kv_heads: Positive | None = Field(
         None, description="The number of key and value heads; as many as `heads` if left out."
