@@ -11,8 +11,19 @@ import yaml
 Plain = Any  # what YAML says
 Pipe = list[Plain]
 T = TypeVar("T")
-POINTWISE = ("relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid", "relu2")
-GATED = ("swiglu", "geglu", "geglu_tanh", "reglu", "glu")
+POINTWISE = ("relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid", "relu2", "gelu_quick", "mish", "laplace")
+GATED = ("swiglu", "geglu", "geglu_tanh", "reglu", "glu", "clamped_swiglu", "bilinear")
+NORMS = (
+    {"type": "layer", "bias": False},
+    {"type": "layer", "weight": False},
+    {"type": "layer", "offset": True},
+    {"type": "rms", "offset": True},
+    {"type": "rms", "groups": "n_heads"},
+    {"type": "rms", "weight": False},
+    "scale",
+    "l2",
+    "dyt",
+)
 
 
 class Dumper(yaml.SafeDumper):
@@ -171,19 +182,30 @@ class Dice:
         return (self._residual, self._residual, self._join, self._concat, self._use, self._repeat)
 
     def _norm(self, depth: int) -> Pipe:
-        return [self.pick("norm", {"norm": "rms"}, {"norm": {"type": "layer", "bias": False}})]
+        return [self.pick("norm", "norm", {"norm": "rms"}, *({"norm": each} for each in NORMS))]
 
     def _ffn(self, depth: int) -> Pipe:
         fields: dict[str, Plain] = {"hidden": self.pick("2 * d_model", 12)}
         if self.chance():
             fields["activation"] = self.pick(*POINTWISE, *GATED)
-        fields |= self.pick({}, {"bias": True}, {"dropout": "p"})
+        fields |= self.pick(
+            {}, {"bias": True}, {"dropout": "p"}, {"norm": "rms"}, {"activation": "mish", "gated": True}
+        )
         return [{"ffn": fields}]
 
     def _moe(self, depth: int) -> Pipe:
-        count = self.pick(2, 3)
-        activation = self.pick(*POINTWISE, *GATED)
-        return [{"moe": {"experts": count, "top_k": self.pick(1, count), "hidden": 8, "activation": activation}}]
+        count = self.pick(2, 4)
+        fields = {"experts": count, "top_k": self.pick(2, count), "activation": self.pick(*POINTWISE, *GATED)}
+        router = self.pick(
+            {},
+            {"top_k": 1, "renormalise": False},
+            {"scores": "sigmoid", "choice_bias": True, "scale": 1.5},
+            {"groups": 2, "top_groups": 2},
+            {"bias": True, "router_bias": True},
+            {"shared": 6, "shared_gate": True},
+            {"weigh": "input", "balance_loss": 0.1, "z_loss": 0.1},
+        )
+        return [{"moe": {"hidden": 8, **fields, **router}}]
 
     def _linear(self, depth: int) -> Pipe:
         other = self.pick(5, 16)
@@ -211,7 +233,8 @@ class Dice:
 
     def _residual(self, depth: int) -> Pipe:
         body = self.pipe(depth - 1)
-        more = self.pick(None, None, {"dropout": "p"}, {"scale": 0.5})
+        gates: tuple[Plain, ...] = ({"gate": "scalar"}, {"gate": {"type": "channel", "init": 0.1}}, {"keep": 1.5})
+        more = self.pick(None, None, {"dropout": "p"}, {"scale": 0.5}, {"drop_path": "p"}, *gates)
         return [{"residual": body if more is None else {"body": body, **more}}]
 
     def _join(self, depth: int) -> Pipe:

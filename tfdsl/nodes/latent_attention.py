@@ -51,6 +51,13 @@ class LatentAttention(Node):
     keeps = True
     headline = "heads"
     family = "attention"
+    example = """
+    dims: {d_model: 512, heads: 8, kv_rank: 128, q_rank: 256, head_dim: 64, rope_dim: 32}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - latent_attention:
+          {from: x, heads: heads, kv_rank: kv_rank, q_rank: q_rank, head_dim: head_dim, rope_dim: rope_dim}
+    """
     heads: Positive = needed(description="The number of heads (`num_attention_heads`).")
     kv_rank: Positive = needed(description="The features of the latent (`kv_lora_rank`).")
     q_rank: Positive | None = Field(
