@@ -186,9 +186,7 @@ class LatentAttention(Node):
     def call(self, step: Step) -> Call:
         named: dict[str, Any] = {"scale": self.factor, "q_rank": self.q_rank, "bias": self.bias, "eps": self.eps}
         named |= {"dropout": self.dropout, "causal": self.mask == "causal"}
-        if isinstance(self.position, Turned):
-            whole = self.position.scaling is not None and self.position.scaling.whole
-            named |= {"style": self.position.style, **({"whole": True} if whole else {})}
+        named |= {"style": self.position.style} if isinstance(self.position, Turned) else {}
         sizes = (self.kv_rank, self.head_dim, self.rope_dim, self.values)
         return Call("LatentAttention", (step.width, self.heads, *sizes), named)
 
