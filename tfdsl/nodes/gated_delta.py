@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Truth, needed
 from tfdsl.recurrence import STEPS, Recurrence, blocks, padded, sequences, taps
@@ -45,11 +46,11 @@ class GatedDelta(Recurrence, Node):
     )
 
     example = """
-dims: {d_model: 64, n_heads: 4}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - gated_delta: {from: x, heads: n_heads, key_heads: 2, key_dim: 16, value_dim: 32}
-"""
+    dims: {d_model: 512, heads: 8, key_heads: 4, key_dim: 64, value_dim: 128}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - gated_delta: {from: x, heads: heads, key_heads: key_heads, key_dim: key_dim, value_dim: value_dim}
+    """
 
     def check(self, io: Ports) -> None:
         if self.heads % self.groups:
@@ -123,3 +124,19 @@ model:
     def facts(self, step: Step) -> str:
         key, value = self.sides
         return f"{self.heads} heads × {key} × {value}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width = step.x.axes[-1].label
+        rows = step.weights["parts.weight"].shape[0]
+        parts = Box("parts", "linear", "Projection", f"{width} → {rows}", number(step.weights["parts.weight"].count))
+        mixed = (
+            Box("conv", "linear", "Convolution", f"{self.size} positions"),
+            Box("silu", "ffn", "SiLU", "q and k of length 1"),
+            Box("state", self.family, "State", f"{self.heads} × {self.key_dim} × {self.sides[1]}, delta rule"),
+            Box("norm", "norm", "RMSNorm", "each head"),
+        )
+        gate = (Box("z", "ffn", "SiLU", "gate"),)
+        joined = Fork("gate", (mixed, gate), "×")
+        count = number(step.weights["out.weight"].count)
+        out = Box("out", "linear", "Output", f"{self.inner} → {width}", count, step.output.label)
+        return (parts, joined, out)

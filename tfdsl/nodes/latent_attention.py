@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tfdsl import rotary
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Size, Step, Weight, Work, Writer
 from tfdsl.parts import Choice, Positive, PositiveReal, Probability, Truth, needed
 from tfdsl.recurrence import sequences
@@ -204,3 +205,34 @@ class LatentAttention(Node):
     def facts(self, step: Step) -> str:
         turns = " · rotary" if isinstance(self.position, Turned) else ""
         return f"{self.heads} heads × {self.head_dim} + {self.rope_dim} · latent {self.kv_rank}{turns}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width, heads, turns = step.x.axes[-1].label, self.heads, isinstance(self.position, Turned)
+
+        def sized(name: str) -> str:
+            return number(sum(each.count for key, each in step.weights.items() if key.startswith(f"{name}.")))
+
+        def turned(name: str) -> tuple[Element, ...]:
+            return (Box(name, "position", "Rotary", f"{self.rope_dim} features"),) if turns else ()
+
+        query = Box("q", "linear", "Query", f"{width} → {heads} × {self.queries}", sized("q"))
+        queries: tuple[Element, ...] = (query,)
+        if self.q_rank is not None:
+            queries = (
+                Box("q_down", "linear", "Query latent", f"{width} → {self.q_rank}", sized("q_down")),
+                Box("q_norm", "norm", "RMSNorm"),
+                Box("q_up", "linear", "Query", f"{self.q_rank} → {heads} × {self.queries}", sized("q_up")),
+            )
+        up = f"{self.kv_rank} → {heads} × ({self.head_dim} + {self.values})"
+        latent: tuple[Element, ...] = (
+            Box("kv_norm", "norm", "RMSNorm", "kept in a cache"),
+            Box("kv_up", "linear", "Keys, values", up, sized("kv_up")),
+        )
+        down = Box("kv_down", "linear", "Latent", f"{width} → {self.kv_rank} + {self.rope_dim}", sized("kv_down"))
+        read = (
+            down,
+            Fork("parts", (latent, (*turned("k_turn"), Box("one", "plain", "One key", "of all heads"))), "and"),
+        )
+        word = "softmax(q · k) · v" if self.mask == "full" else "causal softmax(q · k) · v"
+        out = Box("out", "linear", "Output", f"{heads} × {self.values} → {width}", sized("out"), step.output.label)
+        return (Fork("attend", ((*queries, *turned("q_turn")), read), word), out)

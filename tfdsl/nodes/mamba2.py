@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Real, Truth, needed
 from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, blocks, padded, sequences, taps
@@ -53,11 +54,11 @@ class Mamba2(Recurrence, Node):
     )
 
     example = """
-dims: {d_model: 64, n_heads: 4, d_state: 16}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - mamba2: {from: x, heads: n_heads, head_dim: 32, state: d_state}
-"""
+    dims: {d_model: 512, heads: 16, head_dim: 64, state: 128}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - mamba2: {from: x, heads: heads, head_dim: head_dim, state: state}
+    """
 
     def check(self, io: Ports) -> None:
         if self.heads % self.groups:
@@ -144,3 +145,21 @@ model:
 
     def facts(self, step: Step) -> str:
         return f"{self.heads} heads × {self.head_dim} · state {self.state}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width = step.x.axes[-1].label
+        rows = step.weights["parts.weight"].shape[0]
+        parts = Box("parts", "linear", "Projection", f"{width} → {rows}", number(step.weights["parts.weight"].count))
+        mixed = (
+            Box("conv", "linear", "Convolution", f"{self.size} positions"),
+            Box("silu", "ffn", "SiLU"),
+            Box("state", self.family, "State", f"{self.heads} × {self.state} × {self.head_dim}"),
+        )
+        gate = (Box("z", "ffn", "SiLU", "gate"),)
+        size = Box("norm", "norm", "RMSNorm")
+        norm = (size,) if self.norm == "after" else ()
+        mixed = (*mixed, size) if self.norm == "before" else mixed
+        joined = Fork("gate", (mixed, gate), "×")
+        count = number(step.weights["out.weight"].count)
+        out = Box("out", "linear", "Output", f"{self.inner} → {width}", count, step.output.label)
+        return (parts, joined, *norm, out)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, Truth, needed
 from tfdsl.recurrence import Recurrence, padded, sequences, taps
@@ -30,11 +31,11 @@ class ShortConvolution(Recurrence, Node):
     conv_bias: Truth = Field(False, description="Whether the convolution has a vector added.")
 
     example = """
-dims: {d_model: 64}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - short_conv: {from: x, size: 3}
-"""
+    dims: {d_model: 512, size: 3}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - short_conv: {from: x, size: size}
+    """
 
     def check(self, io: Ports) -> None:
         if self.bias and not self.gated:
@@ -70,3 +71,13 @@ model:
 
     def facts(self, step: Step) -> str:
         return f"{self.size} positions · {'two gates' if self.gated else 'each feature by itself'}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width = step.x.axes[-1].label
+        taps = Box("conv", "linear", "Convolution", f"{self.size} positions, causal")
+        if not self.gated:
+            return (taps,)
+        parts = Box("parts", "linear", "Projection", f"{width} → 3 × {width}", number(3 * step.width**2))
+        first = (Fork("first", ((Box("b", "plain", "b"),), (Box("h", "plain", "h"),)), "×"), taps)
+        out = Box("out", "linear", "Output", f"{width} → {width}", number(step.width**2), step.output.label)
+        return (parts, Fork("second", (first, (Box("c", "plain", "c"),)), "×"), out)
