@@ -114,7 +114,7 @@ _KEEPS: dict[str, tuple[int, int, int]] = {
     "softsign": (1, 0, 1),
     "sqrt_softplus": (1, 1, 0),
     "clamped_swiglu": (1, 0, 1),
-    "xielu": (1, 0, 5),
+    "xielu": (1, 0, 3),
 }
 
 
