@@ -126,4 +126,5 @@ class Weights(Part):
         {}, description="For each weight of this model where it comes from: `layers.$i.norm.*: h.$i.ln.*`."
     )
     ignore: Several = Field((), description="Tensors of the checkpoint that are left out: `*.rotary_emb.inv_freq`.")
+    zeros: Several = Field((), description="Tensors that are left out because they are 0 throughout, which is checked.")
     prefix: Several = Field((), description="What some checkpoints have before every name, and others have not.")

@@ -207,6 +207,7 @@ def read(
         except AxesError as error:
             problems.setdefault(("R725", each.key), []).append(Unfit("R725", f"`{each.weight.name}`: {error}"))
     found = [_told(key, unfits, where) for (_, key), unfits in problems.items()]
+    found += _zeros(reader)
     found += _unused(reader) if not any(each.code == "R723" for each in found) else []  # a name that is misspelt
     found = found or _parts(reader)
     if found:
@@ -246,6 +247,19 @@ def _make(each: Planned, reader: Reader, made: dict[str, Tensor]) -> None:
 def _sources(tree: Tree, shapes: Mapping[str, tuple[int, ...]]) -> str:
     found = [f"`{leaf.name}` is {list(shapes[leaf.name])}" for leaf in leaves(tree) if leaf.name in shapes]
     return ", ".join(found[:SHOWN])
+
+
+def _zeros(reader: Reader) -> list[Diagnostic]:
+    """Return what is said to be 0 throughout and is not."""
+    found: list[Diagnostic] = []
+    for each in reader.section.zeros:
+        name = reader.found(each)
+        if name is not None:
+            reader.used[name] = "zeros"
+            if bool(reader.tensors[name].any()):
+                help = "this model has no place for it"
+                found.append(Diagnostic("R726", f"`{name}` is not 0 throughout", help=help))
+    return found
 
 
 def _unused(reader: Reader) -> list[Diagnostic]:
