@@ -20,7 +20,7 @@ def spec(c: Config) -> Tree:
     left = dropout(c, dropout="dropout")
     after = [{"dropout": share} for share in left.values()]
     place = {"position": {"type": "learned", "length": "context", "offset": 2}}
-    tied = c.truth("tie_word_embeddings", True)
+    c.only("tie_word_embeddings", True)
     feed = {"activation": c.word("activation_function", ACTIVATIONS, "gelu"), "bias": True}
     feed |= dropout(c, dropout="activation_dropout")
     first = "encoder_heads", "encoder_hidden"
@@ -80,7 +80,7 @@ def spec(c: Config) -> Tree:
                 "norm",
                 *after,
                 {"repeat": {"block": "decoder_layer", "times": "n_decoder_layers"}},
-                {"unembed": {"id": "logits", **({"tie": "tok"} if tied else {"width": "vocab_size"})}},
+                {"unembed": {"id": "logits", "tie": "tok"}},
             ],
         },
         "weights": {
