@@ -50,7 +50,8 @@ class Work:
     `backward` those that the backward pass takes beyond twice `flops`. `needs` names the values that the backward pass
     needs: `x`, what the node takes; `y`, what it gives; or the field that names one (`kv`). `kept` counts the elements
     that it needs besides, as PyTorch keeps them on a CPU; an id counts as two. `cache` counts those that cached
-    decoding holds once it has seen the whole sequence. `view` says that what the node gives lies in the memory of what it takes.
+    decoding holds once it has seen the whole sequence. `view` says that what the node gives lies in the memory of what
+    it takes.
     """
 
     flops: Size = 0
