@@ -73,7 +73,7 @@ def _kept(attention: Attention, step: Step, place: Place, memory: Tensor) -> Siz
         kept += q + 2 * there * attention.heads * place.dim + scores * (3 if attention.dropout else 1)
         kept += q + 2 * k if attention.qk_norm else 0
     else:
-        kept += here * attention.heads + _mask(step) + (q if attention.groups != attention.heads else 0)
+        kept += here * attention.heads + _mask(step)
         kept += _projected(attention, q, k)
     heads = here * attention.heads + there * attention.groups
     return kept + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)
