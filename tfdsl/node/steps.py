@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 Size = int | Poly
-Sight = Literal["here", "place", "behind", "everywhere", "unknown"]
+Sight = Literal["here", "place", "count", "behind", "everywhere", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Work:
     multiply the value which the node takes by a weight, `fixed` those that multiply what nothing learns by one;
     `backward` those that the backward pass takes beyond twice `flops`. `needs` names the values that the backward pass
     needs: `x`, what the node takes; `y`, what it gives; or the field that names one (`kv`). `kept` counts the elements
-    that it needs besides, as PyTorch keeps them on a CPU; an id counts as two. `cache` counts those that cached decoding
-    holds once it has seen the whole sequence. `view` says that what the node gives lies in the memory of what it takes.
+    that it needs besides, as PyTorch keeps them on a CPU; an id counts as two. `cache` counts those that cached
+    decoding holds once it has seen the whole sequence. `view` says that what the node gives lies in the memory of what it takes.
     """
 
     flops: Size = 0
