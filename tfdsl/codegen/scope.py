@@ -174,11 +174,21 @@ class Scope:
         self.x = target
         self.live = self.live[: self.live.index(self.base) + 1]
 
-    def run(self, flow: Flow) -> str:
-        """Write a pipe beside the trunk, from the node's value on, and return the variable that it ends in."""
+    def put(self, text: str) -> None:
+        """Write a line that gives no value of the trunk."""
+        self._say()
+        self.lines.append(text)
+
+    def run(self, flow: Flow, start: str = "") -> str:
+        """Write a pipe beside the trunk, from `start` or the node's value on; return the variable that it ends in."""
         before, base, step = self.x, self.base, self.step
         self.base = next(each for each in BRANCHES if each not in self.live)
         self.live.append(self.base)
+        if start:
+            self.x = start
+        if start and flow.start is not None and not start.isidentifier():
+            self.x = self.program.variable(self.base, flow.start)
+            self.put(f"{self.x} = {start}")
         self.pipe(flow)
         end, self.x, self.base, self.step = self.x, before, base, step
         return end
