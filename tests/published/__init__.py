@@ -63,6 +63,6 @@ def rows(prefix: str, names: str, suffix: str = "weight") -> list[str]:
 
 def every() -> dict[str, Published]:
     """Return every published model that is compared, by the name of its spec."""
-    from tests.published import decoders, encoders
+    from tests.published import decoders, encoders, mixers
 
-    return {**decoders.MODELS, **encoders.MODELS}
+    return {**decoders.MODELS, **encoders.MODELS, **mixers.MODELS}
