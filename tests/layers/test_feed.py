@@ -33,6 +33,7 @@ NAMES = {
     "xielu": "xielu",
 }
 EQUATIONS = {
+    "gelu_rounded": lambda x: 0.5 * x * (1 + torch.tanh(0.79788456 * x * (1 + 0.044715 * x * x))),
     "elu": lambda x: torch.where(x > 0, x, x.exp() - 1),
     "selu": lambda x: 1.0507009873554804934 * torch.where(x > 0, x, 1.6732632423543772848 * (x.exp() - 1)),
     "softplus": lambda x: (1 + x.exp()).log(),

@@ -66,6 +66,10 @@ class Writer(Protocol):
         """Return which positions of an axis are real, where some may be padding; else nothing."""
         ...
 
+    def seen(self, axis: Axis) -> str:
+        """Return the same of all positions up to the last, those that a cache holds among them."""
+        ...
+
 
 class Ports(Protocol):
     """What a shape rule sees of the place where its node stands. Asking for the unknown ends the rule in silence."""

@@ -29,6 +29,12 @@ class Conv(Node):
     headline = "kernel"
     family = "linear"
     title = "Convolution"
+    example = """
+    dims: {d_model: 80, width: 512, kernel: 3}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - conv: {from: x, width: width, kernel: kernel, padding: 1}
+    """
     kernel: Positive = needed(description="How many positions are summed over.")
     width: Positive | None = Field(None, description="The features that leave it; as many as enter if left out.")
     stride: Positive = Field(1, description="Every so many positions there is a result.")
