@@ -1,4 +1,4 @@
-"""t5: T5 v1.0 small.
+"""t5: T5 v1.0 small (arXiv:1910.10683), 60,506,624 parameters.
 
 The capitals behind a name are its axes: B batch; S length of source; T length of
 target; D d_model = 512; V vocab_size = 32128; H heads; K features of a head; F hidden
@@ -212,7 +212,7 @@ class RMSNorm(nn.Module):
 
 
 class T5Bias(nn.Module):
-    """A learned score for each head and bucket of distance: x_BTD -> bias_HTS.
+    """A learned score for each head and bucket of distance: x_BTD -> bias_1HTS.
 
     Half of the buckets hold one distance each; the others widen up to `max_distance`.
     Source: Raffel et al. 2020, section 2.1.
@@ -228,9 +228,9 @@ class T5Bias(nn.Module):
     def forward(self, x_BTD, start=0, mask=None):
         key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
         bucket_TS = self.bucket(key_S - key_S[start:].unsqueeze(1))
-        bias_HTS = F.embedding(bucket_TS, self.weight).permute(2, 0, 1)
+        bias_1HTS = F.embedding(bucket_TS, self.weight).permute(2, 0, 1).unsqueeze(0)
         # Where the mask is false nothing may be read.
-        return bias_HTS.masked_fill(~mask, -math.inf)
+        return bias_1HTS.masked_fill(~mask, -math.inf)
 
     def bucket(self, distance_TS):
         """Return the bucket of each distance (key minus query)."""
