@@ -21,11 +21,18 @@ BRANCHES = "yzuvwrspq"
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """Which positions of an axis are real, those that a cache holds among them."""
+
+    axis: Axis
+
+
+@dataclass(frozen=True, slots=True)
 class Want:
     """Something from outside that a block reads: it becomes a parameter of its `forward`, called `name`."""
 
     name: str
-    about: Value | Shared | Keep | None = field(default=None, compare=False)
+    about: Value | Shared | Keep | Seen | None = field(default=None, compare=False)
     mask: Shared | None = field(default=None, compare=False)
 
 
@@ -40,6 +47,7 @@ class Program:
     letters: Letters
     referred: frozenset[str]  # the ids that something reads
     remembers: frozenset[Any] = frozenset()  # the sizes of the axes that a cache holds positions of
+    early: Mapping[Any, int] = field(default_factory=dict[Any, int])  # axes that are shorter by added positions
     inputs: Mapping[str, Value] = field(default_factory=dict[str, Value])
     pads: Mapping[str, int | None] = field(default_factory=dict[str, "int | None"])
     reserved: frozenset[str] = field(default_factory=lambda: frozenset({"Model", *library()}))
@@ -166,11 +174,21 @@ class Scope:
         self.x = target
         self.live = self.live[: self.live.index(self.base) + 1]
 
-    def run(self, flow: Flow) -> str:
-        """Write a pipe beside the trunk, from the node's value on, and return the variable that it ends in."""
+    def put(self, text: str) -> None:
+        """Write a line that gives no value of the trunk."""
+        self._say()
+        self.lines.append(text)
+
+    def run(self, flow: Flow, start: str = "") -> str:
+        """Write a pipe beside the trunk, from `start` or the node's value on; return the variable that it ends in."""
         before, base, step = self.x, self.base, self.step
         self.base = next(each for each in BRANCHES if each not in self.live)
         self.live.append(self.base)
+        if start:
+            self.x = start
+        if start and flow.start is not None and not start.isidentifier():
+            self.x = self.program.variable(self.base, flow.start)
+            self.put(f"{self.x} = {start}")
         self.pipe(flow)
         end, self.x, self.base, self.step = self.x, before, base, step
         return end
@@ -214,8 +232,12 @@ class Scope:
 
     def start(self, tensor: Tensor) -> str:
         """Return how many positions came before those of `tensor`, where a cache may hold some; else nothing."""
-        known = self.cached and len(tensor.axes) > 2 and tensor.axes[-2].size in self.program.remembers
-        return self.want(START) if known else ""
+        if not self.cached or len(tensor.axes) < 3:
+            return ""
+        size = tensor.axes[-2].size
+        if size in self.program.early:
+            return f"max({self.want(START)} - {self.program.early[size]}, 0)"
+        return self.want(START) if size in self.program.remembers else ""
 
     def cache(self) -> str:
         """Return the cache, where the model has one; else nothing."""
@@ -237,6 +259,13 @@ class Scope:
         batch = self.program.inputs[keep.inputs[0]].tensor.axes[0]
         name = self.program.variable(f"{'_'.join(keep.inputs)}_keep{shifted}", Tensor((batch, axis)))
         return self.want(Want(name, keep))
+
+    def seen(self, axis: Axis) -> str:
+        """Return the same of all positions up to the last, those that a cache holds among them."""
+        keep = self.keep(axis)
+        if not keep or not self.cached or axis.size not in self.program.remembers:
+            return keep
+        return self.want(Want(keep.replace("_keep", "_seen"), Seen(axis)))
 
     # -- how the text grows -------------------------------------------------------------------------------------------
 

@@ -64,6 +64,8 @@ class _Maker:
             yield self.beside(step, scope)
         elif step.repeats:
             yield self.group(step, scope)
+        elif form == "group" and step.flows:
+            yield self.frame(step, scope)
         elif form == "inline":
             yield from self.inline(step, scope)
         elif opens(step, self.opened):
@@ -115,6 +117,11 @@ class _Maker:
             yield from body
         else:
             yield Group(scope.id(step), instance.name, number(size(instance.flow)), body)
+
+    def frame(self, step: Step, scope: Scope) -> Group:
+        """Return the frame around a pipe that a node runs in a way of its own."""
+        body = tuple(element for flow in step.flows for element in self.pipe(flow, scope))
+        return Group(scope.id(step), step.node.heading(step), step.node.facts(step), body, tooltip(step))
 
     def group(self, step: Step, scope: Scope) -> Group:
         """Return the frame around the copies of a block: what differs between them stands side by side in it."""

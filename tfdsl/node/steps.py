@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 Size = int | Poly
-Sight = Literal["here", "place", "behind", "everywhere", "unknown"]
+Sight = Literal["here", "place", "count", "behind", "everywhere", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import Field
 
 from tfdsl.look import Box, Element, Fork, number
-from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Truth, needed
-from tfdsl.recurrence import STEPS, Recurrence, blocks, sequences, taps
+from tfdsl.recurrence import STEPS, Recurrence, blocks, padded, sequences, taps
 
 
 class GatedDelta(Recurrence, Node):
@@ -97,10 +97,23 @@ class GatedDelta(Recurrence, Node):
         return Work(
             flops=entering + sequences(step) * (among + between) + 2 * here * self.inner * width,
             entering=entering,
+            kept=self._kept(step),
             backward=2 * sequences(step) * count * chunk * chunk * self.heads * (key + value),
             cache=sequences(step) * ((self.size - 1) * self.mixed + self.heads * key * value),
             needs=("x",),
         )
+
+    def _kept(self, step: Step) -> Size:
+        """Return what the backward pass needs besides the value before."""
+        here, count, chunk = step.x.positions, blocks(step, self.chunk), self.chunk
+        heads, (key, value) = self.heads, self.sides
+        made = here * (3 * self.mixed + self.inner + 2 * self.groups + 5 * heads) + padded(step, self.size, self.mixed)
+        # In a block: decays, shares and the system that is solved, each with what it was made of.
+        among = 6 * chunk * chunk * heads + chunk * (4 * self.groups * key + heads * (4 * key + 2 * value + 3)) + heads
+        between = heads * (chunk * 3 * key + key * value) + 2 * chunk * self.inner
+        leaving = here * (4 * self.inner + heads) + sequences(step) * count * chunk * self.inner
+        once = chunk * chunk // 4 + 2 * heads  # what lies ahead in a block, a byte each
+        return once + made + sequences(step) * (count * among + (count - 1) * between) + leaving
 
     def call(self, step: Step) -> Call:
         named: dict[str, Any] = {"key_heads": None if self.groups == self.heads else self.groups, "size": self.size}

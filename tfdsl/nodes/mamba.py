@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from tfdsl.look import Box, Element, Fork, number
-from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Truth, needed
-from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, sequences, taps
+from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, padded, sequences, taps
 
 
 class Mamba(Recurrence, Node):
@@ -79,9 +79,19 @@ class Mamba(Recurrence, Node):
         return Work(
             flops=entering + selecting + reading + 2 * here * self.inner * width,
             entering=entering,
+            kept=self._kept(step),
             cache=sequences(step) * self.inner * (self.size - 1 + self.state),
             needs=("x",),
         )
+
+    def _kept(self, step: Step) -> Size:
+        """Return what the backward pass needs besides the value before."""
+        here, size, selected = step.x.positions, self.inner * self.state, self.rank + 2 * self.state
+        kept = here * (10 * self.inner + selected + self.state) + padded(step, self.size, self.inner)
+        if self.norm != "none":
+            kept += here * (3 + self.rank + self.state + (selected if self.norm == "rms" else 0))
+        # The state of each position, its decay, and the states again as what is read.
+        return kept + 3 * here * size + 14 * sequences(step) * size + 2 * size
 
     def call(self, step: Step) -> Call:
         named = {"size": self.size, "bias": self.bias, "conv_bias": self.conv_bias}

@@ -9,7 +9,7 @@ from pydantic import Field
 from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, Truth, needed
-from tfdsl.recurrence import Recurrence, sequences, taps
+from tfdsl.recurrence import Recurrence, padded, sequences, taps
 
 
 class ShortConvolution(Recurrence, Node):
@@ -57,9 +57,12 @@ class ShortConvolution(Recurrence, Node):
         here, width = step.x.positions, step.width
         cache = sequences(step) * (self.size - 1) * width
         if not self.gated:
-            return Work(cache=cache)
+            return Work(kept=padded(step, self.size, width), cache=cache)
         entering = 2 * here * width * 3 * width
-        return Work(flops=entering + 2 * here * width * width, entering=entering, cache=cache, needs=("x",))
+        # What the first matrix gives, what the convolution takes and gives, what the last matrix takes.
+        kept = 5 * here * width + padded(step, self.size, width)
+        flops = entering + 2 * here * width * width
+        return Work(flops=flops, entering=entering, kept=kept, cache=cache, needs=("x",))
 
     def call(self, step: Step) -> Call:
         if not self.gated:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from tfdsl.axes import place, table
-from tfdsl.unseen import Hiding, Nothing
 from tfdsl.node import Node, Ports, Sight, Step, Work, Writer
 from tfdsl.parts import Whole
 from tfdsl.shapes import Tensor
+from tfdsl.unseen import Hiding, Nothing
 
 
 class Softmax(Node):
