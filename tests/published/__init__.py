@@ -68,6 +68,6 @@ def rows(prefix: str, names: str, suffix: str = "weight") -> list[str]:
 
 def every() -> dict[str, Published]:
     """Return every published model that is compared, by the name of its spec."""
-    from tests.published import decoders, encoders, pairs
+    from tests.published import decoders, encoders, mixers, pairs
 
-    return {**decoders.MODELS, **encoders.MODELS, **pairs.MODELS}
+    return {**decoders.MODELS, **encoders.MODELS, **mixers.MODELS, **pairs.MODELS}
