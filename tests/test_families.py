@@ -25,6 +25,16 @@ BAR = 1e-9
 GREEDY = [name for name in NAMES if "greedy.tokens" in load_file(FIXTURES / name / "exact.safetensors")]
 LIVE: dict[str, dict[str, Any]] = {
     "bert": {"hidden_act": "relu", "layer_norm_eps": 1e-3, "num_attention_heads": 2},
+    "bloom": {"n_head": 6, "layer_norm_epsilon": 1e-3, "apply_residual_connection_post_layernorm": True},
+    "gpt_neox": {
+        "num_attention_heads": 2,
+        "hidden_act": "relu",
+        "layer_norm_eps": 1e-3,
+        "use_parallel_residual": False,
+        "attention_bias": False,
+        "rope_parameters.rope_theta": 99.0,
+        "rope_parameters.partial_rotary_factor": 0.5,
+    },
     "gpt2": {
         "n_head": 2,
         "activation_function": "relu",

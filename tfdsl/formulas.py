@@ -240,7 +240,7 @@ def _sum(terms: Sequence[tuple[Powers, Fraction]], order: Sequence[str]) -> str:
         return _product(terms[0][0], number, order)
     outer = _product(common, number, order)
     inner = _parted(rest, order)
-    return inner if outer == "1" else f"{outer}·({inner})"
+    return {"1": inner, "-1": f"-({inner})"}.get(outer, f"{outer}·({inner})")
 
 
 def _parted(terms: Sequence[tuple[Powers, Fraction]], order: Sequence[str]) -> str:

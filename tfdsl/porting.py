@@ -97,7 +97,9 @@ def _recognised(config: Mapping[str, Any], tensors: Tensors) -> tuple[Checked | 
     if spec is None:
         return None, problems
     checked = checking.run(document.gather_text(spec.to_yaml(), f"<{spec.name}>", Path()))
-    return (checked, []) if checked.ok else (None, list(checked.diagnostics))
+    if checked.ok:
+        return checked, []
+    return None, [Diagnostic("R728", f"config.json makes no model: {each.message}") for each in checked.diagnostics]
 
 
 def _free(output: Path) -> list[Diagnostic]:

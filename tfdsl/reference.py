@@ -168,9 +168,12 @@ def switches(model: type[BaseModel]) -> bool:
 
 
 def _parts(fields: Mapping[str, FieldInfo]) -> typing.Iterator[Piece]:
+    """Yield the parts that stand in fields, and behind each those that stand in it."""
     for name, field in fields.items():
         for model in _models(field.annotation):
             yield Piece(field.alias or name, about(model), part(model))
+            types = model.types.values() if issubclass(model, Choice) and model.types else (model,)
+            yield from _parts({inner: each for kind in types for inner, each in kind.model_fields.items()})
 
 
 def _models(annotation: Any) -> typing.Iterator[type[BaseModel]]:

@@ -19,10 +19,10 @@ SHOWN = 4  # names of weights that one diagnostic tells
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """One of our weights: its name, its path (None in place of a copy's number), its shape, and what it is tied to."""
+    """One of our weights: its name, the same with counters for its numbers, its shape, and what it is tied to."""
 
     name: str
-    path: tuple[str | None, ...]
+    form: str
     shape: tuple[int, ...]
     tied: str = ""
 
@@ -98,7 +98,7 @@ def _stars(key: str, ours: Template, take: Take) -> list[Fault]:
 
 
 def _nothing(key: str, weights: tuple[Own, ...]) -> Fault:
-    forms = list(dict.fromkeys(form(each) for each in weights))
+    forms = list(dict.fromkeys(each.form for each in weights))
     if key.endswith(".*"):
         forms = list(dict.fromkeys(each.rpartition(".")[0] + ".*" for each in forms))
     near = suggest(plain(key), {plain(each): each for each in forms})
@@ -124,16 +124,10 @@ def _left(unplanned: tuple[Own, ...]) -> list[Fault]:
     left = [each for each in unplanned if not each.tied]
     if not left:
         return []
-    forms = list(dict.fromkeys(form(each) for each in left))
+    forms = list(dict.fromkeys(each.form for each in left))
     what = f"{len(left):,} weights have" if len(left) > 1 else f"`{left[0].name}` has"
     help = f"add {_some(forms)}; `{{new: true}}` says that the checkpoint has none"
     return [Fault("D125", f"{what} no entry", ("map",), help, key=True)]
-
-
-def form(weight: Own) -> str:
-    """Return a weight's name as a key of `map`: a counter in place of each copy's number."""
-    counters = iter("ijklmn")
-    return ".".join(f"${next(counters, 'z')}" if each is None else each for each in weight.path)
 
 
 def plain(text: str) -> str:

@@ -30,10 +30,10 @@ class Conv(Node):
     family = "linear"
     title = "Convolution"
     example = """
-    dims: {d_model: 512, kernel: 3}
+    dims: {d_model: 80, width: 512, kernel: 3}
     inputs: {x: {shape: [B, T, d_model], dtype: float}}
     model:
-      - conv: {from: x, kernel: kernel, padding: causal}
+      - conv: {from: x, width: width, kernel: kernel, padding: 1}
     """
     kernel: Positive = needed(description="How many positions are summed over.")
     width: Positive | None = Field(None, description="The features that leave it; as many as enter if left out.")

@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from tfdsl.node import Size, Step, Work
+from tfdsl.nodes.attention.layer import leaving
 from tfdsl.nodes.attention.positions import Place
 from tfdsl.shapes import Tensor
 
@@ -17,22 +18,47 @@ def work(attention: Attention, step: Step) -> Work:
     """Return what one forward pass of attention costs."""
     memory = attention.memory(step)
     place, batch = attention.place(step.x, memory), prod(step.x.sizes[:-2], start=1)
-    dim = place.dim
-    q, k = attention.heads * dim, attention.groups * dim
+    dim, value = place.dim, attention.value_size(step.width)
+    q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * value
+    read = attention.heads * value
     there, here = memory.positions, step.x.positions
-    entering = 2 * here * step.width * q + 2 * there * memory.width * 2 * k
-    products = attention.method.flops(place, batch)
-    leaving = 2 * here * q * step.width
+    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * (k + v)
+    products = attention.method.flops(place, batch) + _extra(attention, place, batch)
+    out = 2 * here * read * step.width
     added = attention.position.work(place, batch)
     decodes = attention.kv is not None or not attention.mask.looks_ahead
     return Work(
-        flops=entering + products + leaving + added.flops,
+        flops=entering + products + out + added.flops,
         entering=entering,
         fixed=added.fixed,
         kept=_kept(attention, step, place, memory) + added.kept,
-        cache=there * 2 * k if decodes else 0,
+        cache=there * (k + v) if decodes else 0,
         needs=("x", "kv") if attention.kv is not None else ("x",),
     )
+
+
+def _extra(attention: Attention, place: Place, batch: Size) -> Size:
+    """Return what softmax attention does besides its two products: wider values, a key more, mixed heads."""
+    rows, keys = batch * place.queries.size * place.heads, place.keys.size
+    pairs = attention.differential is not None
+    read = place.value * (2 if pairs else 1)
+    dim = max(place.dim, read) if pairs else place.dim
+    flops = 2 * rows * keys * (read - place.value + dim - place.dim)
+    mixes = attention.talking_heads
+    if mixes is not None:
+        flops += 2 * rows * keys * place.heads * (2 if mixes.at == "both" else 1)
+    elif attention.sinks is not None and attention.softcap is None:
+        more = 2 if attention.sinks == "learned" else 0  # of queries and keys, of values
+        flops += 2 * rows * ((keys + 1) * (dim + read + more) - keys * (dim + read))
+    return flops
+
+
+def _gates(attention: Attention, step: Step) -> int:
+    """Return how many gates a position has."""
+    if attention.gate is None:
+        return 0
+    value = attention.value_size(step.width)
+    return attention.heads * value if attention.gate.per == "channel" else leaving(attention, value)[0]
 
 
 def _kept(attention: Attention, step: Step, place: Place, memory: Tensor) -> Size:
@@ -49,10 +75,10 @@ def _kept(attention: Attention, step: Step, place: Place, memory: Tensor) -> Siz
         kept += q + 2 * there * attention.heads * place.dim + scores * (3 if attention.dropout else 1)
         kept += q + 2 * k if attention.qk_norm else 0
     else:
-        kept += here * attention.heads + _mask(step) + (q if attention.groups != attention.heads else 0)
+        kept += here * attention.heads + _mask(step)
         kept += _projected(attention, q, k)
     heads = here * attention.heads + there * attention.groups
-    return kept + {None: 0, "rms": q + k + heads, "layer": 2 * heads}[attention.qk_norm]
+    return kept + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)
 
 
 def _projected(attention: Attention, q: Size, k: Size) -> Size:

@@ -34,7 +34,8 @@ class Method(Choice):
 
     def flops(self, place: Place, batch: Size) -> Size:
         """Return what stands between the projections: by default the two products with the scores."""
-        return 4 * batch * place.queries.size * place.keys.size * place.heads * place.dim
+        pairs = batch * place.queries.size * place.keys.size * place.heads
+        return 2 * pairs * (place.dim + place.value)
 
 
 class Softmax(Method, type="softmax"):

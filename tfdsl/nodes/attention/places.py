@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Place:
     """The attention that positions enter: its heads, the features of one, its key heads, its two axes.
 
-    `width` is that of the value that it takes, `scale` what it multiplies scores by. The axes know their size and their
-    padding alone, so that equal ones are equal.
+    `width` is that of the value that it takes, `scale` what it multiplies scores by, `value` the features of a value
+    head. The axes know their size and their padding alone, so that equal ones are equal.
     """
 
     heads: int
@@ -30,6 +30,7 @@ class Place:
     causal: bool
     width: int
     scale: float
+    value: int
 
     @property
     def here(self) -> Axis:
@@ -61,8 +62,12 @@ class Relative(Choice):
             )
 
     def shares(self, place: Place) -> tuple[Shared, ...]:
-        """Return the modules of the whole model that it reads: of the role `rope`, or of the role `bias`."""
+        """Return the modules of the whole model that it reads: of the role `rope`, `bias` or `table`."""
         return ()
+
+    def layer(self, attention: Attention, place: Place) -> Call | None:
+        """Return the layer that the whole attention compiles to, where these positions need one of their own."""
+        return None
 
     def module(self, place: Place) -> Call | None:
         """Return its module inside the attention, which is called with (q_BHTK, k_BHSK, mask).
