@@ -31,6 +31,8 @@ class Attention(nn.Module):
         end: bool = False,
         whole: bool = False,
         relative: nn.Module | None = None,
+        blocks: nn.Module | None = None,
+        first: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if kv_heads is None:
@@ -67,6 +69,8 @@ class Attention(nn.Module):
             self.q_norm = nn.LayerNorm(self.head_dim, eps=eps)
             self.k_norm = nn.LayerNorm(self.head_dim, eps=eps)
         self.relative = relative
+        self.blocks = blocks
+        self.first = first
         self.out = nn.Linear(heads * self.head_dim, width, bias=out_bias)
 
     def forward(
@@ -101,14 +105,21 @@ class Attention(nn.Module):
             table = self.relative(q_BHTK, k_BHTK, mask)
         else:
             table = cache.lower_right(x_BTD) if causal and cache is not None else mask
-        y_BHTK = F.scaled_dot_product_attention(
-            q_BHTK,
-            k_BHTK,
-            v_BHTK,
-            attn_mask=table,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=causal and (cache is None or k_BHTK.size(2) == T),
-            scale=self.scale,
-            enable_gqa=self.kv_heads is not None,
-        )
+        if self.blocks is not None and mask is not None and mask.size(-2) < T:
+            # The mask of a long sequence tells padding alone; what else is hidden, the blocks leave out.
+            y_BHTK = self.blocks(q_BHTK, k_BHTK, v_BHTK, mask)
+        else:
+            y_BHTK = F.scaled_dot_product_attention(
+                q_BHTK,
+                k_BHTK,
+                v_BHTK,
+                attn_mask=table,
+                dropout_p=self.dropout if self.training else 0.0,
+                is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+                scale=self.scale,
+                enable_gqa=self.kv_heads is not None,
+            )
+        if self.first is not None:
+            first_BHGK = self.first(x_BTD, mask)
+            y_BHTK = torch.cat((first_BHGK, y_BHTK[:, :, first_BHGK.size(2) :]), dim=2)
         return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask
 from tfdsl.nodes.attention.methods import Method, Softmax
 from tfdsl.nodes.attention.positions import Nowhere, Place, Relative
+from tfdsl.nodes.attention.seen import Blocks
 from tfdsl.parts import Name, Positive, PositiveReal, Probability, needed
 from tfdsl.shapes import Axis, Tensor
 
@@ -112,14 +114,22 @@ class Attention(Node):
 
     def _masks(self, place: Place) -> list[Shared]:
         """Return the boolean mask that its layer is given, where there is one."""
-        table, adds = self.mask.table(), self.position.adds
+        table, adds = self.mask.table(place), self.position.adds
         if table is None and place.keys.keep is None:
             return []
         if table is None:
             return [Shared("mask", "padding_mask", None, Axis(1), place.keys)]
         if self.mask.built_in and place.keys.keep is None and not adds and self.kv is None:
             return []
+        if self.blocks(place) is not None:
+            table = replace(table, named={**table.named, "whole": self.mask.whole})
         return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys)]
+
+    def blocks(self, place: Place) -> Blocks | None:
+        """Return how long sequences are taken in blocks, where they are and that does what is asked."""
+        if self.kv is not None or self.position.adds or not isinstance(self.method, Softmax):
+            return None
+        return self.mask.blocks(place)
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
         return projections.declared(self, step)
@@ -140,7 +150,19 @@ class Attention(Node):
         named |= self.position.options(place)
         module = self.position.module(place)
         named |= {"relative": module} if module is not None else {}
+        blocks = self.blocks(place)
+        named |= {"blocks": self._weighing(blocks.layer)} if blocks is not None else {}
+        first = self.mask.module(self, step.width)
+        named |= {"first": first} if first is not None else {}
         return Call(self.method.layer, (step.width, self.heads), {**named, "causal": not self.mask.looks_ahead})
+
+    def _weighing(self, blocks: Call) -> Call:
+        """Return the layer of blocks with what it has to know of this attention, or the one that it holds."""
+        if "near" in blocks.named:
+            return replace(blocks, named={**blocks.named, "near": self._weighing(blocks.named["near"])})
+        grouped = self.groups != self.heads
+        more = {"dropout": self.dropout, "scale": self.scale, "grouped": grouped}
+        return replace(blocks, named={**blocks.named, **more})
 
     def write(self, w: Writer, step: Step) -> None:
         shared = {each.role: each for each in step.shares}
@@ -162,7 +184,7 @@ class Attention(Node):
     def sight(self, step: Step) -> Sight:
         if self.kv is not None:
             return "everywhere" if step.reads["kv"].tensor.axes[-2].size == step.x.axes[-2].size else "here"
-        return "everywhere" if self.mask.looks_ahead else "behind"
+        return "behind" if self.mask.decodes else "everywhere"
 
     def heading(self, step: Step) -> str:
         return "Cross-attention" if self.kv is not None else self.mask.title

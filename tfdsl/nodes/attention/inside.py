@@ -64,7 +64,9 @@ class _Inside:
         if self.node.qk_norm is not None:
             yield Box(f"{name}_norm", "norm", {"rms": "RMSNorm", "layer": "LayerNorm"}[self.node.qk_norm], "each head")
         if self.node.position.turns:
-            yield Box(f"{name}_position", "position", self.node.position.word.capitalize(), settings(self.node.position))
+            yield Box(
+                f"{name}_position", "position", self.node.position.word.capitalize(), settings(self.node.position)
+            )
 
     def source(self, name: str) -> tuple[Element, ...]:
         if self.node.kv is None:
@@ -90,7 +92,9 @@ class _Inside:
             yield Beside("relative/add", card, "+")
         if not isinstance(node.mask, Full):
             yield Box("mask", "mask", f"{node.mask.word.capitalize()} mask", settings(node.mask))
-        yield Box("softmax", "softmax", node.method.word.capitalize() or "Softmax", settings(node.method) or "over keys")
+        yield Box(
+            "softmax", "softmax", node.method.word.capitalize() or "Softmax", settings(node.method) or "over keys"
+        )
         if node.dropout:
             yield Box("dropout", "mask", "Dropout", f"p = {node.dropout:g}")
 
@@ -98,5 +102,7 @@ class _Inside:
 def settings(choice: Choice) -> str:
     """Return the numbers and words that a mask, a position or a method has: `window 128`."""
     fields = ((name, getattr(choice, name)) for name in type(choice).model_fields)
-    numbers = [(name, value) for name, value in fields if isinstance(value, int | float) and not isinstance(value, bool)]
+    numbers = [
+        (name, value) for name, value in fields if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
     return " · ".join(f"{name.replace('_', ' ')} {value:,g}" for name, value in numbers)

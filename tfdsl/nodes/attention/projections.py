@@ -20,6 +20,7 @@ def declared(attention: Attention, step: Step) -> Mapping[str, Weight]:
         **_norms(attention, step),
         **attention.position.weights(place),
         **attention.method.weights(place),
+        **attention.mask.weights(attention, step.width),
     }
 
 
