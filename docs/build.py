@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 import sys
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import tfdsl
 from docs import codes
-from tfdsl import node, nodes, reference, schema
-from tfdsl.diagram import engines
+from tfdsl import kinds, node, nodes, reference, schema
+from tfdsl.diagram import dot, engines
 from tfdsl.settings import Sample, Train
 from tfdsl.spec import Init
 
@@ -23,12 +24,34 @@ MADE = "<!-- Made by `make docs` from {}: change it there. -->\n"
 def pages() -> dict[Path, str]:
     """Return every page that is made, by its path."""
     made = {DOCS / "map.md": _map(), ROOT / "specs/tfdsl.schema.json": schema.text()}
-    made |= {DOCS / f"kinds/{name}.md": _kind(reference.kind(name)) for name in node.kinds()}
+    made |= {DOCS / f"kinds/{name}.md": _kind(kinds.page(name)) for name in node.kinds()}
     made[DOCS / "kinds/index.md"] = _kinds()
     made[ROOT / "tfdsl/nodes/__init__.pyi"] = _stub()
     made |= {DOCS / "errors" / name: text for name, text in codes.documents().items()}
     made[DOCS / "settings.md"] = _settings()
     return made
+
+
+def insides() -> dict[Path, str]:
+    """Return the figure of each kind's inside as DOT text, by the path of its picture."""
+    return {
+        DOCS / f"kinds/{_picture(name, example)}": dot.write(kinds.picture(name, example.word))
+        for name in node.kinds()
+        for example in kinds.page(name).examples
+    }
+
+
+def _picture(name: str, example: kinds.Example) -> str:
+    return f"{name}_{example.word}.svg" if example.word else f"{name}.svg"
+
+
+def _drawn(text: str) -> str:
+    """Return a DOT text as SVG that ends with the text's digest, so that it is known to be current without drawing."""
+    return f"{engines.render(text, 'svg').data.decode().rstrip()}\n{_digest(text)}\n"
+
+
+def _digest(text: str) -> str:
+    return f"<!-- {hashlib.sha256(text.encode()).hexdigest()} -->"
 
 
 def figure() -> str:
@@ -39,21 +62,21 @@ def figure() -> str:
 
 def stale() -> list[Path]:
     """Return the pages that differ from what would be made, and those that nothing makes any more."""
-    wanted = pages()
-    there = {*(DOCS / "kinds").glob("*.md"), *(DOCS / "errors").glob("*.md")}
-    differing = [
-        path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
-    ]
-    return sorted({*differing, *(there - wanted.keys())})
+    wanted, drawn = pages(), insides()
+    there = {*(DOCS / "kinds").iterdir(), *(DOCS / "errors").glob("*.md")}
+    current = {path: path.read_text(encoding="utf-8") for path in wanted.keys() | drawn.keys() if path.is_file()}
+    differing = [path for path, text in wanted.items() if current.get(path) != text]
+    differing += [path for path, text in drawn.items() if not current.get(path, "").endswith(f"{_digest(text)}\n")]
+    return sorted({*differing, *(there - wanted.keys() - drawn.keys())})
 
 
 def write() -> None:
     """Write every page that is stale, and remove those that nothing makes any more."""
-    wanted = pages()
+    wanted, drawn = pages(), insides()
     for path in stale():
-        if path in wanted:
+        if path in wanted or path in drawn:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(wanted[path], encoding="utf-8")
+            path.write_text(wanted[path] if path in wanted else _drawn(drawn[path]), encoding="utf-8")
         else:
             path.unlink()
         print(path.relative_to(ROOT))
@@ -104,7 +127,8 @@ def _settings() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _kind(kind: reference.Kind) -> str:
+def _kind(page: kinds.Page) -> str:
+    kind = page.kind
     lines = [
         MADE.format(f"tfdsl/nodes/{kind.name}"),
         f"# {kind.name}\n",
@@ -126,10 +150,31 @@ def _kind(kind: reference.Kind) -> str:
         "",
         "Every node may also carry `id`, `from`, `expect` and `about`: see [the language](../language.md#nodes).",
     ]
+    for example in page.examples:
+        lines += _example(kind.name, example)
     uses = list(_uses(kind.name))
     if uses:
         lines += ["", "## In the specs", "", "```yaml", *uses, "```"]
+    if page.sources:
+        lines += [
+            "",
+            "## Sources",
+            "",
+            ", ".join(f"[{each}](https://arxiv.org/abs/{each[6:]})" for each in page.sources),
+        ]
     return "\n".join(lines) + "\n"
+
+
+def _example(name: str, example: kinds.Example) -> list[str]:
+    title = f"Example: {example.word}" if example.word else "Example"
+    lines = ["", f"## {title}", "", "```yaml", *example.text.splitlines(), "```", ""]
+    lines += [f"![What stands inside]({_picture(name, example)})"]
+    if example.shapes:
+        lines += ["", f"Shapes: `{example.shapes}`"]
+    rows = [f"| weight `{weight}` | `{shape}` |" for weight, shape in example.weights]
+    rows += [f"| {kinds.COSTS[cost]} | `{formula}` |" for cost, formula in example.costs]
+    rows += [f"| {kinds.COSTS[each.cost]}, with `{each.setting}` | `{each.adds}` |" for each in example.changes]
+    return [*lines, "", "| what | in the sizes of the example |", "|---|---|", *rows] if rows else lines
 
 
 def _fields(fields: tuple[reference.Field, ...]) -> list[str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 
-from tfdsl import cli
+import numpy as np
+
+from tfdsl import cli, settings, tokens
 
 HEAD = "tfdsl: 1\nname: {}\ndims: {{vocab: 256, d_model: 64}}\n"
 MODEL = """\
@@ -34,6 +38,35 @@ model:
 train: {data: text.txt}
 """
 BRANCH = "    - residual: [norm: rms, ffn: {hidden: 256, activation: gelu}]\n"
+LLAMA = """\
+tfdsl: 1
+name: small
+dims: {vocab: 256, d_model: 8, d_ff: 16}
+inputs: {tokens: {shape: [B, T], vocab: vocab}}
+outputs: {logits: [B, T, vocab]}
+defaults:
+  norm: {type: rms, eps: 1e-6}
+model:
+  - embed: {id: tok, from: tokens, width: d_model}
+  - residual: [norm: {id: before}, attention: {heads: 2, mask: causal, position: rope}]
+  - residual: [norm: {id: between}, ffn: {hidden: d_ff, activation: swiglu}]
+  - norm: {id: last}
+  - unembed: {id: logits, width: vocab}
+weights:
+  map:
+    tok.weight: model.embed_tokens.weight
+    before.weight: model.layers.0.input_layernorm.weight
+    attention.qkv.weight:
+      - model.layers.0.self_attn.q_proj.weight
+      - model.layers.0.self_attn.k_proj.weight
+      - model.layers.0.self_attn.v_proj.weight
+    attention.out.weight: model.layers.0.self_attn.o_proj.weight
+    between.weight: model.layers.0.post_attention_layernorm.weight
+    ffn.up.weight: [model.layers.0.mlp.gate_proj.weight, model.layers.0.mlp.up_proj.weight]
+    ffn.down.weight: model.layers.0.mlp.down_proj.weight
+    last.weight: model.norm.weight
+    logits.weight: lm_head.weight
+"""
 FILES = {
     "base.yaml": HEAD.format("base") + MODEL,
     "parts.yaml": "tfdsl: 1\nname: parts\nblocks:\n  branch:\n" + BRANCH,
@@ -41,7 +74,31 @@ FILES = {
     "gpt.yaml": HEAD.format("gpt") + MODEL + TRAIN,
     "images.yaml": IMAGES,
     "text.txt": "The quick brown fox jumps over the lazy dog.\n" * 40,
+    "llama.yaml": LLAMA,
     "short.txt": "The quick brown fox.\n",
+}
+CONFIG = {
+    "model_type": "llama",
+    "vocab_size": 256,
+    "hidden_size": 8,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "hidden_act": "silu",
+}
+SHAPES = {
+    "model.embed_tokens.weight": [256, 8],
+    "model.layers.0.input_layernorm.weight": [8],
+    "model.layers.0.self_attn.q_proj.weight": [8, 8],
+    "model.layers.0.self_attn.k_proj.weight": [8, 8],
+    "model.layers.0.self_attn.v_proj.weight": [8, 8],
+    "model.layers.0.self_attn.o_proj.weight": [8, 8],
+    "model.layers.0.post_attention_layernorm.weight": [8],
+    "model.layers.0.mlp.gate_proj.weight": [16, 8],
+    "model.layers.0.mlp.up_proj.weight": [16, 8],
+    "model.layers.0.mlp.down_proj.weight": [8, 16],
+    "model.norm.weight": [8],
+    "lm_head.weight": [256, 8],
 }
 SAID = re.compile(r"^(?:error|warning|note)\[[A-Z]\d{3}\].*?(?=^\n|\Z|^[a-z]+ after )", re.MULTILINE | re.DOTALL)
 
@@ -51,6 +108,26 @@ def lay(folder: Path) -> None:
     for name, text in FILES.items():
         (folder / name).write_text(text)
     (folder / "latin.txt").write_bytes("Montréal".encode("latin-1"))
+    (folder / "llama").mkdir()
+    for name, content in checkpoint().items():
+        (folder / "llama" / name).write_bytes(content)
+
+
+@cache
+def checkpoint() -> dict[str, bytes]:
+    """Return the files of a checkpoint: a small Llama of bytes, each tensor of another number throughout."""
+    header: dict[str, object] = {}
+    data = b""
+    for index, (name, shape) in enumerate(SHAPES.items(), 1):
+        tensor = np.full(shape, index / 16, np.float32).tobytes()
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(tensor)]}
+        data += tensor
+    head = json.dumps(header).encode()
+    return {
+        "config.json": json.dumps(CONFIG).encode(),
+        "model.safetensors": len(head).to_bytes(8, "little") + head + data,
+        "tokenizer.json": tokens.make(settings.Tokenizer(), [], 256).to_str().encode(),
+    }
 
 
 def run(script: str, folder: Path) -> str:

@@ -70,6 +70,12 @@ def config(name: str, **settings: Any) -> Any:
         return getattr(transformers, name)(**settings)
 
 
+def config_class(family: str) -> Any:
+    """Return the class of a family's configurations, by its `model_type`."""
+    with _quiet() as transformers:
+        return transformers.models.auto.configuration_auto.CONFIG_MAPPING[family]
+
+
 def tiny(name: str, config: Any, seed: int = 0) -> nn.Module:
     """Return a model of `transformers` in float64, by its class's name, every weight random so that a mistake shows."""
     torch.set_num_threads(1)

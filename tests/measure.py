@@ -20,7 +20,9 @@ def inputs(checked: Checked, lengths: Lengths, device: str = "cpu", dtype: torch
     found: list[Tensor] = []
     for value in checked.inputs.values():
         size = [shapes.at(axis.size, lengths) for axis in value.tensor.axes]
-        if value.tensor.vocab is None:
+        if value.tensor.vocab is None and value.tensor.dtype == "int":
+            found.append(torch.ones(size, device=device, dtype=torch.int64))
+        elif value.tensor.vocab is None:
             found.append(torch.randn(size, device=device, dtype=dtype))
         else:
             found.append(torch.randint(1, int(value.tensor.vocab.size), size, device=device))

@@ -73,3 +73,18 @@ def test_explain() -> None:
     assert errors.explain("Y012 ")[1]
     assert errors.explain("YO21") == ("`YO21` is no code; did you mean `Y021`?\n", False)
     assert errors.explain("\x1b[31m") == ("`?[31m` is no code\n", False)
+
+
+def test_a_dim_that_only_another_dim_needs_is_used() -> None:
+    """Of `side`, nothing but `image` is made, and of `idle`, nothing."""
+    text = """
+tfdsl: 1
+name: tiny
+dims: {side: 2, idle: 3 * unheard, unheard: 1, image: 4 * side}
+inputs: {x: {shape: [B, image], dtype: float}}
+model: [linear: {from: x, width: 8}]
+"""
+    assert [each.message for each in tfdsl.check(text).diagnostics] == [
+        "dim `idle` is not used",
+        "dim `unheard` is not used",
+    ]

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem != "demo")
 PRINTED = {
+    "attention_by_hand": "the same to rounding\n",
     "alone": "{'logits': (1, 6, 30522), 'pooled': (1, 96)}\n",
     "in_python": "467,616 parameters\n",
     "deep_or_wide": "    12    768    124,439,808      284,812,800 ",

@@ -17,7 +17,22 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tfdsl.checking import Checked
-    from tfdsl.public import RunError, SpecError, build, check, compile, cost, draw, load, open_run, sample, train
+    from tfdsl.public import (
+        RunError,
+        SpecError,
+        build,
+        check,
+        compile,
+        cost,
+        draw,
+        export_checkpoint,
+        import_checkpoint,
+        load,
+        load_weights,
+        open_run,
+        sample,
+        train,
+    )
     from tfdsl.spec import Block, Init, Input, Spec
 
 __all__ = [
@@ -33,7 +48,10 @@ __all__ = [
     "compile",
     "cost",
     "draw",
+    "export_checkpoint",
+    "import_checkpoint",
     "load",
+    "load_weights",
     "open_run",
     "sample",
     "train",

@@ -177,12 +177,16 @@ class _Counter:
             taken["x"] = x
         children, trained = self.inside(step, taken.get("x"), runs, owned)
         trained = trained or bool(step.weights) or any(value.trained for value in taken.values())
-        given = taken["y"] = _Held(self.at(step.output.count), runs, trained=trained)
+        work = step.node.work(step)
+        given = _Held(self.at(step.output.count), runs, trained=trained)
+        if work.view and x is not None and x.trained == trained:
+            given = x
+        taken["y"] = given
         if step.node.id is not None:
             self.named[step.node.id] = given
-        work = step.node.work(step)
         flops = runs * self.at(work.flops)
-        untrained = 0 if x is None or x.trained else runs * self.at(work.entering)
+        untrained = runs * self.at(work.fixed)
+        untrained += 0 if x is None or x.trained else runs * self.at(work.entering)
         parameters = owned * sum(each.count for each in step.weights.values() if each.trained and not each.tied)
         kept = 0  # where no weight had a part, there is no backward pass
         if trained:

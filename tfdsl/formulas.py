@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,14 +14,14 @@ from pathlib import Path
 from tfdsl import checking, document
 from tfdsl.checking import Checked
 from tfdsl.node import Flow, Size, Step
-from tfdsl.shapes import Monomial, Poly, symbol
+from tfdsl.shapes import Monomial, Poly, Quotient, Tensor, symbol
 
 DEGREE = 2  # of a size in a formula, at most
-COSTS = ("parameters", "flops", "cache")
 FACTORS = tuple(map(Fraction, ("1", "2", "4", "8", "1/2", "1/4", "3", "5", "7")))  # what divides, goes on dividing
 
 Count = Mapping[tuple[str, Monomial], Fraction]
 """What was counted at some sizes: a cost or a side of a weight, and the factor of each product of axes in it."""
+Powers = Mapping[str | Quotient, int]
 At = Callable[[tuple[int, ...]], Count | None]
 
 
@@ -58,8 +59,13 @@ def formulas(text: str, kind: str) -> Formulas | None:
         for name, weight in step.weights.items()
         if not weight.tied
     ]
-    takes = tuple(tensor.label for tensor in step.inputs)
-    return Formulas(takes, step.output.label, tuple(weights), {cost: sizes.get(cost, 0) for cost in COSTS})
+    takes = tuple(_shape(tensor) for tensor in step.inputs)
+    costs = {cost: sizes.get(cost, 0) for cost in ("parameters", "flops", "cache")}
+    return Formulas(takes, _shape(step.output), tuple(weights), costs)
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"[{', '.join(axis.label for axis in tensor.axes)}]"
 
 
 def check(text: str, dims: Mapping[str, int]) -> Checked:
@@ -70,7 +76,9 @@ def check(text: str, dims: Mapping[str, int]) -> Checked:
 
 def first(checked: Checked, kind: str) -> Step | None:
     """Return the first node of a kind."""
-    return next((step for each in checked.streams.values() for step in _steps(each.flow) if step.node.kind == kind), None)
+    return next(
+        (step for each in checked.streams.values() for step in _steps(each.flow) if step.node.kind == kind), None
+    )
 
 
 def _steps(flow: Flow) -> Iterator[Step]:
@@ -86,7 +94,7 @@ def _fit(text: str, kind: str, dims: Mapping[str, int]) -> dict[str, Size] | Non
 
     def at(point: tuple[int, ...]) -> Count | None:
         if point not in counts:
-            counts[point] = _count(check(text, dict(zip(dims, point, strict=True))), kind)
+            counts[point] = count(check(text, dict(zip(dims, point, strict=True))), kind)
         return counts[point]
 
     base = tuple(dims.values())
@@ -106,13 +114,14 @@ def _fit(text: str, kind: str, dims: Mapping[str, int]) -> dict[str, Size] | Non
     return sizes if _agrees(sizes, at(beyond), dict(zip(dims, beyond, strict=True))) else None
 
 
-def _count(checked: Checked, kind: str) -> Count | None:
+def count(checked: Checked, kind: str) -> Count | None:
+    """Count the first node of a kind; None where there is none, or the spec has errors."""
     step = first(checked, kind) if checked.ok else None
     if step is None:
         return None
     own = {name: weight for name, weight in step.weights.items() if not weight.tied}
     work = step.node.work(step)
-    sizes: dict[str, Size] = {"parameters": sum(each.count for each in own.values())}
+    sizes: dict[str, Size] = {"parameters": sum(each.count for each in own.values() if each.trained)}
     sizes |= {"flops": work.flops, "cache": work.cache}
     sizes |= {f"{name} {side}": size for name, weight in own.items() for side, size in enumerate(weight.shape)}
     return {(name, axes): factor for name, size in sizes.items() for axes, factor in _terms(size)}
@@ -213,28 +222,57 @@ def say(size: Size, order: Sequence[str] = ()) -> str:
 
     Axes stand first in a product, then the names of `order`.
     """
-    terms = list(_terms(size))
+    terms = _terms(size)
+    denominator = lcm(*(factor.denominator for _, factor in terms))
+    said = _sum([(dict(monomial), factor * denominator) for monomial, factor in terms], order)
+    return said if denominator == 1 else f"({said}) / {denominator}" if " + " in said else f"{said} / {denominator}"
+
+
+def _sum(terms: Sequence[tuple[Powers, Fraction]], order: Sequence[str]) -> str:
+    """Return a sum of products: what all of them have is put before a bracket, then what most of them have."""
     if not terms:
         return "0"
-    number = Fraction(gcd(*(factor.numerator for _, factor in terms)), lcm(*(f.denominator for _, f in terms)))
-    common = dict(terms[0][0])
-    for monomial, _ in terms[1:]:
-        powers = dict(monomial)
-        common = {atom: min(power, powers[atom]) for atom, power in common.items() if atom in powers}
-    rest = [({atom: p - common.get(atom, 0) for atom, p in monomial}, factor / number) for monomial, factor in terms]
-    outer = _product(common, Fraction(number.numerator), order)
-    inner = " + ".join(_product(powers, factor, order) for powers, factor in rest).replace("+ -", "- ")
-    if len(rest) > 1 and outer != "1":
-        inner = f"({inner})"
-    said = "·".join(piece for piece in (outer, inner) if piece != "1") or "1"
-    return said if number.denominator == 1 else f"{said} / {number.denominator}"
+    number = Fraction(gcd(*(factor.numerator for _, factor in terms)))
+    number = -number if all(factor < 0 for _, factor in terms) else number
+    common = {atom: min(powers.get(atom, 0) for powers, _ in terms) for atom in terms[0][0]}
+    rest = [(_less(powers, common), factor / number) for powers, factor in terms]
+    if len(rest) == 1:
+        return _product(terms[0][0], number, order)
+    outer = _product(common, number, order)
+    inner = _parted(rest, order)
+    return inner if outer == "1" else f"{outer}·({inner})"
 
 
-def _product(powers: Mapping[object, int], factor: Fraction, order: Sequence[str]) -> str:
-    def place(atom: object) -> tuple[int, str]:
+def _parted(terms: Sequence[tuple[Powers, Fraction]], order: Sequence[str]) -> str:
+    """Return a sum whose terms have nothing in common, those that share the most frequent name in one bracket."""
+    products = [powers for powers, _ in terms if sum(powers.values()) > 1]
+    counts = Counter(atom for powers in products for atom in powers if powers[atom])
+    shared, count = max(counts.items(), key=lambda item: (item[1], str(item[0])), default=("", 0))
+    groups = [[(powers, factor)] for powers, factor in terms]
+    if count > 1:
+        inside = [term for term in terms if term[0].get(shared) and sum(term[0].values()) > 1]
+        outside = [term for term in terms if term not in inside]
+        groups = [inside, outside] if outside else [inside]
+    if count > 1 and len(groups) == 2 and len(groups[1]) > 1:
+        return _added([_sum(groups[0], order), _parted(groups[1], order)])
+    return _added([_sum(group, order) for group in groups])
+
+
+def _added(pieces: Sequence[str]) -> str:
+    return " + ".join(pieces).replace("+ -", "- ")
+
+
+def _less(powers: Powers, common: Powers) -> Powers:
+    return {atom: power - common.get(atom, 0) for atom, power in powers.items() if power > common.get(atom, 0)}
+
+
+def _product(powers: Powers, factor: Fraction, order: Sequence[str]) -> str:
+    def place(atom: str | Quotient) -> tuple[int, str]:
         return (order.index(str(atom)) + 1 if atom in order else 0), str(atom)
 
     raised = {1: "", 2: "²", 3: "³"}
-    atoms = [f"{atom}{raised.get(powers[atom], f'^{powers[atom]}')}" for atom in sorted(powers, key=place) if powers[atom]]
+    atoms = [
+        f"{atom}{raised.get(powers[atom], f'^{powers[atom]}')}" for atom in sorted(powers, key=place) if powers[atom]
+    ]
     number = [] if factor == 1 and atoms else ["-"] if factor == -1 and atoms else [str(factor)]
     return "·".join([*number, *atoms]).replace("-·", "-")

@@ -115,6 +115,7 @@ class Figure:
     symbols: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     lanes: tuple[Lane, ...] = ()
+    legend: bool = True
 
 
 def number(count: int, digits: int = 3) -> str:

@@ -135,6 +135,7 @@ class Number:
 
 Positive = Annotated[int, Number(integer=True, minimum=1)]
 Natural = Annotated[int, Number(integer=True, minimum=0)]
+Whole = Annotated[int, Number(integer=True)]
 Real = Annotated[float, Number()]
 PositiveReal = Annotated[float, Number(above=0)]
 Probability = Annotated[float, Number(minimum=0, maximum=1)]
@@ -142,6 +143,9 @@ Extent = Annotated[Any, Number(integer=True, minimum=1, symbolic=True)]
 Shape = tuple[Extent, ...]
 Truth = Annotated[bool, Strict()]  # `yes`, `on` and 1 are not `true`
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
+Sides = Annotated[
+    tuple[Positive, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else (value,))
+]
 Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 

@@ -76,11 +76,14 @@ def cost(source: Source, axes: Mapping[str, int] | None = None, batch: int | Non
     return costing.count(sound(source), axes, batch)
 
 
-def draw(source: Source, theme: str = "light") -> str:
-    """Return a spec's figure as DOT text, in the theme `light` or `dark`; raises SpecError; DrawError for another."""
+def draw(source: Source, theme: str = "light", level: str = "block") -> str:
+    """Return a spec's figure as DOT text, in the theme `light` or `dark`; raises SpecError; DrawError for another.
+
+    At the level `full`, attention and feed-forward layers are shown with what they do within.
+    """
     from tfdsl import diagram
 
-    return diagram.draw(sound(source), theme)
+    return diagram.draw(sound(source), theme, level)
 
 
 def compile(source: Source) -> str:
@@ -97,17 +100,27 @@ def build(source: Source) -> nn.Module:
     return building.build(sound(source))
 
 
-def train(source: Source, folder: str | Path, overrides: Sequence[str] = ()) -> Run:
+def train(
+    source: Source, folder: str | Path, overrides: Sequence[str] = (), start: Run | str | Path | None = None
+) -> Run:
     """Train a spec as its `train` section says, in a new run folder, and return the run.
 
-    `overrides` are settings from outside: `["train.steps=200"]`. Raises SpecError for the spec, RunError where the data
+    `overrides` are settings from outside: `["train.steps=200"]`; `start` is a run whose weights and tokenizer it begins
+    with. Raises SpecError for the spec, RunError where the data
     and the model do not go together or the run cannot go on.
     """
+    from tfdsl import run as runs
     from tfdsl import training
     from tfdsl.training import subject
 
     checked = sound(source, overrides)
-    outcome, found = training.train(subject.of(checked), checked.train, Path(folder), sample=checked.sample)
+    taken = subject.of(checked)
+    if start is not None:
+        onward, found = runs.onward(taken, open_run(start) if isinstance(start, str | Path) else start)
+        if onward is None:
+            raise RunError(found)
+        taken = onward
+    outcome, found = training.train(taken, checked.train, Path(folder), sample=checked.sample)
     if outcome is None or outcome.end == "diverged":
         raise RunError(found)
     return open_run(folder)
@@ -121,6 +134,49 @@ def open_run(folder: str | Path) -> Run:
     if opened is None:
         raise RunError(found)
     return opened
+
+
+def load_weights(source: Source, path: str | Path, model: nn.Module | None = None) -> nn.Module:
+    """Return a spec's model with the weights of a foreign checkpoint, mapped as the spec's `weights` section says.
+
+    `path` is a folder with `*.safetensors`, or one such file. `model`, where it is given, is the spec's own, and is
+    filled in its dtype. Raises SpecError for the spec, RunError where a tensor is missing, left over or of another
+    shape; nothing is filled then.
+    """
+    from tfdsl import porting
+
+    filled, found = porting.load(sound(source), Path(path), model)
+    if filled is None:
+        raise RunError(found)
+    return filled
+
+
+def import_checkpoint(folder: str | Path, output: str | Path, source: Source | None = None) -> Run:
+    """Make a run folder of a Hugging Face checkpoint, and return the run.
+
+    `source` is a spec with a `weights` section, in place of the one that the checkpoint's `config.json` is. Raises
+    SpecError for that spec, RunError for a checkpoint that cannot be honoured.
+    """
+    from tfdsl import porting
+
+    brought, found = porting.bring(Path(folder), Path(output), None if source is None else sound(source))
+    if brought is None:
+        raise RunError(found)
+    return open_run(brought.folder)
+
+
+def export_checkpoint(source: Run | str | Path, output: str | Path, config: str | Path | None = None) -> None:
+    """Write a run as a Hugging Face checkpoint: `config.json` and `model.safetensors` under the names of its family.
+
+    `config` is the `config.json` to write; a run that was imported has one. Raises RunError where a weight has no place
+    in the checkpoint.
+    """
+    from tfdsl import porting
+
+    opened = open_run(source) if isinstance(source, str | Path) else source
+    count, found = porting.send(opened, Path(output), None if config is None else Path(config))
+    if count is None:
+        raise RunError(found)
 
 
 def sample(
@@ -153,7 +209,7 @@ def sample(
     }
     chosen = {**opened.sample.given(), **{name: value for name, value in asked.items() if value is not None}}
     model: Any = opened.model(lambda: building.build(sound(opened.spec)))
-    text, found = sampling.sample(model, opened.tokenizer, settings.Sample.read(chosen), opened.context)
+    text, found = sampling.sample(model, opened.tokenizer, settings.Sample.read(chosen), opened.context, opened.end)
     if text is None:
         raise RunError(found)
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import log, sqrt
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -17,8 +17,6 @@ class Scaling(Choice):
 
     Pair i of R rotated features turns by position · rᵢ, and without scaling rᵢ = theta^(−2i/R).
     """
-
-    whole: ClassVar[bool] = False  # whether the angle of a position that is past depends on how long the sequence gets
 
     def options(self) -> Mapping[str, Any]:
         """Return the arguments by which the layer honours it."""
@@ -41,11 +39,10 @@ class Dynamic(Scaling, type="dynamic"):
     """theta grows with the sequence once it is longer than `length` (NTK-aware scaling).
 
     With n positions in the sequence, those that a cache holds among them, theta is multiplied by
-    (factor · max(n, length) / length − factor + 1)^(R / (R − 2)). Every angle depends on n: cached keys are kept
-    unrotated and turned anew for each new position.
+    (factor · max(n, length) / length − factor + 1)^(R / (R − 2)). Beyond `length` every angle, and so every feature,
+    depends on n: a cache serves up to `length` positions, and the model refuses more.
     """
 
-    whole = True
     factor: PositiveReal = needed(description="How fast theta grows with the sequence.")
     length: Positive = needed(description="The length that the model was trained at (`max_position_embeddings`).")
 
@@ -133,11 +130,10 @@ class Long(Scaling, type="longrope"):
     """rᵢ / shortᵢ, or rᵢ / longᵢ once the sequence is longer than `length` (arXiv:2402.13753; Phi-3, Phi-4-mini).
 
     Cosines and sines are multiplied by `attention_factor`; if that is left out, by √(1 + ln(factor) / ln(length)), or 1
-    for a factor up to 1. Every angle depends on how long the sequence is, what a cache holds counted: cached keys are
-    kept unrotated and turned anew for each new position.
+    for a factor up to 1. A sequence that grows past `length` changes the angles of all its positions: the model refuses
+    a cache that was begun before, and serves one that began with more than `length` positions at once.
     """
 
-    whole = True
     short: tuple[PositiveReal, ...] = needed(description="A divisor for each pair, in sequences up to `length`.")
     long: tuple[PositiveReal, ...] = needed(description="A divisor for each pair, in longer sequences.")
     length: Positive = needed(
@@ -184,11 +180,13 @@ class Proportional(Scaling, type="proportional"):
         return {"factor": self.factor}
 
 
-def layer(size: int, theta: float, style: str, scaling: Scaling | None, turned: int | None = None) -> Call:
+def layer(
+    size: int, theta: float, style: str, scaling: Scaling | None, turned: int | None = None, reverse: bool = False
+) -> Call:
     """Return the layer that makes the tables of angles for `size` features, of which `turned` turn (all if None)."""
     named: dict[str, Any] = {"theta": theta, "style": style}
     if scaling is not None:
         named |= {"scaling": scaling.type_name, **scaling.options()}
         named |= {"turning": (turned or size) // 2} if isinstance(scaling, Proportional) else {}
-        named |= {"whole": True} if scaling.whole else {}
+    named |= {"reverse": True} if reverse else {}
     return Call("Rotary", (size,), named)

@@ -1,12 +1,14 @@
-"""A run folder, opened: its spec, settings, tokenizer and weights, ready to sample from."""
+"""A run folder: filled with a model's spec, settings, tokenizer and weights, and opened, ready to sample from."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import torch
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -15,12 +17,19 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.sampling import ready
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
-from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER
+from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
+from tfdsl.training.subject import Subject
+
+FOREIGN = "foreign.json"  # what an imported run knows of the checkpoint that it was
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A trained model on disk. `context` is the number of positions that it was trained on."""
+    """A trained model on disk. `context` is the number of positions that it was trained on.
+
+    An imported one may have no `tokenizer`; `foreign` is what it knows of its checkpoint, `end` the tokens that end a
+    text.
+    """
 
     folder: Path
     name: str
@@ -28,9 +37,15 @@ class Run:
     source: str
     train: settings.Train
     sample: settings.Sample
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
     checkpoint: Checkpoint
     context: int
+    foreign: dict[str, Any] | None = None
+
+    @property
+    def end(self) -> tuple[int, ...]:
+        """Return the tokens that end a text, where a checkpoint said so."""
+        return tuple(self.foreign["end"]) if self.foreign else ()
 
     def model(self, build: Callable[[], nn.Module]) -> nn.Module:
         """Return the module that `build` makes, with the run's weights, ready for inference.
@@ -44,7 +59,9 @@ class Run:
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
     """Open a run folder at its best checkpoint (by held-out loss), or at its last; a damaged one is named, not used."""
-    needed = [folder / name for name in (SPEC, SOURCE, SETTINGS, TOKENIZER)]
+    foreign = json.loads((folder / FOREIGN).read_text()) if (folder / FOREIGN).is_file() else None
+    optional = () if foreign is None else (TOKENIZER,)
+    needed = [folder / name for name in (SPEC, SOURCE, SETTINGS, TOKENIZER) if name not in optional]
     missing = [path.name for path in needed if not path.is_file()]
     if missing:
         label = f"`{missing[0]}` is missing"
@@ -64,8 +81,49 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
         (folder / SOURCE).read_text(),
         train,
         settings.Sample.model_validate(kept["sample"]),
-        Tokenizer.from_file(str(folder / TOKENIZER)),
+        Tokenizer.from_file(str(folder / TOKENIZER)) if (folder / TOKENIZER).is_file() else None,
         chosen,
         train.context or kept["model"]["context"],
+        foreign,
     )
     return run, said
+
+
+def onward(subject: Subject, run: Run) -> tuple[Subject | None, list[Diagnostic]]:
+    """Return the subject with a run's weights as its first ones, and with its tokenizer; or why that cannot be."""
+    weights = run.checkpoint.weights()
+
+    def build() -> nn.Module:
+        module = subject.build()
+        with torch.no_grad():
+            checkpoint.fill(module, weights)
+        return module
+
+    try:
+        build()
+    except ValueError as error:
+        message = f"the weights of `{run.folder}` are not those of `{subject.name}`: {str(error).partition(': ')[2]}"
+        return None, [Diagnostic("R735", message, help=f"its own spec is `{run.folder / SPEC}`")]
+    keeps = {FOREIGN: json.dumps(run.foreign, indent=1) + "\n"} if run.foreign else {}
+    return replace(subject, build=build, tokenizer=run.tokenizer, end=run.end, keeps=keeps), []
+
+
+def fill(
+    folder: Path,
+    subject: Subject,
+    train: settings.Train,
+    sample: settings.Sample,
+    tokenizer: Tokenizer | None,
+    model: nn.Module,
+    positions: Any = None,
+) -> None:
+    """Fill a run folder with a model as it is: a run of no steps. `positions` are the most that it was made for."""
+    (folder / SPEC).write_text(subject.spec)
+    (folder / SOURCE).write_text(subject.source)
+    known = positions if isinstance(positions, int) and positions > 0 else UNBOUNDED_CONTEXT
+    context = subject.context or known
+    (folder / SETTINGS).write_text(json.dumps(describe(subject, train, sample, context), indent=1) + "\n")
+    if tokenizer is not None:
+        tokenizer.save(str(folder / TOKENIZER))
+    state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0}
+    checkpoint.save(folder / "checkpoints", 0, checkpoint.tensors(model), {}, state)

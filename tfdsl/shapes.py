@@ -158,10 +158,14 @@ def _term(monomial: Monomial, factor: Fraction) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Which positions along an axis are real: those of `inputs` that are not padding, after `before` added ones."""
+    """Which positions along an axis are real: those of `inputs` that are not padding, and others that were added.
+
+    `before` stand before them and `after` behind; below 0, so many of theirs were taken away there.
+    """
 
     inputs: tuple[str, ...]
     before: int = 0
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +241,7 @@ class Tensor:
 def _both(a: Keep | None, b: Keep | None) -> Keep | None:
     if a is None or b is None or a == b:
         return a or b
-    return Keep(tuple(dict.fromkeys(a.inputs + b.inputs)), a.before)
+    return Keep(tuple(dict.fromkeys(a.inputs + b.inputs)), a.before, a.after)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest, sure
 from tfdsl.document import Document
 from tfdsl.mapping import Weights
 from tfdsl.node import Node, Pipe
-from tfdsl.parts import SILENT, Name, Natural, Part, Positive, PositiveReal, Real, Shape, problem
+from tfdsl.parts import SILENT, Name, Names, Natural, Part, Positive, PositiveReal, Real, Shape, problem
 from tfdsl.settings import Sample, Train
 
 _pipe: TypeAdapter[Pipe] = TypeAdapter(Pipe)
@@ -23,22 +23,32 @@ _streams: TypeAdapter[dict[str, Pipe]] = TypeAdapter(dict[Name, Pipe])
 
 
 class Input(Part):
-    """A named tensor that the model is given: tokens (`vocab`), or numbers (`dtype: float`)."""
+    """A named tensor that the model is given: tokens (`vocab`), numbers (`dtype: float`), or a mask (`keeps`)."""
 
     shape: Shape = Field(description="Its axes: sizes, or capitals for those known only when the model runs.")
     vocab: Positive | None = Field(None, description="The number of words, for tokens.")
     pad: Natural | None = Field(
         None, description="The token that stands for nothing; its positions are never attended to."
     )
-    dtype: Literal["int", "float"] | None = Field(None, description="`int` for tokens, `float` for numbers.")
+    keeps: Names = Field(
+        (),
+        description="For a mask [B, T]: the inputs whose positions it tells of, 1 where one is real and 0 where it is "
+        "padding, which is never attended to. In place of a `pad`, or beside one.",
+    )
+    dtype: Literal["int", "float"] | None = Field(
+        None,
+        description="`int` for tokens, `float` for numbers; `int` without `vocab` for positions and the like.",
+    )
 
     @model_validator(mode="after")
     def _tokens_or_numbers(self) -> Self:
-        if (self.dtype == "float") == (self.vocab is not None):
+        if (self.vocab is not None) + (self.dtype == "float") + bool(self.keeps) > 1 or not (
+            self.vocab is not None or self.dtype or self.keeps
+        ):
             raise problem(
                 "D118",
                 "an input is tokens or numbers",
-                help="give `vocab: <words>` for tokens, `dtype: float` for numbers",
+                help="give `vocab: <words>` for tokens, `dtype: float` for numbers, `keeps: <input>` for a mask",
             )
         if self.pad is not None and self.vocab is None:
             raise problem("D118", "only tokens have a `pad`")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from itertools import chain
 
@@ -31,11 +33,11 @@ def make(chosen: settings.Tokenizer, documents: Sequence[str], vocab: int) -> To
     return _pairs(documents, chosen.vocab_size or vocab)
 
 
-def encode(tokenizer: Tokenizer, documents: Sequence[str]) -> Tokens:
-    """Return the tokens of all documents in a row; `<|end|>` follows each where the vocabulary has it."""
-    end = tokenizer.token_to_id(END)
-    dtype = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
-    tail = [] if end is None else [end]
+def encode(tokenizer: Tokenizer, documents: Sequence[str], end: Sequence[int] = ()) -> Tokens:
+    """Return the tokens of all documents in a row; the first of `end` follows each, or `<|end|>` where it is known."""
+    mark = tokenizer.token_to_id(END)
+    dtype = np.uint16 if max(tokenizer.get_vocab().values(), default=0) < 2**16 else np.uint32
+    tail = list(end[:1]) or ([] if mark is None else [mark])
     pieces = (
         np.fromiter(chain(encoding.ids, tail), dtype)
         for start in range(0, len(documents), 256)
@@ -47,23 +49,37 @@ def encode(tokenizer: Tokenizer, documents: Sequence[str]) -> Tokens:
 def unknown(tokenizer: Tokenizer, text: str) -> list[str]:
     """Return the characters of `text` that a character vocabulary does not hold."""
     vocab = tokenizer.get_vocab()
-    return [] if _holds_bytes(tokenizer) else sorted({letter for letter in text if letter not in vocab})
+    return sorted({letter for letter in text if letter not in vocab}) if _steps(tokenizer) == ["Fuse"] else []
 
 
 def pieces(tokenizer: Tokenizer) -> list[bytes]:
-    """Return the bytes that each token writes, by token; the mark `<|end|>` writes none."""
+    """Return the bytes that each token writes, by token; the mark `<|end|>` and a model's own marks write none."""
     vocab = tokenizer.get_vocab()
     written = [b""] * (max(vocab.values()) + 1)
     byte_of = {letter: byte for byte, letter in enumerate(byte_letters())}
-    level = _holds_bytes(tokenizer)
+    added = tokenizer.get_added_tokens_decoder()
+    steps = _steps(tokenizer)
+    level, sentence = "ByteLevel" in steps, "Metaspace" in steps or "Replace" in steps
     for piece, token in vocab.items():
-        if piece != END:
-            written[token] = bytes(byte_of[letter] for letter in piece) if level else piece.encode()
+        if piece == END or (token in added and added[token].special):
+            continue
+        if token in added or not (level or sentence):
+            written[token] = piece.encode()
+        elif level:
+            written[token] = b"".join(bytes([byte_of[each]]) if each in byte_of else each.encode() for each in piece)
+        else:
+            byte = _BYTE.fullmatch(piece)
+            written[token] = bytes([int(byte[1], 16)]) if byte else piece.replace("\u2581", " ").encode()
     return written
 
 
-def _holds_bytes(tokenizer: Tokenizer) -> bool:
-    return isinstance(tokenizer.decoder, decoders.ByteLevel)
+_BYTE = re.compile("<0x([0-9A-F]{2})>")  # a byte as the vocabularies of SentencePiece have it
+
+
+def _steps(tokenizer: Tokenizer) -> list[str]:
+    """Return the names of what makes text of a tokenizer's tokens."""
+    decoder = json.loads(tokenizer.to_str())["decoder"] or {}
+    return [each["type"] for each in decoder.get("decoders", [decoder]) if "type" in each]
 
 
 def _bytes() -> Tokenizer:

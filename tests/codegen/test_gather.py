@@ -36,7 +36,8 @@ def gathered(made: str, run: str = "self.layer(x_BTD)") -> str:
 
 
 def test_a_feed_forward_layer_is_what_it_does() -> None:
-    assert gathered('FeedForward(8, 16, activation="swiglu", bias=False, dropout=0.0)') == textwrap.dedent('''\
+    made = 'FeedForward(8, 16, activation="silu", gated=True, bias=False, dropout=0.0)'
+    assert gathered(made) == textwrap.dedent('''\
         class FeedForward(nn.Module):
             """Two projections with an activation between them: x_BTD -> x_BTD.
 
@@ -102,10 +103,9 @@ def test_attention_takes_only_what_it_is_given(run: str, signature: str, holds: 
 def test_every_layer_can_be_gathered_as_it_is() -> None:
     """No definition holds a statement that the folding does not know, and none a comment inside brackets."""
     for name, entry in library().items():
-        if isinstance(entry.node, ast.ClassDef):
-            init = next(
-                each for each in entry.node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"
-            )
+        parts = entry.node.body if isinstance(entry.node, ast.ClassDef) else []
+        init = next((each for each in parts if isinstance(each, ast.FunctionDef) and each.name == "__init__"), None)
+        if init is not None:
             wanted = len(init.args.args) - 1 - len(init.args.defaults)
             given = ", ".join("size" for _ in range(wanted))
             text = "import torch\n" + gathered(f"{name}({given})", "self.layer(*inputs)")

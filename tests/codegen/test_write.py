@@ -66,7 +66,8 @@ def test_no_line_is_dead(name: str) -> None:
 def use(name: str, module: ModuleType) -> None:
     """Do with a model all that one does."""
     model, given_ = module.Model(), inputs(name)
-    model(*given_)
+    found = model(*given_)
+    torch.stack([each.sum() for each in (found.values() if isinstance(found, dict) else (found,))]).sum().backward()
     model.eval()(*given_)
     if name == "hybrid":  # a long sequence is taken in blocks
         model(*inputs(name, 1, 300))

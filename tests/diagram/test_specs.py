@@ -35,6 +35,22 @@ def test_a_picture_of_a_spec_has_no_fault(name: str) -> None:
     assert faults(render(diagram.draw(tfdsl.check(SPECS / f"{name}.yaml"), "dark"), "svg").data) == []
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_with_all_opened_has_no_fault(name: str) -> None:
+    checked = tfdsl.check(SPECS / f"{name}.yaml")
+    svg = render(diagram.draw(checked, level="full"), "svg").data
+    assert faults(svg) == []
+    assert len(svg) < 200_000
+    assert b"Query" in svg and b"stroke-dasharray" in svg
+
+
+def test_a_full_figure_says_what_a_figure_of_blocks_says() -> None:
+    checked = tfdsl.check(SPECS / "transformer.yaml")
+    blocks, full = figure(checked), figure(checked, diagram.LEVELS["full"])
+    assert (full.title, full.subtitle, full.symbols[:2]) == (blocks.title, blocks.subtitle, blocks.symbols[:2])
+    assert [lane.kind for lane in full.lanes] == ["tie", "tie"]  # what cross-attention reads is said within it
+
+
 @pytest.mark.parametrize(
     ("name", "subtitle", "group"),
     [
@@ -90,8 +106,8 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
     checked = tfdsl.check(SPECS / "gpt2.yaml")
     with pytest.raises(diagram.DrawError, match="there is no theme `sepia`"):
         diagram.draw(checked, "sepia")
-    with pytest.raises(diagram.DrawError, match="at the level `block` so far, not `full`"):
-        diagram.draw(checked, level="full")
+    with pytest.raises(diagram.DrawError, match="there is no level `deep`: it is `block` or `full`"):
+        diagram.draw(checked, level="deep")
     with pytest.raises(diagram.DrawError, match=r"cannot tell the format of `x\.gif`: name it \.svg"):
         diagram.render_file(checked, tmp_path / "x.gif")
     assert diagram.render_file(checked, tmp_path / "x.dot") == "tfdsl"

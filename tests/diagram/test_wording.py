@@ -11,8 +11,7 @@ from tfdsl.diagram import fonts
 from tfdsl.diagram.cards import clean, clip, wrap
 from tfdsl.diagram.figure import figure
 from tfdsl.diagram.plan import Line
-from tfdsl.diagram.wording import number
-from tfdsl.look import Box, Branch, Group
+from tfdsl.look import Box, Branch, Group, number
 
 SPECS = Path(__file__).parents[2] / "specs"
 

@@ -13,7 +13,7 @@ from tfdsl.layers.attention import Attention
 from tfdsl.layers.cache import Cache
 from tfdsl.layers.cross import CrossAttention
 from tfdsl.layers.masks import causal_table, window_table
-from tfdsl.layers.relative import T5Bias, T5Scores
+from tfdsl.layers.relative import OwnScores, T5Bias
 from tfdsl.layers.rotary import Rotary
 
 WIDTH, HEADS, B, T, S = 24, 4, 2, 7, 5
@@ -128,11 +128,11 @@ def test_rotary(style: str, rotated: int | None) -> None:
 
 @pytest.mark.parametrize("causal", [True, False])
 def test_a_relative_table_of_its_own(causal: bool) -> None:
-    relative = T5Scores(HEADS, 8, 10, causal=causal)
+    relative = OwnScores(table=T5Bias(HEADS, 8, 10, causal=causal))
     layer, x = drawn(Attention(WIDTH, HEADS, causal=causal, relative=relative)), values(1, T, WIDTH)
     mask = causal_table(x) if causal else None
     q, k, v = layer.qkv(x[0]).view(T, 3 * HEADS, 6).transpose(0, 1).split(HEADS)
-    bias = relative.table(x)
+    bias = relative.table(x)[0]
     may = torch.ones(T, T).tril().bool() if causal else torch.ones(T, T).bool()
     wanted = attend(q, k, v, may, 6**-0.5, bias).transpose(0, 1).reshape(T, -1)
     torch.testing.assert_close(layer(x, mask=mask)[0], layer.out(wanted), rtol=1e-12, atol=1e-12)

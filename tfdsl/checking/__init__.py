@@ -63,6 +63,7 @@ def run(document: Document) -> Checked:
     report = Report(document)
     scope = _scope(spec, report)
     inputs = {name: value for name, each in spec.inputs.items() if (value := extents.given(name, each, scope, report))}
+    inputs = extents.masked(spec, inputs, report)
     walk = Walk(spec, report, replace(scope, partial=len(inputs) < len(spec.inputs)), inputs)
     cycles.refuse(walk)
     for name in spec.streams:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tfdsl import shapes
 from tfdsl.checking.report import Report
 from tfdsl.checking.scope import Scope
+from tfdsl.diagnostics import suggest
 from tfdsl.expressions import Expression, ExpressionError
 from tfdsl.node import Path, Value
 from tfdsl.shapes import Axis, Keep, Poly, Tensor
@@ -76,7 +78,40 @@ def given(name: str, each: Input, scope: Scope, report: Report) -> Value | None:
         for index, (size, extent) in enumerate(zip(found, each.shape, strict=True))
     )
     vocab = Axis(words, _name(each.vocab), origin=(*path, "vocab")) if words is not None else None
-    return Value(name, Tensor(axes, "int" if vocab else "float", vocab), "", "input")
+    return Value(name, Tensor(axes, "float" if each.dtype == "float" else "int", vocab), "", "input")
+
+
+def masked(spec: Spec, inputs: dict[str, Value], report: Report) -> dict[str, Value]:
+    """Return the inputs, those that a mask tells of with its padding; reports a mask of another shape."""
+    found = dict(inputs)
+    for name, mask in spec.inputs.items():
+        for index, target in enumerate(mask.keeps):
+            path: Path = ("inputs", name, "keeps", index) if len(mask.keeps) > 1 else ("inputs", name, "keeps")
+            if target not in spec.inputs or target == name:
+                near = suggest(target, tuple(spec.inputs))
+                report.add(
+                    "N308", f"there is no input `{target}`", path, help=f"did you mean `{near}`?" if near else ""
+                )
+            elif name in inputs and target in inputs:
+                _mask(found, inputs[name], target, path, report)
+    return found
+
+
+def _mask(found: dict[str, Value], mask: Value, target: str, path: Path, report: Report) -> None:
+    value = found[target]
+    axes, places = value.tensor.axes, mask.tensor.axes
+    if len(places) != 2 or tuple(axis.size for axis in axes[:2]) != mask.tensor.sizes:
+        message = f"mask `{mask.name}` is {mask.tensor}, and does not tell of the positions of {value.tensor}"
+        report.add(
+            "T269",
+            message,
+            path,
+            help=f"it has the first two axes: {say(value.tensor.sizes[:2])}",
+        )
+        return
+    bare = Tensor((replace(axes[1], keep=Keep((mask.name,))),))
+    both = Tensor((axes[1],)).joined(bare)
+    found[target] = replace(value, tensor=replace(value.tensor, axes=(axes[0], both.axes[0], *axes[2:])))
 
 
 def _name(extent: Any) -> str:

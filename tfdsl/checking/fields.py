@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -53,8 +53,12 @@ class Fields:
         except Mistake as mistake:
             self.report.expression(mistake.error, *self.source(written, path, mistake.loc, scope))
             raise Unknown from None
-        missing = [name for name in type(node).model_fields if getattr(node, name) is MISSING]
-        for name in missing:
+        missing = list(_missing(node))
+        for *part, name in missing:
+            if part:
+                field, notes = self.source(written, path, tuple(part), scope)
+                self.report.add("D105", f"`{'.'.join(part)}` needs `{name}`", field, name, notes=notes)
+                continue
             self.report.add(
                 "D105",
                 f"`{written.kind}` needs `{name}`",
@@ -162,3 +166,13 @@ class Fields:
 
 def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _missing(part: Part) -> Iterator[tuple[str, ...]]:
+    """Yield the fields that must be given and were not, those of the parts in it too; nodes in it see to theirs."""
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if value is MISSING:
+            yield (name,)
+        elif isinstance(value, Part) and not isinstance(value, Node):
+            yield from ((name, *each) for each in _missing(value))

@@ -147,6 +147,10 @@ class Place:
         """Return the tensor that `field` names."""
         return self.named(field, str(self._field(field)))
 
+    def values(self, field: str) -> tuple[Tensor, ...]:
+        """Return the tensors that `field`, a list of names, names."""
+        return tuple(self.named(field, name, index) for index, name in enumerate(self._field(field)))
+
     # -- sizes --------------------------------------------------------------------------------------------------------
 
     def axis(self, field: str) -> Axis:

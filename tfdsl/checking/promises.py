@@ -8,6 +8,7 @@ from tfdsl.checking import extents
 from tfdsl.checking.frames import members
 from tfdsl.checking.walk import Walk
 from tfdsl.diagnostics import Diagnostic, suggest
+from tfdsl.expressions import Expression
 from tfdsl.node import Flow, Path, Step, Value
 from tfdsl.parts import Parameter
 from tfdsl.settings import Train
@@ -112,8 +113,9 @@ def unused(walk: Walk) -> None:
 
 def _names(walk: Walk) -> Iterator[tuple[str, str, Path]]:
     spec, used = walk.spec, walk.scope.used
+    needed = _needed(walk)
     for name in spec.dims:
-        if ("dim", name) not in used:
+        if name not in needed:
             yield "W501", f"dim `{name}` is not used", ("dims", name)
     for name, block in spec.blocks.items():
         if name not in walk.seen:
@@ -131,10 +133,24 @@ def _names(walk: Walk) -> Iterator[tuple[str, str, Path]]:
             yield "W504", f"there is no `{kind}` for these defaults", ("defaults", kind)
 
 
+def _needed(walk: Walk) -> set[str]:
+    """Return the dims that something uses, and those that the expressions of such dims use."""
+    dims = walk.spec.dims
+    found: set[str] = set()
+    further = [name for kind, name in walk.scope.used if kind == "dim"]
+    while further:
+        name = further.pop()
+        if name in dims and name not in found:
+            found.add(name)
+            dim = dims[name]
+            further += dim.names if isinstance(dim, Expression) else ()
+    return found
+
+
 def _values(walk: Walk) -> Iterator[tuple[str, str, Path]]:
     spec, needed = walk.spec, walk.read | set(spec_outputs(walk))
-    for name in spec.inputs:
-        if name not in needed:
+    for name, each in spec.inputs.items():
+        if name not in needed and not needed & set(each.keeps):
             yield "W505", f"input `{name}` is not read", ("inputs", name)
     for path, name, id in walk.dropped:
         if id not in needed:

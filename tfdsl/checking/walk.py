@@ -197,7 +197,7 @@ class Walk:
             self.report.add("D109", "a pipe needs at least one node", path)
             value = UNKNOWN
         for index, node in enumerate(pipe):
-            if node.source is not None and index:
+            if (node.source is not None or node.begins) and index:
                 before = (*path, index - 1)
                 self.dropped.append((before, frame.names[before], pipe[index - 1].id))
             step = self.node(node, (*path, index), value, frame)

@@ -6,6 +6,7 @@ import importlib
 import os
 import shlex
 import sys
+from keyword import iskeyword
 from pathlib import Path
 
 import click
@@ -21,6 +22,8 @@ COMMANDS = {
     "compile": "Write the PyTorch source of a spec",
     "train": "Train a spec on text",
     "sample": "Write text with a trained model",
+    "import": "Make a run of a Hugging Face checkpoint",
+    "export": "Write a run as a Hugging Face checkpoint",
     "explain": "Say what a diagnostic's code means",
     "schema": "Write the JSON Schema for editors",
     "kinds": "List the kinds of node, or one kind's fields",
@@ -39,7 +42,8 @@ class Commands(click.Group):
         """Import and return a command, or None."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"tfdsl.cli.{cmd_name}").command
+        file = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = importlib.import_module(f"tfdsl.cli.{file}").command
         return command
 
     def resolve_command(

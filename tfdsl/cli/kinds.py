@@ -6,10 +6,11 @@ import json
 import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from tfdsl import node, reference
+from tfdsl import kinds, node, reference
 from tfdsl.cli import options
 from tfdsl.cli.output import refuse, say
 from tfdsl.diagnostics import suggest
@@ -23,14 +24,14 @@ WIDTH = 100
 def command(kind: str | None, as_json: bool) -> int:
     """List the kinds of node, or say what one KIND takes."""
     if kind is None:
-        kinds = [reference.kind(name) for name in node.kinds()]
-        say(json.dumps([asdict(each) for each in kinds], indent=1) if as_json else _list(kinds))
+        all_ = [reference.kind(name) for name in node.kinds()]
+        say(json.dumps([asdict(each) for each in all_], indent=1) if as_json else _list(all_))
         return 0
     if kind not in node.kinds():
         near = suggest(kind, node.kinds())
         refuse(f"there is no kind `{kind}`." + (f" Did you mean `{near}`?" if near else " `tfdsl kinds` lists them."))
-    described = reference.kind(kind)
-    say(json.dumps(asdict(described), indent=1) if as_json else "\n".join(_page(described)))
+    page = kinds.page(kind)
+    say(json.dumps(_plain(page), indent=1) if as_json else "\n".join(_page(page)))
     return 0
 
 
@@ -39,7 +40,14 @@ def _list(kinds: list[reference.Kind]) -> str:
     return "\n".join([*rows, "", "`tfdsl kinds KIND` says what one takes."])
 
 
-def _page(kind: reference.Kind) -> Iterator[str]:
+def _plain(page: kinds.Page) -> dict[str, Any]:
+    """Return a page as JSON has it: the kind's own entries, its sources and its examples."""
+    entries = asdict(page)
+    return {**entries.pop("kind"), **entries}
+
+
+def _page(page: kinds.Page) -> Iterator[str]:
+    kind = page.kind
     yield f"{kind.name}: {kind.purpose}"
     yield ""
     yield from _wrapped(kind.about)
@@ -56,6 +64,30 @@ def _page(kind: reference.Kind) -> Iterator[str]:
     for part in kind.parts:
         yield from _part(part)
     yield from _fields("Every node", reference.every())
+    for example in page.examples:
+        yield from _example(example)
+    if page.sources:
+        yield ""
+        yield "Sources: " + ", ".join(page.sources)
+
+
+def _example(example: kinds.Example) -> Iterator[str]:
+    yield ""
+    yield f"Example, type {example.word}:" if example.word else "Example:"
+    yield from (f"    {line}" for line in example.text.splitlines())
+    yield ""
+    yield "Inside:"
+    yield from (f"    {line}".rstrip() for line in example.drawing.splitlines())
+    if example.shapes:
+        yield ""
+        yield f"Shapes: {example.shapes}"
+    yield from (f"  {name:12} {shape}" for name, shape in example.weights)
+    if example.costs:
+        yield ""
+        yield "Cost:"
+        yield from (f"  {kinds.COSTS[cost]}: {formula}" for cost, formula in example.costs)
+        for change in example.changes:
+            yield from _wrapped(f"with `{change.setting}`: {kinds.COSTS[change.cost]} {change.adds}", "  ", "      ")
 
 
 def _part(part: reference.Piece) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _write(run: Run, given: dict[str, Any]) -> int:
     chosen = settings.Sample.read({**run.sample.given(), **given})
     # From the spec, never from the folder's model.py: a run may come from elsewhere, and a spec cannot carry code.
     model: Any = run.model(lambda: building.build(sound(run.spec)))
-    text, found = sampling.sample(model, run.tokenizer, chosen, run.context)
+    text, found = sampling.sample(model, run.tokenizer, chosen, run.context, run.end)
     _show(found)
     if text is None:
         raise Stop(code=1)

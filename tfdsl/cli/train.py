@@ -17,6 +17,7 @@ from tfdsl.cli.reading import checked
 
 if TYPE_CHECKING:
     from tfdsl.training import Outcome
+    from tfdsl.training.subject import Subject
 
 PARTS = {
     "spec.yaml": "the spec",
@@ -36,8 +37,11 @@ PARTS = {
 @click.option(
     "--resume", is_flag=True, help="Take the run in FOLDER up at its last checkpoint (SPEC may be FOLDER itself)."
 )
+@click.option("--from", "start", metavar="RUN", help="Start from the weights and the tokenizer of another run.")
 @options.overrides
-def command(spec: str, output: str | None, data: str | None, resume: bool, overrides: tuple[str, ...]) -> int:
+def command(
+    spec: str, output: str | None, data: str | None, resume: bool, start: str | None, overrides: tuple[str, ...]
+) -> int:
     """Train a spec on text, as its `train` section says.
 
     Ctrl-C ends a run at the next step, with its weights saved; --resume goes on as if nothing had been.
@@ -46,10 +50,12 @@ def command(spec: str, output: str | None, data: str | None, resume: bool, overr
     if data is not None:
         overrides = (*overrides, f"train.data={data}")
     if resume:
+        if start is not None:
+            refuse("a run that is taken up again has its weights: leave --from out, or begin another run")
         return _resume(spec, output, overrides)
     result = checked(spec, overrides)
     assert result.spec is not None, "a spec without errors is there"
-    return _run(result, Path(output or f"runs/{result.spec.name}"), False)
+    return _run(result, Path(output or f"runs/{result.spec.name}"), False, start)
 
 
 def _resume(spec: str, output: str | None, overrides: tuple[str, ...]) -> int:
@@ -65,12 +71,12 @@ def _resume(spec: str, output: str | None, overrides: tuple[str, ...]) -> int:
     return _run(checked(str(folder / "spec.yaml")), folder, True)
 
 
-def _run(result: Checked, folder: Path, resume: bool) -> int:
+def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) -> int:
     gc.set_threshold(700, 10, 10)  # a long run wants its garbage taken away
     from tfdsl import training
     from tfdsl.training import subject
 
-    taken = subject.of(result)
+    taken = subject.of(result) if start is None else _started(result, start)
     try:
         with training.Bar(result.train.steps) as bar:
             if resume:
@@ -84,6 +90,23 @@ def _run(result: Checked, folder: Path, resume: bool) -> int:
     if outcome is None:
         raise Stop(code=1)
     return _tell(outcome, folder)
+
+
+def _started(result: Checked, folder: str) -> Subject:
+    """Return what is trained, with the weights of the run in `folder`."""
+    from tfdsl.run import onward, open_run
+    from tfdsl.training import subject
+
+    run, found = open_run(Path(folder))
+    taken = None
+    if run is not None:
+        taken, problems = onward(subject.of(result), run)
+        found += problems
+    if found:
+        remark(report.render(found, {}, coloured(sys.stderr)).rstrip("\n"))
+    if taken is None:
+        raise Stop(code=1)
+    return taken
 
 
 def _tell(outcome: Outcome, folder: Path) -> int:

@@ -90,10 +90,19 @@ def split(text: str, indent: int, comma: str = "") -> Iterator[str]:
         yield f"{margin}{body[: start + 1]}"
         if indent + 4 + len(inside) <= WIDTH:
             yield f"{margin}    {inside}"
+        elif (loop := _loop(inside)) is not None:  # alone in its brackets: a comma behind it would not be Python
+            yield from split(inside[:loop], indent + 4)
+            yield from split(inside[loop + 1 :], indent + 4)
         else:
             for item in items(inside):
                 yield from split(item, indent + 4, ",")
         yield f"{margin}{body[-1]}{colon}{comma}"
+
+
+def _loop(text: str) -> int | None:
+    """Return the place before the `for` of a comprehension."""
+    found = [place for place, _, depth in marks(text) if depth == 0 and text.startswith(" for ", place)]
+    return found[0] if found else None
 
 
 def _value(text: str) -> str:

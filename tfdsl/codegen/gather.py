@@ -23,7 +23,7 @@ def gather(body: str) -> str:
     texts: dict[str, str] = {"": body}
     while (entry := _next(texts)) is not None:
         match entry.node:
-            case ast.ClassDef():
+            case ast.ClassDef() if not _is_function(entry.node):
                 _take_class(entry, entry.node, texts)
             case ast.FunctionDef():
                 _take_function(entry, entry.node, texts)
@@ -53,6 +53,11 @@ def _reaches(start: str, goal: str) -> bool:
             return True
         found |= (entry.loads & set(library())) - seen
     return False
+
+
+def _is_function(node: ast.ClassDef) -> bool:
+    """Return whether a class is a function with a backward pass of its own, which is taken as it stands."""
+    return any(ast.unparse(base) == "torch.autograd.Function" for base in node.bases)
 
 
 def _take_function(entry: Entry, node: ast.FunctionDef, texts: dict[str, str]) -> None:
@@ -114,7 +119,8 @@ def _class(entry: Entry, node: ast.ClassDef, making: Uses, running: Uses) -> lis
         if part.name == "__init__":
             found, values = making, [each | use for each, use in zip(known, making.known, strict=True)]
         elif part.name == "forward":
-            found, values = running, [each | use for each in known for use in running.known]
+            # Nothing is known of the calls of a layer that is an argument of another.
+            found, values = running, [each | use for each in known for use in running.known or ({},)]
         fold = Fold(entry.source, values, {**fixed, **found.fixed}, tables())
         lines += ["", *_function(fold, part, sign, found, 4)]
     return lines

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from tfdsl.codegen.library import names
 
+RETURNED = re.compile(r"^( +)(\w+) = (.+)\n\1return \2$", re.MULTILINE)  # a value that is named to be returned
+
 
 def prune(text: str) -> str:
     """Return a definition without the statements that set what nothing reads, or another name for a parameter."""
@@ -18,7 +20,7 @@ def prune(text: str) -> str:
         lines = text.split("\n")
         del lines[gone.lineno - 1 : gone.end_lineno]
         text = "\n".join(lines)
-    return text
+    return RETURNED.sub(r"\1return \3", text)
 
 
 def without_parameters(text: str, method: str) -> tuple[str, frozenset[str]]:

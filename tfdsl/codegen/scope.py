@@ -232,8 +232,11 @@ class Scope:
         """Return which positions of an axis are real, where some may be padding; else nothing."""
         if axis.keep is None:
             return ""
-        tensor = self.program.inputs[axis.keep.inputs[0]].tensor
-        return self.want(Want(self.program.variable(f"{'_'.join(axis.keep.inputs)}_keep", tensor), axis.keep))
+        keep = axis.keep
+        shifted = f"_{keep.before}_{keep.after}".replace("-", "m") if keep.before or keep.after else ""
+        batch = self.program.inputs[keep.inputs[0]].tensor.axes[0]
+        name = self.program.variable(f"{'_'.join(keep.inputs)}_keep{shifted}", Tensor((batch, axis)))
+        return self.want(Want(name, keep))
 
     # -- how the text grows -------------------------------------------------------------------------------------------
 

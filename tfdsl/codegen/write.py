@@ -24,6 +24,8 @@ from tfdsl.identifiers import attribute
 from tfdsl.node import Flow, Instance, Shared, Sight, Step, Value
 from tfdsl.shapes import Axis, Keep
 
+WHOLE: frozenset[Sight] = frozenset({"everywhere", "unknown"})  # of a node that needs all positions at once
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -91,13 +93,13 @@ def _remembering(checked: Checked, program: Program) -> frozenset[str]:
     everywhere neither comes after them nor touches that axis. Where that cannot be had, no stream has a cache.
     """
     sees = {name: _sees(stream) for name, stream in checked.streams.items()}
-    cached = frozenset(name for name, each in sees.items() if "behind" in each and "everywhere" not in each)
+    cached = frozenset(name for name, each in sees.items() if "behind" in each and not each & WHOLE)
     within = [step for name in cached for step in steps(checked.streams[name].flow)]
     axes = {step.x.axes[-2].size for step in within if step.node.sight(step) == "behind"}
     placed = {step.output.axes[-2].size for step in within if step.node.sight(step) == "place"}
-    if len(axes) != 1 or placed - axes or any("everywhere" in sees[name] for name in _after(checked, cached)):
+    if len(axes) != 1 or placed - axes or any(sees[name] & WHOLE for name in _after(checked, cached)):
         return frozenset()
-    whole = (stream for name, stream in checked.streams.items() if "everywhere" in sees[name])
+    whole = (stream for name, stream in checked.streams.items() if sees[name] & WHOLE)
     if any(axis.size in axes for stream in whole for step in steps(stream.flow) for axis in step.output.axes):
         return frozenset()
     program.remembers = frozenset(axes)
@@ -199,10 +201,10 @@ class Alone(Top):
 def _kept(name: str, keep: Keep, program: Program) -> list[str]:
     """Return the lines that say which positions are not padding."""
     inputs = [program.inputs[each] for each in keep.inputs]
-    parts = [f"{program.named(each.name, each.tensor)} != {program.pads[each.name]}" for each in inputs]
+    parts = [f"{program.named(each.name, each.tensor)} != {program.pads[each.name] or 0}" for each in inputs]
     text = parts[0] if len(parts) == 1 else " & ".join(f"({part})" for part in parts)
-    if keep.before:
-        return [f"{name} = F.pad({text}, ({keep.before}, 0), value=True)"]
+    if keep.before or keep.after:
+        return [f"{name} = F.pad({text}, ({keep.before}, {keep.after}), value=True)"]
     return [f"{name} = {text}"]
 
 
@@ -226,7 +228,7 @@ def _streams(checked: Checked, program: Program, cached: frozenset[str]) -> str:
         ends = {value.name: scope.values.get(value.name, end) for value in exports}
         texts.append(_stream(classes[name], name, scope, list(dict.fromkeys(ends.values())) or [end]))
         whole.made.append(f"self.{attribute(name)} = {classes[name]}()")
-        once = bool(cached) and name not in cached and "everywhere" in _sees(stream)
+        once = bool(cached) and name not in cached and bool(_sees(stream) & WHOLE)
         if exports:
             _run(whole, f"self.{attribute(name)}", scope.ordered(), exports, ends, once)
     found = {key: whole.values[value.name] for key, value in checked.outputs.items()}
@@ -286,6 +288,9 @@ def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, st
     made = [*scope.made, *_ties(all_declared), *(["self.reset()"] if all_declared else [])]
     text = module("Model", _title(checked), made, ["self", *inputs, *(["cache=None"] if cached else [])], lines)
     extra = reset(checked.init, all_declared) if all_declared else []
+    losing = sorted({loss for stream in checked.streams.values() for loss in _losses(stream.flow)})
+    if losing:
+        extra += ["", *_auxiliary_loss(losing)]
     if cached:
         extra += [
             "",
@@ -297,6 +302,24 @@ def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, st
     return "\n".join(
         [head.rstrip(), *(f"    {line}" if line else "" for line in extra), "", f"    def forward{forward}"]
     )
+
+
+def _losses(flow: Flow) -> Iterator[str]:
+    """Yield the classes of layers that have a loss of their own in training."""
+    for step in steps(flow):
+        call = step.node.call(step) if step.node.adds_loss() else None
+        if call is not None:
+            yield call.layer
+
+
+def _auxiliary_loss(classes: list[str]) -> list[str]:
+    kinds = classes[0] if len(classes) == 1 else f"({', '.join(classes)})"
+    return [
+        "def auxiliary_loss(self):",
+        '    """Return what the layers add to the loss, as the last forward in training left it."""',
+        f"    layers = [each for each in self.modules() if isinstance(each, {kinds})]",
+        "    return torch.stack([each.aux_loss for each in layers]).sum()",
+    ]
 
 
 def _title(checked: Checked) -> str:

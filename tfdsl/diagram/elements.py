@@ -58,7 +58,7 @@ class _Maker:
         form = step.node.form
         if form == "branch":
             yield self.branch(step, scope)
-        elif form == "fork":
+        elif form == "fork" and step.flows:
             yield self.fork(step, scope)
         elif form == "beside":
             yield self.beside(step, scope)

@@ -25,7 +25,7 @@ def figure(checked: Checked, opened: frozenset[str] = frozenset()) -> Figure:
     )
     there = {element.id for column in columns for element in walk(column.body)}
     lanes = tuple(lane for lane in _lanes(checked, ends, opened) if {lane.tail, lane.head} <= there)
-    words = subtitle(checked, columns, lanes)
+    words = subtitle(checked, columns)
     return Figure(checked.spec.name, words, symbols(checked, columns), columns, lanes)
 
 

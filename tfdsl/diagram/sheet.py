@@ -47,7 +47,7 @@ def place(figure: Figure) -> Plan:
     west, south, east, north = drawing.box
     room = max(east - west, TITLE_ROOM)
     title = _title(figure, room)
-    key = _legend(drawing, max(east - west, title.width if title else 0.0))
+    key = _legend(drawing, max(east - west, title.width if title else 0.0)) if figure.legend else Plan()
     wide = max(east - west, title.width if title else 0.0, key.box[2])
     drawing = drawing.moved((wide - (east - west)) / 2 - west, -south)
     plan = Plan(name=clean(figure.title, 60)) + drawing + key.moved(0, -26 - key.box[3])

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from tfdsl import declared
 from tfdsl.checking import Checked
-from tfdsl.look import Beside, Box, Branch, Column, Element, Group, Lane, Source, number
+from tfdsl.look import Beside, Box, Branch, Column, Element, Group, Source, number
 from tfdsl.node import Flow, Instance, Node, Step
 from tfdsl.parts import Part
 
@@ -53,17 +53,18 @@ def steps(flow: Flow) -> Iterator[Step]:
             yield from steps(inner)
 
 
-def subtitle(checked: Checked, columns: Sequence[Column], lanes: Sequence[Lane]) -> str:
+def subtitle(checked: Checked, columns: Sequence[Column]) -> str:
     """Return `decoder-only · pre-norm · 124.4M parameters`: what kind of model it is, as far as its parts tell."""
-    pieces = [_architecture(checked.streams, lanes), _norms(columns)]
+    pieces = [_architecture(checked.streams), _norms(columns)]
     pieces.append(f"{number(declared.count(checked), 4)} parameters")
     return " · ".join(piece for piece in pieces if piece)
 
 
-def _architecture(streams: Mapping[str, Instance], lanes: Sequence[Lane]) -> str:
-    if any(lane.kind == "memory" for lane in lanes) and len(streams) > 1:
+def _architecture(streams: Mapping[str, Instance]) -> str:
+    found = [step for each in streams.values() for step in steps(each.flow)]
+    if any("kv" in step.reads and step.reads["kv"].kind != "input" for step in found) and len(streams) > 1:
         return "encoder-decoder"
-    attention = [step for each in streams.values() for step in steps(each.flow) if step.node.family == "attention"]
+    attention = [step for step in found if step.node.family == "attention"]
     if not attention:
         return ""
     decodes = [bool(step.node.work(step).cache) for step in attention]

@@ -29,7 +29,6 @@ class Attention(nn.Module):
         style: str = "half",
         rotated: int | None = None,
         end: bool = False,
-        whole: bool = False,
         relative: nn.Module | None = None,
         blocks: nn.Module | None = None,
         first: nn.Module | None = None,
@@ -48,7 +47,6 @@ class Attention(nn.Module):
         self.style = style
         self.rotated = rotated
         self.end = end
-        self.whole = whole
         self.bias = bias
         self.kv_heads = kv_heads
         # One projection for queries, keys and values.
@@ -91,15 +89,11 @@ class Attention(nn.Module):
             v_BHTK = v_BHTK + self.v_bias.view(-1, 1, self.head_dim)
         if self.qk_norm is not None:
             q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
-        if rope is not None and not self.whole:
+        if rope is not None:
             q_BHTK = rotate(q_BHTK, rope, self.style, self.rotated, self.end)
             k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-        if rope is not None and self.whole:
-            # All keys turn anew: their angles depend on how long the sequence is.
-            q_BHTK = rotate(q_BHTK, (rope[0][-T:], rope[1][-T:]), self.style, self.rotated, self.end)
-            k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
         causal = self.causal and mask is None
         if self.relative is not None:
             table = self.relative(q_BHTK, k_BHTK, mask)

@@ -1,4 +1,4 @@
-"""patch: an image cut into squares, each one position."""
+"""patch: an image cut into rectangles, or a film into boxes, each one position."""
 
 from __future__ import annotations
 
@@ -6,13 +6,39 @@ from torch import Tensor, nn
 
 
 class Patch(nn.Conv2d):
-    """Multiplies each square of an image by one matrix: x_BCHW -> x_BTD.
+    """Multiplies each rectangle of an image by one matrix: x_BCHW -> x_BTD.
 
     Source: Dosovitskiy et al. 2021, equation 1.
     """
 
-    def __init__(self, channels: int, width: int, size: int, bias: bool = True) -> None:
-        super().__init__(channels, width, size, stride=size, bias=bias)
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        size: int | tuple[int, int],
+        stride: int | tuple[int, int] | None = None,
+        padding: int = 0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(channels, width, size, stride=size if stride is None else stride, padding=padding, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input).flatten(2).transpose(1, 2)
+
+
+class Tubelet(nn.Conv3d):
+    """Multiplies each box of a film by one matrix: x_BCFHW -> x_BTD (Arnab et al. 2021, section 3.2)."""
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        size: int | tuple[int, int, int],
+        stride: int | tuple[int, int, int] | None = None,
+        padding: int = 0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(channels, width, size, stride=size if stride is None else stride, padding=padding, bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input).flatten(2).transpose(1, 2)

@@ -39,20 +39,3 @@ class SinusoidalPosition(nn.Module):
         else:
             table_TD = torch.cat((angle_TP.sin(), angle_TP.cos()), dim=-1)
         return x_BTD + table_TD.to(x_BTD.dtype)
-
-
-class Prepend(nn.Module):
-    """Puts learned positions before the first: x_BTD -> x_BUD, U = tokens + T.
-
-    Source: Dosovitskiy et al. 2021, equation 1.
-    """
-
-    def __init__(self, tokens: int, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(tokens, width))
-
-    def forward(self, x_BTD: Tensor, start: int = 0) -> Tensor:
-        if start > 0:
-            return x_BTD
-        first_BUD = self.weight.expand(x_BTD.size(0), -1, -1)
-        return torch.cat((first_BUD, x_BTD), dim=1)

@@ -62,7 +62,7 @@ class Rotary(nn.Module):
         short: tuple[float, ...] = (),
         long: tuple[float, ...] = (),
         strength: float | None = None,
-        whole: bool = False,
+        reverse: bool = False,
     ) -> None:
         super().__init__()
         self.size = size
@@ -77,7 +77,7 @@ class Rotary(nn.Module):
         self.short = short
         self.long = long
         self.strength = strength
-        self.whole = whole
+        self.reverse = reverse
         if scaling == "yarn":
             # The pairs that turn `high` and `low` times in the trained length.
             self.first = size * math.log(length / (high * 2 * math.pi)) / (2 * math.log(theta))
@@ -85,19 +85,24 @@ class Rotary(nn.Module):
             if truncate:
                 self.first, self.last = math.floor(self.first), math.ceil(self.last)
             self.first, self.last = max(self.first, 0), min(self.last, size - 1)
+            if self.first == self.last:
+                self.last = self.last + 0.001
 
     def forward(self, x_BTD: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
         end = start + x_BTD.size(1)
-        if self.whole:
-            position_T = torch.arange(end, dtype=exact, device=x_BTD.device)
-        else:
-            position_T = torch.arange(start, end, dtype=exact, device=x_BTD.device)
+        if self.scaling == "dynamic" and start > 0 and end > self.length:
+            raise ValueError(f"angles beyond {self.length} change those of all positions: give them without a cache")
+        if self.scaling == "longrope" and 0 < start <= self.length < end:
+            raise ValueError(f"position {self.length} changes the angles of all positions: begin a new cache there")
+        position_T = torch.arange(start, end, dtype=exact, device=x_BTD.device)
         pair_P = torch.arange(0, self.size, 2, dtype=exact, device=x_BTD.device)
         if self.scaling is None:
             angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.size))
         else:
             angle_TP = torch.outer(position_T, self.rates(pair_P, end))
+        if self.reverse:
+            angle_TP = -angle_TP
         cos_TK, sin_TK = turns(angle_TP, self.style)
         if self.strength is not None:
             cos_TK, sin_TK = cos_TK * self.strength, sin_TK * self.strength
@@ -115,7 +120,7 @@ class Rotary(nn.Module):
             rate_P = (self.theta * growth ** (self.size / (self.size - 2))) ** (-pair_P / self.size)
         elif self.scaling == "yarn":
             # Peng et al. 2023, section 3.2: fast pairs keep their rate, slow ones are drawn together.
-            slow_P = ((pair_P / 2 - self.first) / (self.last - self.first or 0.001)).clamp(0, 1)
+            slow_P = ((pair_P / 2 - self.first) / (self.last - self.first)).clamp(0, 1)
             rate_P = rate_P * (1 - slow_P) + rate_P / self.factor * slow_P
         elif self.scaling == "llama3":
             # Pairs that turn often in the trained length keep their rate, slow ones are drawn together.

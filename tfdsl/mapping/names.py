@@ -12,7 +12,9 @@ from typing import Any
 from tfdsl import expressions
 from tfdsl.expressions import Expression, ExpressionError, Numbers
 
-_GAP = re.compile(r"\$(?:(?P<name>[a-z][a-z0-9_]*)|\((?P<sum>[^()]*(?:\([^()]*\)[^()]*)*)\))|(?P<star>\*)|(?P<stray>\$)")
+_GAP = re.compile(
+    r"\$(?:(?P<name>[a-z][a-z0-9_]*)|\((?P<sum>[^()]*(?:\([^()]*\)[^()]*)*)\))|(?P<star>\*)|(?P<stray>\$)"
+)
 LONGEST = 500  # characters of a name
 
 

@@ -78,7 +78,8 @@ def plan(section: Weights, own: Iterable[Own], dims: Mapping[str, Any]) -> tuple
                 told.add("tree")
     open_ = tuple(each for each in weights if each.name not in planned)
     faults += [_nothing(key, open_ or weights) for key in stray]
-    return tuple(planned.values()), faults + (_left(open_) if section.map else [])
+    faults += _left(open_) if not stray and section.map else []  # a key that is misspelt is one cause
+    return tuple(planned.values()), faults
 
 
 def _fitting(tree: Tree, weight: Own) -> Tree:
@@ -107,7 +108,7 @@ def _nothing(key: str, weights: tuple[Own, ...]) -> Fault:
 
 
 def _twice(key: str, first: str, weight: Own) -> Fault:
-    return Fault("D127", f"`{weight.name}` is given twice", ("map", key), f"`{first}` gives it too", key=True)
+    return Fault("D126", f"`{weight.name}` is given twice", ("map", key), f"`{first}` gives it too", key=True)
 
 
 def _untold(key: str, error: ExpressionError | AxesError) -> Fault:

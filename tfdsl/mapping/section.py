@@ -64,13 +64,12 @@ class Take(Part):
         None, alias="from", description="A tensor's name; a list, joined along the first axis; or one changed before."
     )
     stack: Source | None = Field(
-        None, description="The same, once for each number of a counter, set on top of each other along a new first axis."
+        None,
+        description="The same, once for each number of a counter, set on top of each other along a new first axis.",
     )
     over: Name | None = Field(None, description="The counter of `stack`; the one that our name does not have.")
     times: Positive | None = Field(None, description="How many `stack` takes, from 0; as our weight's first axis says.")
-    either: tuple[Take, ...] | None = Field(
-        None, description="The first of these whose tensors the checkpoint has."
-    )
+    either: tuple[Take, ...] | None = Field(None, description="The first of these whose tensors the checkpoint has.")
     fill: Real | None = Field(None, description="The weight is this number throughout: the checkpoint has none.")
     new: Truth = Field(default=False, description="The checkpoint has none, and the weight starts as `init` says.")
     also: Several = Field((), description="Names under which a checkpoint may hold the very same tensor once more.")
@@ -82,7 +81,9 @@ class Take(Part):
         None, description="A new order of axes, as einops writes it: `(h three d) w -> (three h d) w`."
     )
     sizes: dict[Name, Positive] = Field({}, description="The sizes of axes in `rearrange`.")
-    rows: tuple[Natural, Positive] | None = Field(None, description="Only the rows from the first number to the second.")
+    rows: tuple[Natural, Positive] | None = Field(
+        None, description="Only the rows from the first number to the second."
+    )
     at: Natural | None = Field(None, description="Only the entry of this number along the first axis, which goes.")
     scale: Real = Field(default=1.0, description="Times this.")
     add: Real = Field(default=0.0, description="Plus this, after `scale`.")

@@ -41,6 +41,8 @@ class Node(Part, ABC):
     layers: ClassVar[str] = ""  # of another package: the file beside the kind's own whose text holds its layers
     example: ClassVar[str] = ""  # a short spec that shows the kind, from its `dims` on; its numbers name the formulas
 
+    begins: ClassVar[bool] = False  # whether it takes no value: what stands before it is for others
+
     keeps: ClassVar[bool] = False  # whether it gives the shape that it takes, whatever its fields say
 
     holds = True
@@ -99,8 +101,15 @@ class Node(Part, ABC):
         assert call is not None, f"`{self.kind}` has no layer and writes nothing of its own"
         w.let(f"{w.layer(call)}({w.x})")
 
+    def adds_loss(self) -> bool:
+        """Return whether its layer has, after a forward in training, an `aux_loss` to add to the trainer's loss."""
+        return False
+
     def sight(self, step: Step) -> Sight:
-        """Return what a position's value depends on: what stands there, its place too, what stands behind, or all."""
+        """Return what a position's value depends on: what stands there, its place too, what stands behind, or all.
+
+        A node that mixes positions in a way that it cannot tell says `unknown`: no cache can serve it.
+        """
         return "here"
 
     def facts(self, step: Step) -> str:

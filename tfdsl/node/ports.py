@@ -93,6 +93,10 @@ class Ports(Protocol):
         """Return the tensor that `field` names."""
         ...
 
+    def values(self, field: str) -> tuple[Tensor, ...]:
+        """Return the tensors that `field`, a list of names, names; the writer knows them as `field`, `field.1`, ..."""
+        ...
+
     def owner(self, field: str) -> Step:
         """Return the step whose weight `field` shares (`tie`)."""
         ...

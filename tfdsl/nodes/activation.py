@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
-from tfdsl.activations import TITLES, Pointwise, returns_slope
-from tfdsl.node import Call, Node, Ports, Step, Work, Writer
+from collections.abc import Mapping
+
+from tfdsl.activations import MEANING, TITLES, XIELU, Pointwise, alone
+from tfdsl.node import Call, Node, Ports, Step, Weight, Work, Writer
 from tfdsl.parts import needed
 from tfdsl.shapes import Tensor
+
+MODULES = {
+    "relu": Call("nn.ReLU"),
+    "gelu": Call("nn.GELU"),
+    "gelu_tanh": Call("nn.GELU", (), {"approximate": "tanh"}),
+    "silu": Call("nn.SiLU"),
+    "tanh": Call("nn.Tanh"),
+    "sigmoid": Call("nn.Sigmoid"),
+    "relu6": Call("nn.ReLU6"),
+    "leaky_relu": Call("nn.LeakyReLU"),
+    "elu": Call("nn.ELU"),
+    "selu": Call("nn.SELU"),
+    "mish": Call("nn.Mish"),
+    "softplus": Call("nn.Softplus"),
+    "softsign": Call("nn.Softsign"),
+    "hard_sigmoid": Call("nn.Hardsigmoid"),
+    "hard_swish": Call("nn.Hardswish"),
+    "xielu": Call("XIELU"),
+}
+EXPRESSIONS = {
+    "relu2": "F.relu({x}).square()",
+    "gelu_quick": "{x} * torch.sigmoid(1.702 * {x})",
+    "gelu_10": "F.gelu({x}).clamp(-10, 10)",
+    "sqrt_softplus": "F.softplus({x}).sqrt()",
+    "laplace": "laplace({x})",
+    "exp": "torch.exp({x})",
+    "identity": "{x}",
+}
 
 
 class Activation(Node):
@@ -14,30 +44,33 @@ class Activation(Node):
     keeps = True
     headline = "type"
     family = "ffn"
-    type: Pointwise = needed(description="The function.")
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - activation: {from: x, type: gelu}
+    """
+    type: Pointwise = needed(description=f"The function: {MEANING}.")
 
     def shape(self, io: Ports) -> Tensor:
         return io.floats()
 
+    def weights(self, step: Step) -> Mapping[str, Weight]:
+        if self.type != "xielu":
+            return {}
+        return {name: Weight((1,), first, decays=False) for name, first in XIELU.items()}
+
     def work(self, step: Step) -> Work:
-        if self.type == "relu2":
-            return Work(kept=step.x.count)
-        return Work(needs=("y" if returns_slope(self.type) else "x",))
+        taken, given, more = alone(self.type)
+        needs = (("x",) if taken else ()) + (("y",) if given else ())
+        return Work(kept=more * step.x.count, needs=needs)
 
     def call(self, step: Step) -> Call | None:
-        modules = {
-            "relu": Call("nn.ReLU"),
-            "gelu": Call("nn.GELU"),
-            "gelu_tanh": Call("nn.GELU", (), {"approximate": "tanh"}),
-            "silu": Call("nn.SiLU"),
-            "tanh": Call("nn.Tanh"),
-            "sigmoid": Call("nn.Sigmoid"),
-        }
-        return modules.get(self.type)
+        return MODULES.get(self.type)
 
     def write(self, w: Writer, step: Step) -> None:
-        if self.type == "relu2":
-            w.let(f"F.relu({w.x}).square()")
+        if self.type in EXPRESSIONS:
+            w.let(EXPRESSIONS[self.type].format(x=w.x))
         else:
             super().write(w, step)
 

@@ -14,6 +14,12 @@ class Dropout(Node):
     headline = "p"
     family = "mask"
     title = "Dropout"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - dropout: {from: x, p: 0.1}
+    """
     p: Probability = needed(description="The probability that an element becomes zero.")
 
     def shape(self, io: Ports) -> Tensor:

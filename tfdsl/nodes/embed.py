@@ -17,6 +17,12 @@ class Embed(Node):
     headline = "width"
     family = "embedding"
     title = "Token embedding"
+    example = """
+    dims: {vocab_size: 50257, d_model: 768}
+    inputs: {tokens: {shape: [B, T], vocab: vocab_size}}
+    model:
+      - embed: {from: tokens, width: d_model, scale: sqrt(d_model)}
+    """
     width: Positive | None = Field(None, description="The number of features; that of the tied table where left out.")
     scale: Real | None = Field(
         None, description="Multiply the rows by this number; √d_model in the original Transformer."

@@ -16,6 +16,12 @@ class Linear(Projection, Node):
     headline = "width"
     family = "linear"
     title = "Linear"
+    example = """
+    dims: {d_model: 512, width: 2048}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - linear: {from: x, width: width, bias: true}
+    """
     width: Positive = needed(description="The number of features that leave it.")
     bias: Truth = Field(False, description="Whether a vector is added.")
     tie: Name | None = Field(None, description="Use the matrix of the node with this id, [width, D].")

@@ -18,6 +18,12 @@ class Position(Node):
     keeps = True
     family = "position"
     form = "beside"
+    example = """
+    dims: {d_model: 768, context: 1024}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - position: {from: x, type: learned, length: context}
+    """
 
     def shape(self, io: Ports) -> Tensor:
         return io.sequence()
@@ -74,6 +80,12 @@ class Sinusoidal(Position, type="sinusoidal"):
     """Adds sines and cosines of geometrically spaced wavelengths (arXiv:1706.03762, section 3.5)."""
 
     title = "Sinusoidal positions"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - position: {from: x, type: sinusoidal}
+    """
     theta: PositiveReal = Field(10000.0, description="The longest wavelength is 2π times this.")
     style: Literal["interleaved", "concatenated"] = Field(
         "interleaved", description="Sine and cosine in turn, as in the paper, or all sines before all cosines."

@@ -75,6 +75,16 @@ class Repeat(Node):
     form = "group"
     repeats = True
     own_scope = frozenset({"body"})
+    example = """
+    dims: {d_model: 512, n_layers: 6}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    blocks:
+      layer:
+        - residual: [norm, ffn: 4 * d_model]
+    model:
+      - norm: {from: x, type: rms}
+      - repeat: {block: layer, times: n_layers}
+    """
     block: Name | None = Field(None, description="The name of the block; or give the pipe itself in `body`.")
     body: Pipe | None = Field(None, description="The pipe that is repeated, in place of `block`.")
     times: Annotated[int, Number(integer=True, minimum=1, maximum=10_000)] = needed(description="How many copies.")

@@ -13,6 +13,12 @@ class Scale(Node):
     keeps = True
     headline = "by"
     title = "Scale"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - scale: {from: x, by: d_model ** -0.5}
+    """
     by: Real = needed(description="The number.")
 
     def shape(self, io: Ports) -> Tensor:

@@ -16,6 +16,13 @@ class Unembed(Projection, Node):
     headline = "width"
     family = "linear"
     title = "Output projection"
+    example = """
+    dims: {vocab_size: 50257, d_model: 768}
+    inputs: {tokens: {shape: [B, T], vocab: vocab_size}}
+    model:
+      - embed: {id: tok, from: tokens, width: d_model}
+      - unembed: {width: vocab_size}
+    """
     width: Positive | None = Field(None, description="The number of words; that of the tied embedding where left out.")
     bias: Truth = Field(False, description="Whether a vector is added.")
     tie: Name | None = Field(None, description="Use the matrix of the embedding with this id.")

@@ -14,6 +14,15 @@ from tfdsl.shapes import Tensor
 class Use(Node):
     """Runs one copy of a block: [...] -> what the block gives. Every other field sets a parameter of the block."""
 
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    blocks:
+      feed: {params: {hidden: 1024}, body: [norm, ffn: $hidden]}
+    model:
+      - norm: {from: x, type: rms}
+      - use: {block: feed, hidden: 4 * d_model}
+    """
     model_config = ConfigDict(extra="allow")
 
     headline = "block"

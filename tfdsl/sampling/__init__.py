@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tokenizers import Tokenizer
 
@@ -16,19 +16,27 @@ __all__ = ["Cache", "Decoder", "generate", "ready", "sample", "stream"]
 
 
 def sample(
-    model: Decoder, tokenizer: Tokenizer, chosen: settings.Sample, context: int | None = None
+    model: Decoder,
+    tokenizer: Tokenizer | None,
+    chosen: settings.Sample,
+    context: int | None = None,
+    end: Collection[int] = (),
 ) -> tuple[Iterator[str] | None, list[Diagnostic]]:
     """Return the text that follows `chosen.prompt`, piece by piece as it is drawn, or what is wrong with the prompt.
 
     `context` is the most positions that the model can hold. A note says so where the text will be longer than that.
+    `end` are tokens that end a text besides the tokenizer's own mark.
     """
+    if tokenizer is None:
+        help_ = "put the `tokenizer.json` of the model into the run's folder"
+        return None, [Diagnostic("R732", "the run has no tokenizer, so it reads and writes no text", help=help_)]
     unknown = tokens.unknown(tokenizer, chosen.prompt)
     if unknown:
         names = ", ".join(repr(letter) for letter in unknown[:5])
         message = f"the prompt holds characters that the model never saw: {names}"
         return None, [Diagnostic("R711", message, help="write the prompt in characters of the training text")]
-    end = tokenizer.token_to_id(tokens.END)
-    start = tokenizer.encode(chosen.prompt).ids or ([] if end is None else [end])
+    mark = tokenizer.token_to_id(tokens.END)
+    start = tokenizer.encode(chosen.prompt).ids or ([] if mark is None else [mark])
     if not start:
         return None, [Diagnostic("R712", "the prompt is empty", help="give at least one character to start from")]
     drawn = generate(
@@ -40,7 +48,7 @@ def sample(
         top_p=chosen.top_p,
         greedy=chosen.greedy,
         seed=chosen.seed,
-        stop=() if end is None else (end,),
+        stop={*end, *([] if mark is None else [mark])},
         context=context,
         slide=chosen.overflow == "slide",
     )

@@ -53,7 +53,7 @@ def generate(
     if not tokens:
         raise ValueError("generate needs at least one token to start from")
     uniform = torch.Generator().manual_seed(seed)
-    room = context or len(tokens) + length
+    room = len(tokens) + length if context is None else min(context, len(tokens) + length)
     recent = deque(tokens, maxlen=room)
     unread, cache = list(recent), model.new_cache(room)
     for _ in range(length):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,12 +45,11 @@ def prepare(
     read, problems = text.read(chosen.data, chosen.files, chosen.evaluate.held_out)
     if read is None:
         return None, [_placed(subject, problem, "train.data") for problem in problems]
-    learnt = read.train + read.held_out if chosen.tokenizer.type == "characters" else read.train
-    tokenizer = tokens.make(chosen.tokenizer, learnt, subject.vocab)
+    tokenizer = subject.tokenizer or _made(subject, chosen, read)
     problems = _vocabulary(subject, tokenizer, chosen)
     if problems:
         return None, problems
-    parts = tokens.encode(tokenizer, read.train), tokens.encode(tokenizer, read.held_out)
+    parts = tokens.encode(tokenizer, read.train, subject.end), tokens.encode(tokenizer, read.held_out, subject.end)
     problems = [_placed(subject, problem, "train.context") for problem in _lengths(parts, chosen)]
     if problems:
         return None, problems
@@ -57,6 +57,12 @@ def prepare(
     job = Job(subject, chosen, folder, *parts, bytes_a_token=size / max(1, len(parts[1]) - 1))
     _fill(job, sample, tokenizer)
     return job, []
+
+
+def _made(subject: Subject, chosen: settings.Train, read: text.Text) -> Tokenizer:
+    """Return the tokenizer that the settings choose."""
+    learnt = read.train + read.held_out if chosen.tokenizer.type == "characters" else read.train
+    return tokens.make(chosen.tokenizer, learnt, subject.vocab)
 
 
 def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]]:
@@ -135,18 +141,27 @@ def _lengths(parts: tuple[Tokens, Tokens], train: settings.Train) -> list[Diagno
     return [Diagnostic("R708", message, label="too little text", help=help_)]
 
 
+def describe(
+    subject: Subject, train: settings.Train, sample: settings.Sample, context: int | None
+) -> dict[str, dict[str, Any]]:
+    """Return what a run folder says of its model and of its settings; `context` is the most positions."""
+    return {
+        "model": {"name": subject.name, "vocab": subject.vocab, "context": context},
+        "train": train.model_dump(),
+        "sample": sample.model_dump(),
+    }
+
+
 def _fill(job: Job, sample: settings.Sample, tokenizer: Tokenizer) -> None:
     folder, subject = job.folder, job.subject
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SPEC).write_text(subject.spec)
     (folder / SOURCE).write_text(subject.source)
-    resolved = {
-        "model": {"name": subject.name, "vocab": subject.vocab, "context": subject.context},
-        "train": job.settings.model_dump(),
-        "sample": sample.model_dump(),
-    }
+    resolved = describe(subject, job.settings, sample, subject.context)
     (folder / SETTINGS).write_text(json.dumps(resolved, indent=1) + "\n")
     tokenizer.save(str(folder / TOKENIZER))
+    for name, kept in subject.keeps.items():
+        (folder / name).write_text(kept)
     np.save(folder / TRAIN, job.train)
     np.save(folder / HELD_OUT, job.held_out)
     counts = {"train": len(job.train), "held_out": len(job.held_out), "bytes_a_token": job.bytes_a_token}

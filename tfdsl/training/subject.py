@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from tokenizers import Tokenizer
 from torch import nn
 
 from tfdsl import building, declared
@@ -26,7 +27,8 @@ class Subject:
     anew, its weights drawn from torch's generator; `vocab` is the number of tokens that it takes, `context` the most
     positions (None: any number), `decays` the names of the weights that decay (None: matrices); `where` finds the place
     in the spec of a setting such as `train.tokenizer.vocab_size`. `reads_text` says that the model turns one sequence
-    of tokens into logits for each.
+    of tokens into logits for each. A model that was trained before brings its `tokenizer`, the tokens that `end` a text
+    with it, and the files (`keeps`, their texts by name) that its run folder has besides.
     """
 
     name: str
@@ -38,6 +40,9 @@ class Subject:
     decays: frozenset[str] | None = None
     where: Callable[[str], Span | None] = nowhere
     reads_text: bool = True
+    tokenizer: Tokenizer | None = None
+    end: tuple[int, ...] = ()
+    keeps: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def of(checked: Checked) -> Subject:

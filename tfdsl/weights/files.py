@@ -1,4 +1,4 @@
-"""The files of a foreign checkpoint, opened with care: `config.json`, and tensors in one `*.safetensors` or in several."""
+"""The files of a foreign checkpoint, opened with care: `config.json`, and tensors in one file or in several."""
 
 from __future__ import annotations
 

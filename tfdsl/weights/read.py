@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from tfdsl.diagnostics import Diagnostic, suggest
+from tfdsl.diagnostics import Diagnostic, Span, suggest
 from tfdsl.mapping import Weights
 from tfdsl.mapping.axes import AxesError
 from tfdsl.mapping.plan import Planned
@@ -17,6 +17,7 @@ from tfdsl.mapping.trees import Change, Either, Fill, Join, Leaf, New, Stack, Tr
 from tfdsl.weights.files import Tensors
 
 SHOWN = 4  # names that one diagnostic tells
+Where = Callable[[str], Span | None]
 
 
 class Unfit(Exception):
@@ -137,28 +138,39 @@ def _picked(tree: Change, value: Tensor) -> Tensor:
     return value if tree.at is None else value[tree.at]
 
 
-def read(model: nn.Module, planned: Iterable[Planned], section: Weights, tensors: Tensors) -> list[Diagnostic]:
+def read(
+    model: nn.Module, planned: Iterable[Planned], section: Weights, tensors: Tensors, where: Where
+) -> list[Diagnostic]:
     """Fill a model's weights from a checkpoint, in the model's own dtype, or say what does not fit.
 
     All is read before the first weight is written, so a model is filled or as it was. What is read is held once more.
+    `where` finds the place in the spec of an entry.
     """
-    reader, problems = Reader(tensors, section), list[Diagnostic]()
-    own = dict(model.named_parameters(remove_duplicate=False))
+    reader, problems = Reader(tensors, section), dict[tuple[str, str], list[Unfit]]()
+    own = model.state_dict(keep_vars=True)
     made: dict[str, Tensor] = {}
-    for each in planned:
+    for each in sorted(planned, key=lambda each: bool(each.weight.tied)):  # what others are tied to comes first
         try:
             _make(each, reader, made)
         except Unfit as unfit:
-            problems.append(Diagnostic(unfit.code, unfit.message, help=unfit.help))
+            problems.setdefault((unfit.code, each.key), []).append(unfit)
         except AxesError as error:
-            problems.append(Diagnostic("R725", f"`{each.weight.name}`: {error}"))
-    problems += _unused(reader)
-    if problems:
-        return _few(problems)
+            problems.setdefault(("R725", each.key), []).append(Unfit("R725", f"`{each.weight.name}`: {error}"))
+    found = [_told(key, unfits, where) for (_, key), unfits in problems.items()]
+    found += _unused(reader) if not any(each.code == "R723" for each in found) else []  # a name that is misspelt
+    if found:
+        return found
     with torch.no_grad():
         for name, value in made.items():
             own[name].copy_(value)
     return []
+
+
+def _told(key: str, unfits: list[Unfit], where: Where) -> Diagnostic:
+    """Return one diagnostic for what is wrong with an entry, however many copies have it."""
+    first = unfits[0]
+    copies = (f"in {len(unfits)} copies",) if len(unfits) > 1 else ()
+    return Diagnostic(first.code, first.message, where(key), help=first.help, context=copies)
 
 
 def _make(each: Planned, reader: Reader, made: dict[str, Tensor]) -> None:
@@ -192,20 +204,8 @@ def _unused(reader: Reader) -> list[Diagnostic]:
     ]
     if not left:
         return []
-    shown = ", ".join(f"`{name}`" for name in left[:SHOWN]) + (f" and {len(left) - SHOWN} more" if len(left) > SHOWN else "")
+    shown = ", ".join(f"`{name}`" for name in left[:SHOWN]) + (
+        f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    )
     help = "map them in the spec's `weights`, or name them under `ignore`"
     return [Diagnostic("R727", f"the checkpoint has tensors that no weight takes: {shown}", help=help)]
-
-
-def _few(problems: list[Diagnostic]) -> list[Diagnostic]:
-    """Return the first problems of each code: a wrong size shows in every copy of a block."""
-    counts: dict[str, int] = {}
-    kept: list[Diagnostic] = []
-    for each in problems:
-        counts[each.code] = counts.get(each.code, 0) + 1
-        if counts[each.code] <= SHOWN:
-            kept.append(each)
-    for code, count in counts.items():
-        if count > SHOWN:
-            kept.append(Diagnostic(code, f"and {count - SHOWN:,} more of these"))
-    return kept

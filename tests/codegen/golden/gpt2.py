@@ -20,8 +20,7 @@ def causal_table(x_BTD, start):
     """
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
-    table_TS = key_S <= query_T1
-    return table_TS
+    return key_S <= query_T1
 
 
 class Attention(nn.Module):

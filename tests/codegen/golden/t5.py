@@ -27,8 +27,19 @@ def causal_table(x_BTD, start):
     """
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
-    table_TS = key_S <= query_T1
-    return table_TS
+    return key_S <= query_T1
+
+
+def rms_norm(x, weight, eps):
+    """Divide by the root mean square of the last axis, and scale."""
+    plain = (
+        x.is_cpu
+        and x.dtype in (torch.float32, torch.float64)
+        and not torch.compiler.is_compiling()
+    )
+    if plain and torch.is_grad_enabled():
+        return RootMeanSquare.apply(x, weight, eps)
+    return F.rms_norm(x, weight.shape, weight, eps)
 
 
 class Attention(nn.Module):
@@ -143,8 +154,7 @@ class CrossAttention(nn.Module):
         """Return the keys and values of every position, heads one behind the other."""
         B, S = memory_BSM.shape[:2]
         kv = self.kv(memory_BSM)
-        kv_BHSK = kv.view(B, S, -1, self.head_dim).transpose(1, 2)
-        return kv_BHSK
+        return kv.view(B, S, -1, self.head_dim).transpose(1, 2)
 
 
 class FeedForward(nn.Module):
@@ -166,8 +176,43 @@ class FeedForward(nn.Module):
         return self.down(h_BTF)
 
 
+class RootMeanSquare(torch.autograd.Function):
+    """x / sqrt(mean(x²) + eps) · weight, in half the time of torch's own on a CPU.
+
+    It goes over memory fewer times, and keeps only its input.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, eps):
+        size = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        scale = torch.rsqrt(size.square() / x.size(-1) + eps)
+        ctx.save_for_backward(x, weight, scale)
+        return (x * scale).mul_(weight)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        x, weight, scale = ctx.saved_tensors
+        product = grad * x
+        along = (product @ weight).unsqueeze(-1) * scale.pow(3) / x.size(-1)
+        grad_x = (grad * weight).mul_(scale).addcmul_(x, along, value=-1)
+        return grad_x, scale.flatten() @ product.flatten(0, -2), None
+
+
+class RMSNorm(nn.Module):
+    """x / sqrt(mean(x²) + eps), scaled: x_BTD -> x_BTD (Zhang and Sennrich 2019)."""
+
+    def __init__(self, width, eps):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x_BTD):
+        return rms_norm(x_BTD, self.weight, self.eps)
+
+
 class T5Bias(nn.Module):
-    """A learned score for each head and bucket of distance: x_BTD -> bias_HTS.
+    """A learned score for each head and bucket of distance: x_BTD -> bias_1HTS.
 
     Half of the buckets hold one distance each; the others widen up to `max_distance`.
     Source: Raffel et al. 2020, section 2.1.
@@ -183,10 +228,9 @@ class T5Bias(nn.Module):
     def forward(self, x_BTD, start=0, mask=None):
         key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
         bucket_TS = self.bucket(key_S - key_S[start:].unsqueeze(1))
-        bias_HTS = F.embedding(bucket_TS, self.weight).permute(2, 0, 1)
+        bias_1HTS = F.embedding(bucket_TS, self.weight).permute(2, 0, 1).unsqueeze(0)
         # Where the mask is false nothing may be read.
-        bias_HTS = bias_HTS.masked_fill(~mask, -math.inf)
-        return bias_HTS
+        return bias_1HTS.masked_fill(~mask, -math.inf)
 
     def bucket(self, distance_TS):
         """Return the bucket of each distance (key minus query)."""
@@ -210,10 +254,10 @@ class EncoderLayer(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.norm_1 = nn.RMSNorm(512, eps=1e-06)
+        self.norm_1 = RMSNorm(512, eps=1e-06)
         self.attention = Attention(512, 8, dropout=0.1, scale=1)
         self.dropout_1 = nn.Dropout(0.1)
-        self.norm_2 = nn.RMSNorm(512, eps=1e-06)
+        self.norm_2 = RMSNorm(512, eps=1e-06)
         self.ffn = FeedForward(512, 2048, dropout=0.1)
         self.dropout_2 = nn.Dropout(0.1)
 
@@ -234,13 +278,13 @@ class DecoderLayer(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.norm_1 = nn.RMSNorm(512, eps=1e-06)
+        self.norm_1 = RMSNorm(512, eps=1e-06)
         self.attention_1 = Attention(512, 8, dropout=0.1, scale=1)
         self.dropout_1 = nn.Dropout(0.1)
-        self.norm_2 = nn.RMSNorm(512, eps=1e-06)
+        self.norm_2 = RMSNorm(512, eps=1e-06)
         self.attention_2 = CrossAttention(512, 8, dropout=0.1, scale=1)
         self.dropout_2 = nn.Dropout(0.1)
-        self.norm_3 = nn.RMSNorm(512, eps=1e-06)
+        self.norm_3 = RMSNorm(512, eps=1e-06)
         self.ffn = FeedForward(512, 2048, dropout=0.1)
         self.dropout_3 = nn.Dropout(0.1)
 
@@ -269,7 +313,7 @@ class Encoder(nn.Module):
         self.dropout_1 = nn.Dropout(0.1)
         self.encoder_bias = T5Bias(8, buckets=32, max_distance=128, causal=False)
         self.encoder_layers = nn.ModuleList(EncoderLayer() for _ in range(6))
-        self.norm = nn.RMSNorm(512, eps=1e-06)
+        self.norm = RMSNorm(512, eps=1e-06)
         self.dropout_2 = nn.Dropout(0.1)
 
     def forward(self, source_BS, source_keep_BS):
@@ -298,7 +342,7 @@ class Decoder(nn.Module):
         self.dropout_1 = nn.Dropout(0.1)
         self.decoder_bias = T5Bias(8, buckets=32, max_distance=128, causal=True)
         self.decoder_layers = nn.ModuleList(DecoderLayer() for _ in range(6))
-        self.norm = nn.RMSNorm(512, eps=1e-06)
+        self.norm = RMSNorm(512, eps=1e-06)
         self.dropout_2 = nn.Dropout(0.1)
         self.logits = nn.Linear(512, 32128, bias=False)
 

@@ -26,8 +26,7 @@ def causal_table(x_BTD, start):
     """
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
-    table_TS = key_S <= query_T1
-    return table_TS
+    return key_S <= query_T1
 
 
 class Attention(nn.Module):
@@ -124,8 +123,7 @@ class CrossAttention(nn.Module):
         """Return the keys and values of every position, heads one behind the other."""
         B, S = memory_BSM.shape[:2]
         kv = self.kv(memory_BSM)
-        kv_BHSK = kv.view(B, S, -1, self.head_dim).transpose(1, 2)
-        return kv_BHSK
+        return kv.view(B, S, -1, self.head_dim).transpose(1, 2)
 
 
 class FeedForward(nn.Module):

@@ -13,6 +13,21 @@ import torch.nn.functional as F
 from torch import nn
 
 
+class Prepend(nn.Module):
+    """Puts learned positions before the first, or behind the first few: x_BTD -> x_BUD, U = tokens + T.
+
+    Source: Dosovitskiy et al. 2021, equation 1.
+    """
+
+    def __init__(self, tokens, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(tokens, width))
+
+    def forward(self, x_BTD):
+        first_BUD = self.weight.expand(x_BTD.size(0), -1, -1)
+        return torch.cat((first_BUD, x_BTD), dim=1)
+
+
 class Attention(nn.Module):
     """Multi-head self-attention: x_BTD -> x_BTD (Vaswani et al. 2017, section 3.2)."""
 
@@ -50,13 +65,13 @@ class FeedForward(nn.Module):
 
 
 class Patch(nn.Conv2d):
-    """Multiplies each square of an image by one matrix: x_BCHW -> x_BTD.
+    """Multiplies each rectangle of an image by one matrix: x_BCHW -> x_BTD.
 
     Source: Dosovitskiy et al. 2021, equation 1.
     """
 
     def __init__(self, channels, width, size):
-        super().__init__(channels, width, size, stride=size, bias=True)
+        super().__init__(channels, width, size, stride=size, padding=0, bias=True)
 
     def forward(self, input):
         return super().forward(input).flatten(2).transpose(1, 2)
@@ -71,21 +86,6 @@ class LearnedPosition(nn.Module):
 
     def forward(self, x_BTD):
         return x_BTD + self.weight[: x_BTD.size(1)]
-
-
-class Prepend(nn.Module):
-    """Puts learned positions before the first: x_BTD -> x_BUD, U = tokens + T.
-
-    Source: Dosovitskiy et al. 2021, equation 1.
-    """
-
-    def __init__(self, tokens, width):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(tokens, width))
-
-    def forward(self, x_BTD):
-        first_BUD = self.weight.expand(x_BTD.size(0), -1, -1)
-        return torch.cat((first_BUD, x_BTD), dim=1)
 
 
 class Layer(nn.Module):

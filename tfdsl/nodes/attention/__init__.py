@@ -13,12 +13,14 @@ from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Wri
 from tfdsl.nodes.attention import costs, projections
 from tfdsl.nodes.attention.biases import Biases
 from tfdsl.nodes.attention.inside import inside
-from tfdsl.nodes.attention.masks import Full, Mask
+from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
-from tfdsl.nodes.attention.positions import Nowhere, Place, Relative
+from tfdsl.nodes.attention.positions import Nowhere, Place, Relative, Rotary
 from tfdsl.nodes.attention.seen import Blocks
 from tfdsl.parts import Name, Positive, PositiveReal, Probability, needed
 from tfdsl.shapes import Axis, Tensor
+
+__all__ = ["Attention", "Biases", "Full", "Mask", "Method", "Nowhere", "Relative", "Rotary", "Sliding", "Softmax"]
 
 
 class Attention(Node):
@@ -32,6 +34,12 @@ class Attention(Node):
     headline = "heads"
     family = "attention"
     reads = ("from", "kv")
+    example = """
+    dims: {d_model: 512, heads: 8, kv_heads: 2, head_dim: 64}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - attention: {from: x, heads: heads, kv_heads: kv_heads, head_dim: head_dim, mask: causal, position: rope}
+    """
     heads: Positive = needed(description="The number of query heads.")
     kv_heads: Positive | None = Field(
         None, description="The number of key and value heads; as many as `heads` if left out."
@@ -103,7 +111,9 @@ class Attention(Node):
     def place(self, x: Tensor, memory: Tensor) -> Place:
         """Return what positions and methods may know of it, where it reads from `memory`."""
         queries, keys = bare(x.axes[-2]), bare(memory.axes[-2])
-        return Place(self.heads, self.dim(x.width), self.groups, queries, keys, causal=not self.mask.looks_ahead)
+        dim, causal = self.dim(x.width), not self.mask.looks_ahead
+        scale = dim**-0.5 if self.scale is None else self.scale
+        return Place(self.heads, dim, self.groups, queries, keys, causal, x.width, scale)
 
     def memory(self, step: Step) -> Tensor:
         """Return the value that keys and values are made of."""

@@ -35,6 +35,7 @@ def work(attention: Attention, step: Step) -> Work:
     return Work(
         flops=entering + products + leaving + added.flops + first.flops,
         entering=entering + first.entering,
+        fixed=added.fixed,
         kept=kept + added.kept + first.kept,
         cache=there * 2 * k if decodes else 0,
         needs=("x", "kv") if attention.kv is not None else ("x",),
@@ -51,7 +52,7 @@ def _kept(attention: Attention, step: Step, place: Place, memory: Tensor) -> Siz
     q, k = here * attention.heads * place.dim, there * attention.groups * place.dim
     scores = here * attention.heads * place.keys.size
     kept = q  # what the last matrix takes
-    if attention.dropout or attention.position.adds:
+    if attention.dropout or (attention.position.adds and attention.position.learns):
         kept += q + 2 * there * attention.heads * place.dim + scores * (3 if attention.dropout else 1)
         kept += q + 2 * k if attention.qk_norm else 0
     else:
@@ -96,8 +97,9 @@ def _projected(attention: Attention, q: Size, k: Size) -> Size:
 
 
 def _mask(attention: Attention, step: Step) -> Size:
-    """Return the elements of the mask that is added to the scores."""
-    shared = next((each for each in step.shares if each.role == "mask"), None)
+    """Return the elements of the mask that is added to the scores; positions that add to them have it put in."""
+    roles = {each.role: each for each in step.shares}
+    shared = None if "bias" in roles else roles.get("mask")
     if shared is None:
         return 0
     tables = prod(step.x.sizes[:-2], start=1) if shared.keys.keep is not None else 1

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Place:
     """The attention that positions enter: its heads, the features of one, its key heads, its two axes.
 
-    The axes know their size and their padding alone, so that equal ones are equal.
+    `width` is that of the value that it takes, `scale` what it multiplies scores by. The axes know their size and their
+    padding alone, so that equal ones are equal.
     """
 
     heads: int
@@ -27,6 +28,8 @@ class Place:
     queries: Axis
     keys: Axis
     causal: bool
+    width: int
+    scale: float
 
     @property
     def here(self) -> Axis:
@@ -44,7 +47,8 @@ class Relative(Choice):
 
     word: ClassVar[str] = ""  # how a figure says it
     turns: ClassVar[bool] = False  # whether it makes queries and keys anew
-    adds: ClassVar[bool] = False  # whether it adds numbers to the scores that learn
+    adds: ClassVar[bool] = False  # whether it adds numbers to the scores, with the mask put in
+    learns: ClassVar[bool] = True  # whether those numbers learn
 
     def check(self, io: Ports, attention: Attention, heads: int, dim: int) -> None:
         """Report what cannot be; positions belong to self-attention."""

@@ -1,7 +1,19 @@
 """How attention knows where its queries and keys stand: every type, in one place."""
 
+from tfdsl.nodes.attention.distance import Shaw, TransformerXL
 from tfdsl.nodes.attention.places import Nowhere, Place, Relative
-from tfdsl.nodes.attention.relative import T5Buckets
+from tfdsl.nodes.attention.relative import Alibi, Grid, Kerple, T5Buckets
 from tfdsl.nodes.attention.rope import Rotary
 
-__all__ = ["Nowhere", "Place", "Relative", "Rotary", "T5Buckets"]
+__all__ = [
+    "Alibi",
+    "Grid",
+    "Kerple",
+    "Nowhere",
+    "Place",
+    "Relative",
+    "Rotary",
+    "Shaw",
+    "T5Buckets",
+    "TransformerXL",
+]

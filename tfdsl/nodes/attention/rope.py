@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from tfdsl import rotary
-from tfdsl.node import Ports, Shared, Work
+from tfdsl.node import Ports, Shared, Size, Work
 from tfdsl.nodes.attention.places import Place, Relative
 from tfdsl.parts import Number, Positive, PositiveReal, Truth
 from tfdsl.rotary import Proportional, Scaling
@@ -44,6 +44,7 @@ class Rotary(Relative, type="rope"):
         None, description="The number R of a head's features that turns, in place of `fraction` (GPT-J's `rotary_dim`)."
     )
     end: Truth = Field(False, description="Whether the last R features of a head turn in place of the first.")
+    reverse: Truth = Field(False, description="Whether all angles are negative (nanochat).")
     scaling: Scaling | None = Field(
         None, description="How angles are changed for sequences longer than the trained length (`rope_scaling`)."
     )
@@ -73,7 +74,9 @@ class Rotary(Relative, type="rope"):
         """Return how many of a head's features turn."""
         if self.dim is not None:
             return self.dim
-        return dim if self.fraction is None else int(dim * self.fraction)
+        if self.fraction is None:
+            return dim
+        return 2 * int(dim * self.fraction / 2) if isinstance(self.scaling, Proportional) else int(dim * self.fraction)
 
     def size(self, dim: int) -> int:
         """Return how many of a head's features are paired: with `proportional` scaling all, though not all turn."""
@@ -82,7 +85,7 @@ class Rotary(Relative, type="rope"):
     def shares(self, place: Place) -> tuple[Shared, ...]:
         """Return the tables of angles."""
         size = self.size(place.dim)
-        call = rotary.layer(size, self.theta, self.style, self.scaling, self.turned(place.dim))
+        call = rotary.layer(size, self.theta, self.style, self.scaling, self.turned(place.dim), self.reverse)
         tables = Work(kept=2 * place.queries.size * size)
         return (Shared("rope", "rope", call, place.here, place.here, work=tables),)
 
@@ -90,5 +93,9 @@ class Rotary(Relative, type="rope"):
         """Return which features turn, and which of them together."""
         size = self.size(place.dim)
         rotated = {"rotated": size} if size != place.dim else {}
-        whole = {"whole": True} if self.scaling is not None and self.scaling.whole else {}
-        return {"style": self.style, **rotated, **({"end": True} if self.end else {}), **whole}
+        return {"style": self.style, **rotated, **({"end": True} if self.end else {})}
+
+    def work(self, place: Place, batch: Size) -> Work:
+        """Return what turning a part adds: put together again, features lie otherwise, and what attention gives too."""
+        apart = self.size(place.dim) != place.dim
+        return Work(kept=batch * place.queries.size * place.heads * place.dim if apart else 0)

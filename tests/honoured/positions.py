@@ -1,0 +1,78 @@
+"""Positions: in attention, and added to features."""
+
+SHORT = "short: [1, 1], long: [2, 3], length: 8"
+YARN = "{type: yarn, factor: 4, length: 8"
+SCALINGS = [
+    "{type: linear, factor: 2}",
+    "{type: linear, factor: 3}",
+    "{type: dynamic, factor: 2, length: 4}",
+    "{type: dynamic, factor: 3, length: 4}",
+    "{type: dynamic, factor: 2, length: 3}",
+    YARN + "}",
+    YARN.replace("factor: 4", "factor: 5") + "}",
+    YARN.replace("length: 8", "length: 9") + "}",
+    YARN + ", beta_fast: 3}",
+    YARN + ", beta_slow: 0.5}",
+    YARN + ", truncate: false}",
+    YARN + ", attention_factor: 1.5}",
+    YARN + ", mscale: 0.5, mscale_all_dim: 0.7}",
+    YARN + ", mscale: 0.6, mscale_all_dim: 0.7}",
+    YARN + ", mscale: 0.5, mscale_all_dim: 0.8}",
+    "{type: llama3, factor: 4, length: 8}",
+    "{type: llama3, factor: 5, length: 8}",
+    "{type: llama3, factor: 4, length: 9}",
+    "{type: llama3, factor: 4, length: 8, low: 0.5}",
+    "{type: llama3, factor: 4, length: 8, high: 5}",
+    f"{{type: longrope, {SHORT}, factor: 2}}",
+    f"{{type: longrope, {SHORT}, factor: 3}}",
+    f"{{type: longrope, {SHORT}, attention_factor: 1.5}}",
+    f"{{type: longrope, {SHORT.replace('[1, 1]', '[1, 2]')}, factor: 2}}",
+    f"{{type: longrope, {SHORT.replace('[2, 3]', '[2, 4]')}, factor: 2}}",
+    f"{{type: longrope, {SHORT.replace('length: 8', 'length: 9')}, factor: 2}}",
+    "proportional",
+    "{type: proportional, factor: 2}",
+]
+ROPE = [
+    "rope",
+    "{type: rope, theta: 7}",
+    "{type: rope, style: interleaved}",
+    "{type: rope, fraction: 0.5}",
+    "{type: rope, fraction: 0.5, scaling: proportional}",
+    "{type: rope, dim: 2, style: interleaved}",
+    "{type: rope, dim: 2, end: true}",
+    "{type: rope, reverse: true}",
+    *(f"{{type: rope, scaling: {scaling}}}" for scaling in SCALINGS),
+]
+RELATIVE = [
+    "none",
+    "t5",
+    "{type: t5, share: tab}",
+    "{type: t5, buckets: 8}",
+    "{type: t5, max_distance: 40}",
+    "alibi",
+    "{type: alibi, steepest: 4}",
+    "{type: alibi, scaled: true}",
+    "kerple",
+    "{type: kerple, form: power}",
+    "{type: kerple, share: tab}",
+    "shaw",
+    "{type: shaw, max_distance: 3}",
+    "{type: shaw, ahead: 1}",
+    "{type: shaw, both: true}",
+    "transformer_xl",
+    "{type: transformer_xl, style: interleaved}",
+]
+PATCHES = (
+    "sum: {{from: i, pipes: [[patch: {{size: {size}, width: 16}}{cls}, "
+    "attention: {{heads: 4, position: {position}}}]]}}"
+)
+GROUPS = {
+    "rope": [f"attention: {{heads: 4, position: {position}}}" for position in ROPE],
+    "relative": [f"attention: {{heads: 4, position: {position}}}" for position in RELATIVE],
+    "grid": [
+        PATCHES.format(size=2, cls="", position="{type: grid, axes: [4, 4]}"),
+        PATCHES.format(size=2, cls="", position="{type: grid, axes: [2, 8]}"),
+        PATCHES.format(size=2, cls="", position="{type: grid, axes: [4, 4], share: tab}"),
+        PATCHES.format(size=2, cls=", prepend: 1", position="{type: grid, axes: [4, 4]}"),
+    ],
+}

@@ -1,0 +1,64 @@
+"""conv: convolutions along the positions."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tfdsl.layers.cache import Cache
+
+
+class Conv(nn.Conv1d):
+    """A convolution along the positions: x_BTD -> x_BUE."""
+
+    def __init__(
+        self,
+        width: int,
+        out: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(
+            width, out, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, bias=bias
+        )
+
+    def forward(self, input: Tensor, keep_BT: Tensor | None = None) -> Tensor:
+        if keep_BT is not None:
+            input = input.masked_fill(~keep_BT.unsqueeze(-1), 0)
+        return super().forward(input.transpose(1, 2)).transpose(1, 2)
+
+
+class CausalConv(nn.Conv1d):
+    """A convolution along the positions that sees none that come later: x_BTD -> x_BUE."""
+
+    def __init__(
+        self,
+        width: int,
+        out: int,
+        kernel: int,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(width, out, kernel, stride=stride, dilation=dilation, groups=groups, bias=bias)
+        self.before = dilation * (kernel - 1)
+
+    def forward(self, input: Tensor, keep_BT: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+        if keep_BT is not None:
+            input = input.masked_fill(~keep_BT.unsqueeze(-1), 0)
+        longer = F.pad(input, (0, 0, self.before, 0)) if cache is None else cache.tail(input, 1, self.before)
+        return super().forward(longer.transpose(1, 2)).transpose(1, 2)
+
+
+def shifted(x_BTD: Tensor, by: int, keep_BT: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+    """Return each position's value `by` places on; zeros come first, or last where `by` is below 0."""
+    if keep_BT is not None:
+        x_BTD = x_BTD.masked_fill(~keep_BT.unsqueeze(-1), 0)
+    if cache is not None:
+        return cache.tail(x_BTD, 1, by)[:, : x_BTD.size(1)]
+    return F.pad(x_BTD, (0, 0, by, -by))

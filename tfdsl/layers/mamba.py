@@ -1,0 +1,85 @@
+"""mamba: a state of its own for each feature, decayed and added to by what stands at a position."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tfdsl.layers.cache import Cache
+from tfdsl.layers.short_conv import Taps
+
+
+class Mamba(nn.Module):
+    """A selective state space: x_BTD -> x_BTD.
+
+    state_t = exp(dt_t * a) * state_(t-1) + dt_t * x_t * b_t;  y_t = state_t c_t + skip * x_t
+    Source: Gu and Dao 2023, algorithm 2.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        inner: int,
+        state: int,
+        rank: int,
+        size: int = 4,
+        bias: bool = False,
+        conv_bias: bool = True,
+        norm: str | None = None,
+        eps: float = 1e-6,
+    ) -> None:
+        super().__init__()
+        self.norm = norm
+        self.eps = eps
+        self.sizes = (rank, state, state)
+        self.parts = nn.Linear(width, 2 * inner, bias=bias)
+        self.taps = Taps(inner, size, bias=conv_bias)
+        self.select = nn.Linear(inner, sum(self.sizes), bias=False)
+        self.dt = nn.Linear(rank, inner)
+        self.decay_log = nn.Parameter(torch.zeros(inner, state))
+        self.skip = nn.Parameter(torch.ones(inner))
+        if norm == "rms":
+            self.dt_norm = nn.RMSNorm(rank, eps=eps)
+            self.b_norm = nn.RMSNorm(state, eps=eps)
+            self.c_norm = nn.RMSNorm(state, eps=eps)
+        self.out = nn.Linear(inner, width, bias=bias)
+
+    def forward(self, x_BTD: Tensor, keep: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+        x_BTF, gate_BTF = self.parts(x_BTD).chunk(2, dim=-1)
+        x_BTF = F.silu(self.taps(x_BTF, keep, cache))
+        dt_BTR, b_BTN, c_BTN = self.select(x_BTF).split(self.sizes, dim=-1)
+        if self.norm == "rms":
+            dt_BTR, b_BTN, c_BTN = self.dt_norm(dt_BTR), self.b_norm(b_BTN), self.c_norm(c_BTN)
+        elif self.norm == "plain":
+            dt_BTR = F.rms_norm(dt_BTR, dt_BTR.shape[-1:], eps=self.eps)
+            b_BTN = F.rms_norm(b_BTN, b_BTN.shape[-1:], eps=self.eps)
+            c_BTN = F.rms_norm(c_BTN, c_BTN.shape[-1:], eps=self.eps)
+        exact = torch.promote_types(x_BTD.dtype, torch.float32)
+        dt_BTF = F.softplus(self.dt(dt_BTR).to(exact))
+        if keep is not None:
+            # Padding leaves the state as it is.
+            dt_BTF = dt_BTF * keep.unsqueeze(-1)
+        state_BFN = None if cache is None else cache.state(x_BTD)
+        y_BTF, state_BFN = self.scan(dt_BTF, dt_BTF * x_BTF, b_BTN.to(exact), c_BTN.to(exact), state_BFN)
+        if cache is not None:
+            cache.put(state_BFN)
+        y_BTF = torch.addcmul(y_BTF, x_BTF, self.skip).to(x_BTD.dtype)
+        return self.out(y_BTF * F.silu(gate_BTF))
+
+    def scan(
+        self, dt_BTF: Tensor, x_BTF: Tensor, b_BTN: Tensor, c_BTN: Tensor, state_BFN: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what each position reads, and the state behind the last."""
+        a_FN = -self.decay_log.to(dt_BTF.dtype).exp()
+        made = []
+        # A few positions at a time: what is made of them stays in the processor's cache.
+        for dt_BCF, x_BCF, b_BCN, c_BCN in zip(*(each.split(16, dim=1) for each in (dt_BTF, x_BTF, b_BTN, c_BTN))):
+            decay_BCFN = (dt_BCF.unsqueeze(-1) * a_FN).exp()
+            added_BCFN = x_BCF.unsqueeze(-1) * b_BCN.unsqueeze(2)
+            states = []
+            for decay_BFN, added_BFN in zip(decay_BCFN.unbind(1), added_BCFN.unbind(1)):
+                state_BFN = added_BFN if state_BFN is None else torch.addcmul(added_BFN, state_BFN, decay_BFN)
+                states.append(state_BFN)
+            made.append((torch.stack(states, dim=1) @ c_BCN.unsqueeze(-1)).squeeze(-1))
+        return torch.cat(made, dim=1), state_BFN

@@ -1,0 +1,162 @@
+"""mamba2: a state that each head decays and adds to at every position, in chunks or a position at a time."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tfdsl.layers.cache import Cache
+from tfdsl.layers.gated_norm import GatedNorm
+from tfdsl.layers.short_conv import Taps
+
+
+def decays(log_BQTH: Tensor) -> Tensor:
+    """Return what is left at position t of what position s of its block has added: (B, Q, H, T, S), 0 for s > t.
+
+    `log_BQTH` sums the logarithms of the decays from the start of a block on.
+    """
+    log_BQHT = log_BQTH.transpose(-1, -2)
+    ahead_TS = torch.ones(log_BQHT.size(-1), log_BQHT.size(-1), dtype=torch.bool, device=log_BQHT.device).triu(1)
+    between_BQHTS = log_BQHT.unsqueeze(-1) - log_BQHT.unsqueeze(-2)
+    return between_BQHTS.masked_fill(ahead_TS, -math.inf).exp()
+
+
+class Mamba2(nn.Module):
+    """A state space with one decay a head: x_BTD -> x_BTD.
+
+    state_t = exp(dt_t * a) * state_(t-1) + dt_t * b_t x_t;  y_t = c_t state_t + skip * x_t
+    Source: Dao and Gu 2024, sections 6 and 7.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        head_dim: int,
+        state: int,
+        groups: int = 1,
+        size: int = 4,
+        chunk: int = 64,
+        bias: bool = False,
+        conv_bias: bool = True,
+        norm: str | None = "after",
+        norm_groups: int | None = None,
+        eps: float = 1e-5,
+        dt_min: float | None = None,
+        dt_max: float | None = None,
+    ) -> None:
+        super().__init__()
+        inner = heads * head_dim
+        self.heads = heads
+        self.groups = groups
+        self.chunk = chunk
+        self.norm_place = norm
+        self.dt_min = dt_min
+        self.dt_max = dt_max
+        self.sizes = (inner, inner + 2 * groups * state, heads)
+        self.mixed = (inner, groups * state, groups * state)
+        self.parts = nn.Linear(width, sum(self.sizes), bias=bias)
+        self.taps = Taps(inner + 2 * groups * state, size, bias=conv_bias)
+        self.dt_bias = nn.Parameter(torch.zeros(heads))
+        self.decay_log = nn.Parameter(torch.zeros(heads))
+        self.skip = nn.Parameter(torch.ones(heads))
+        if norm == "before":
+            self.norm = GatedNorm(inner, groups=norm_groups, before=True, eps=eps)
+        elif norm == "after":
+            self.norm = GatedNorm(inner, groups=norm_groups, eps=eps)
+        self.out = nn.Linear(inner, width, bias=bias)
+
+    def forward(self, x_BTD: Tensor, keep: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+        B, T = x_BTD.shape[:2]
+        gate_BTF, mixed_BTF, dt_BTH = self.parts(x_BTD).split(self.sizes, dim=-1)
+        exact = torch.promote_types(x_BTD.dtype, torch.float32)
+        mixed_BTF = F.silu(self.taps(mixed_BTF, keep, cache)).to(exact)
+        x_BTF, b_BTN, c_BTN = mixed_BTF.split(self.mixed, dim=-1)
+        dt_BTH = F.softplus((dt_BTH + self.dt_bias).to(exact))
+        if self.dt_min is not None or self.dt_max is not None:
+            dt_BTH = dt_BTH.clamp(self.dt_min, self.dt_max)
+        if keep is not None:
+            # Padding leaves the state as it is.
+            dt_BTH = dt_BTH * keep.unsqueeze(-1)
+        log_BTH = -self.decay_log.to(exact).exp() * dt_BTH
+        x_BTHK = x_BTF.view(B, T, self.heads, -1)
+        added_BTHK = x_BTHK * dt_BTH.unsqueeze(-1)
+        b_BTGN, c_BTGN = b_BTN.view(B, T, self.groups, -1), c_BTN.view(B, T, self.groups, -1)
+        state_BGNF = None if cache is None else cache.state(x_BTD)
+        if state_BGNF is not None and T == 1:
+            y_BTF, state_BGNF = self.step(added_BTHK, log_BTH, b_BTGN, c_BTGN, state_BGNF)
+        else:
+            y_BTF, state_BGNF = self.scan(added_BTHK, log_BTH, b_BTGN, c_BTGN, state_BGNF, cache is not None)
+        if cache is not None:
+            cache.put(state_BGNF)
+        y_BTF = (y_BTF + (x_BTHK * self.skip.unsqueeze(-1)).flatten(2)).to(x_BTD.dtype)
+        if self.norm_place is None:
+            y_BTF = y_BTF * F.silu(gate_BTF)
+        else:
+            y_BTF = self.norm(y_BTF, gate_BTF)
+        return self.out(y_BTF)
+
+    def step(
+        self, x_BTHK: Tensor, log_BTH: Tensor, b_BTGN: Tensor, c_BTGN: Tensor, state_BGNF: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what one position reads, and the state behind it."""
+        B, G = x_BTHK.size(0), self.groups
+        decay_BG1F = log_BTH.exp().unsqueeze(-1).expand_as(x_BTHK).reshape(B, G, 1, -1)
+        state_BGNF = torch.addcmul(state_BGNF * decay_BG1F, b_BTGN.view(B, G, -1, 1), x_BTHK.reshape(B, G, 1, -1))
+        return (c_BTGN.view(B, G, 1, -1) @ state_BGNF).view(B, 1, -1), state_BGNF
+
+    def scan(
+        self,
+        x_BTHK: Tensor,
+        log_BTH: Tensor,
+        b_BTGN: Tensor,
+        c_BTGN: Tensor,
+        state_BGNF: Tensor | None,
+        stays: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return what all positions read, and the state behind them if it `stays`.
+
+        Within a block of positions each reads from each; between blocks goes the state.
+        """
+        B, T = x_BTHK.shape[:2]
+        short = -T % self.chunk
+        blocks = (B, (T + short) // self.chunk, self.chunk)
+        x_BQTHK = F.pad(x_BTHK, (0, 0, 0, 0, 0, short)).view(*blocks, self.heads, -1)
+        log_BQTH = F.pad(log_BTH, (0, 0, 0, short)).view(*blocks, self.heads).cumsum(2)
+        b_BQGTN = F.pad(b_BTGN, (0, 0, 0, 0, 0, short)).view(*blocks, self.groups, -1).transpose(2, 3)
+        c_BQGTN = F.pad(c_BTGN, (0, 0, 0, 0, 0, short)).view(*blocks, self.groups, -1).transpose(2, 3)
+        share_BQGHTS = decays(log_BQTH).unflatten(2, (self.groups, -1)) * (c_BQGTN @ b_BQGTN.mT).unsqueeze(3)
+        y_BQTHK = (share_BQGHTS.flatten(2, 3) @ x_BQTHK.transpose(2, 3)).transpose(2, 3)
+        states = self.carry(x_BQTHK, log_BQTH, b_BQGTN, state_BGNF, stays)
+        if stays:
+            state_BGNF = states.pop()
+        if len(states) > 0:
+            # The blocks that something came before: all but the first, or all.
+            first = blocks[1] - len(states)
+            read_BQGTF = c_BQGTN[:, first:] @ torch.stack(states, dim=1)
+            read_BQTHK = read_BQGTF.transpose(2, 3).reshape(y_BQTHK[:, first:].shape)
+            read_BQTHK = torch.addcmul(y_BQTHK[:, first:], read_BQTHK, log_BQTH[:, first:].exp().unsqueeze(-1))
+            y_BQTHK = torch.cat((y_BQTHK[:, :first], read_BQTHK), dim=1)
+        return y_BQTHK.reshape(B, T + short, -1)[:, :T], state_BGNF
+
+    def carry(
+        self, x_BQTHK: Tensor, log_BQTH: Tensor, b_BQGTN: Tensor, state_BGNF: Tensor | None, stays: bool
+    ) -> list[Tensor]:
+        """Return the states between blocks: what was there, if anything was, and that behind each block.
+
+        Nothing reads the one behind the last, unless it `stays`.
+        """
+        blocks = x_BQTHK.size(1) if stays else x_BQTHK.size(1) - 1
+        end_BQ1H = log_BQTH[:, :blocks, -1:]
+        left_BQTHK = x_BQTHK[:, :blocks] * (end_BQ1H - log_BQTH[:, :blocks]).exp().unsqueeze(-1)
+        left_BQGTF = left_BQTHK.flatten(3).unflatten(3, (self.groups, -1)).transpose(2, 3)
+        added_BQGNF = b_BQGTN[:, :blocks].mT @ left_BQGTF
+        decay_BQ1HK = end_BQ1H.exp().unsqueeze(-1).expand(-1, -1, -1, -1, x_BQTHK.size(-1))
+        decay_BQG1F = decay_BQ1HK.flatten(3).unflatten(3, (self.groups, -1)).transpose(2, 3)
+        states = [] if state_BGNF is None else [state_BGNF]
+        for added_BGNF, decay_BG1F in zip(added_BQGNF.unbind(1), decay_BQG1F.unbind(1), strict=True):
+            states.append(torch.addcmul(added_BGNF, states[-1], decay_BG1F) if len(states) > 0 else added_BGNF)
+        return states

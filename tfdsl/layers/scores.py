@@ -1,0 +1,28 @@
+"""scores: what is done to scores of queries and keys that a model computes itself."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def later(score: Tensor) -> Tensor:
+    """Return a (T, S) table, true where a key comes after the query; the last query and the last key are one place."""
+    T, S = score.shape[-2:]
+    return torch.ones(T, S, dtype=torch.bool, device=score.device).triu(S - T + 1)
+
+
+def far(score: Tensor, window: int) -> Tensor:
+    """Return a (T, S) table, true where query and key are `window` or more places apart."""
+    T, S = score.shape[-2:]
+    key_S = torch.arange(S, device=score.device)
+    query_T1 = torch.arange(S - T, S, device=score.device).unsqueeze(1)
+    return (key_S - query_T1).abs() >= window
+
+
+def softmax_of_seen(score: Tensor, hidden: Tensor, dim: int) -> Tensor:
+    """Return the softmax of what is not hidden; where all is hidden, zeros."""
+    share = score.masked_fill(hidden, -math.inf).softmax(dim=dim)
+    return share.masked_fill(hidden, 0)
