@@ -11,8 +11,19 @@ import yaml
 Plain = Any  # what YAML says
 Pipe = list[Plain]
 T = TypeVar("T")
-POINTWISE = ("relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid", "relu2")
-GATED = ("swiglu", "geglu", "geglu_tanh", "reglu", "glu")
+POINTWISE = ("relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid", "relu2", "gelu_quick", "mish", "laplace")
+GATED = ("swiglu", "geglu", "geglu_tanh", "reglu", "glu", "clamped_swiglu", "bilinear")
+NORMS = (
+    {"type": "layer", "bias": False},
+    {"type": "layer", "weight": False},
+    {"type": "layer", "offset": True},
+    {"type": "rms", "offset": True},
+    {"type": "rms", "groups": "n_heads"},
+    {"type": "rms", "weight": False},
+    "scale",
+    "l2",
+    "dyt",
+)
 
 
 class Dumper(yaml.SafeDumper):
@@ -158,6 +169,7 @@ class Dice:
         return (
             self._norm,
             self._attention,
+            self._mixer,
             self._ffn,
             self._moe,
             self._linear,
@@ -170,19 +182,30 @@ class Dice:
         return (self._residual, self._residual, self._join, self._concat, self._use, self._repeat)
 
     def _norm(self, depth: int) -> Pipe:
-        return [self.pick("norm", {"norm": "rms"}, {"norm": {"type": "layer", "bias": False}})]
+        return [self.pick("norm", "norm", {"norm": "rms"}, *({"norm": each} for each in NORMS))]
 
     def _ffn(self, depth: int) -> Pipe:
         fields: dict[str, Plain] = {"hidden": self.pick("2 * d_model", 12)}
         if self.chance():
             fields["activation"] = self.pick(*POINTWISE, *GATED)
-        fields |= self.pick({}, {"bias": True}, {"dropout": "p"})
+        fields |= self.pick(
+            {}, {"bias": True}, {"dropout": "p"}, {"norm": "rms"}, {"activation": "mish", "gated": True}
+        )
         return [{"ffn": fields}]
 
     def _moe(self, depth: int) -> Pipe:
-        count = self.pick(2, 3)
-        activation = self.pick(*POINTWISE, *GATED)
-        return [{"moe": {"experts": count, "top_k": self.pick(1, count), "hidden": 8, "activation": activation}}]
+        count = self.pick(2, 4)
+        fields = {"experts": count, "top_k": self.pick(2, count), "activation": self.pick(*POINTWISE, *GATED)}
+        router = self.pick(
+            {},
+            {"top_k": 1, "renormalise": False},
+            {"scores": "sigmoid", "choice_bias": True, "scale": 1.5},
+            {"groups": 2, "top_groups": 2},
+            {"bias": True, "router_bias": True},
+            {"shared": 6, "shared_gate": True},
+            {"weigh": "input", "balance_loss": 0.1, "z_loss": 0.1},
+        )
+        return [{"moe": {"hidden": 8, **fields, **router}}]
 
     def _linear(self, depth: int) -> Pipe:
         other = self.pick(5, 16)
@@ -210,7 +233,8 @@ class Dice:
 
     def _residual(self, depth: int) -> Pipe:
         body = self.pipe(depth - 1)
-        more = self.pick(None, None, {"dropout": "p"}, {"scale": 0.5})
+        gates: tuple[Plain, ...] = ({"gate": "scalar"}, {"gate": {"type": "channel", "init": 0.1}}, {"keep": 1.5})
+        more = self.pick(None, None, {"dropout": "p"}, {"scale": 0.5}, {"drop_path": "p"}, *gates)
         return [{"residual": body if more is None else {"body": body, **more}}]
 
     def _join(self, depth: int) -> Pipe:
@@ -218,6 +242,27 @@ class Dice:
 
     def _concat(self, depth: int) -> Pipe:
         return [{"concat": [self.pipe(depth - 1), [{"linear": 7}]]}, {"linear": "d_model"}]
+
+    def _mixer(self, depth: int) -> Pipe:
+        """Return latent attention, or where the stream looks back alone perhaps a mixer that must."""
+        heads = {"heads": "n_heads"}
+        latent = {"kv_rank": self.pick(6, 9), "head_dim": 5, "rope_dim": 4, "mask": "causal" if self.causal else "full"}
+        latent |= self.pick({}, {"q_rank": 7}, {"value_dim": 3}, {"position": "none"}, {"bias": True})
+        behind = (
+            {"short_conv": {"size": self.pick(2, 4), "gated": self.chance()}},
+            {
+                "mamba2": {
+                    **heads,
+                    "head_dim": 6,
+                    "state": 5,
+                    "chunk": self.pick(2, 64),
+                    **self.pick({}, {"groups": "n_heads"}),
+                }
+            },
+            {"mamba": {"inner": 10, "state": 3, "rank": 2, "norm": self.pick("none", "rms")}},
+            {"gated_delta": {**heads, "key_heads": 1, "key_dim": 4, "value_dim": 5, "chunk": self.pick(2, 64)}},
+        )
+        return [self.pick({"latent_attention": {**heads, **latent}}, *(behind * 2 if self.causal else ()))]
 
     # -- attention ----------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,26 @@ import pytest
 import torch
 
 from tests import foreign
-from tests.test_families import LLAMA
 
+LLAMA = """
+tfdsl: 1
+name: llama
+dims: {vocab_size: 97, n_layers: 3, d_model: 48}
+inputs: {tokens: {shape: [B, T], vocab: vocab_size}}
+outputs: {logits: [B, T, vocab_size]}
+defaults:
+  norm: {type: rms, eps: 2e-3}
+  attention: {heads: 4, kv_heads: 2, head_dim: 16, mask: causal, position: {type: rope, theta: 773}}
+blocks:
+  layer:
+    - residual: [norm, attention]
+    - residual: [norm, ffn: {hidden: 80, activation: swiglu}]
+model:
+  - embed: {from: tokens, width: d_model}
+  - repeat: {block: layer, times: n_layers}
+  - norm
+  - unembed: {id: logits, width: vocab_size}
+"""
 WEIGHTS: dict[str, foreign.Given] = {
     "embed.weight": "model.embed_tokens.weight",
     "layers.{i}.norm_1.weight": "model.layers.{i}.input_layernorm.weight",

@@ -187,12 +187,13 @@ class _Counter:
         flops = runs * self.at(work.flops)
         untrained = runs * self.at(work.fixed)
         untrained += 0 if x is None or x.trained else runs * self.at(work.entering)
+        training = 3 * flops + runs * self.at(work.backward) - untrained
         parameters = owned * sum(each.count for each in step.weights.values() if each.trained and not each.tied)
         kept = 0  # where no weight had a part, there is no backward pass
         if trained:
             kept = runs * self.at(work.kept) + sum(self.held(taken[name]) for name in work.needs)
         cache = runs * self.at(work.cache) * self.size
-        own = Entry(step.name, step.node.kind, 1, parameters, flops, kept * self.size, cache, 3 * flops - untrained)
+        own = Entry(step.name, step.node.kind, 1, parameters, flops, kept * self.size, cache, training)
         return total(step.name, step.node.kind, 1, children, own), given
 
     def held(self, value: _Held) -> int:

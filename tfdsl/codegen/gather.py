@@ -40,6 +40,7 @@ def _next(texts: Mapping[str, str]) -> Entry | None:
     waiting = {name for name in needed if not any(_reaches(other, name) for other in needed - {name})}
     # What is passed to a layer is folded by how that layer calls it.
     waiting = {name for name in waiting if not {owner for owner, _ in passed(name, texts)} & needed} or waiting
+    assert waiting or not needed, f"these layers need each other: {sorted(needed)}"
     return library()[min(waiting, key=list(library()).index)] if waiting else None
 
 

@@ -27,8 +27,9 @@ class Entry:
 
     @cached_property
     def attributes(self) -> frozenset[str]:
-        """Return the attributes that it reads."""
-        return frozenset(each.attr for each in ast.walk(self.node) if isinstance(each, ast.Attribute))
+        """Return the attributes that it reads, but for methods of its own."""
+        found = [each for each in ast.walk(self.node) if isinstance(each, ast.Attribute)]
+        return frozenset(each.attr for each in found if not (_of_itself(each) and each.attr in self.methods))
 
     @cached_property
     def methods(self) -> frozenset[str]:
@@ -37,6 +38,10 @@ class Entry:
             each.name for each in ast.walk(self.node) if isinstance(each, ast.FunctionDef) and each is not self.node
         }
         return frozenset(found - {"__init__", "forward"})
+
+
+def _of_itself(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id == "self"
 
 
 def names(node: ast.AST) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -101,7 +103,7 @@ class GatedDelta(nn.Module):
         log_BTH: Tensor,
         state_BHKV: Tensor | None,
         stays: bool,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Any]:
         """Return what all positions read, and the state behind them if it `stays`."""
         T = v_BTHV.size(1)
         short, shared = -T % self.chunk, self.heads // self.key_heads
@@ -127,9 +129,7 @@ class GatedDelta(nn.Module):
         y_BQHTV, state_BHKV = self.carry(parts, state_BHKV, stays)
         return y_BQHTV.transpose(2, 3).flatten(1, 2)[:, :T], state_BHKV
 
-    def carry(
-        self, parts: tuple[Tensor, ...], state_BHKV: Tensor | None, stays: bool
-    ) -> tuple[Tensor, Tensor | None]:
+    def carry(self, parts: tuple[Tensor, ...], state_BHKV: Tensor | None, stays: bool) -> tuple[Tensor, Any]:
         """Read and write the state a block at a time.
 
         Nothing reads the state behind the last, unless it `stays`.

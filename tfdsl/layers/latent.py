@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tfdsl.layers.attention import rotate
 from tfdsl.layers.cache import Cache
+from tfdsl.layers.rotary import rotate
 
 
 class LatentAttention(nn.Module):
@@ -33,6 +33,7 @@ class LatentAttention(nn.Module):
         dropout: float = 0.0,
         causal: bool = False,
         style: str = "half",
+        whole: bool = False,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -44,9 +45,10 @@ class LatentAttention(nn.Module):
         self.dropout = dropout
         self.causal = causal
         self.style = style
+        self.whole = whole
         # With a cache, this many queries cost less where they go to the latents.
-        spared, added = kv_rank * (head_dim + value_dim), 2 * kv_rank - head_dim - value_dim
-        self.few = spared // max(added, 1)
+        dearer = 2 * kv_rank - head_dim - value_dim
+        self.few = kv_rank * (head_dim + value_dim) // max(dearer, 1)
         if q_rank is None:
             self.q = nn.Linear(width, heads * (head_dim + rope_dim), bias=False)
         else:
@@ -66,54 +68,61 @@ class LatentAttention(nn.Module):
         cache: Cache | None = None,
     ) -> Tensor:
         B, T = x_BTD.shape[:2]
-        if self.q_rank is None:
-            q = self.q(x_BTD)
-        else:
-            q = self.q_up(self.q_norm(self.q_down(x_BTD)))
-        q_BHTK = q.view(B, T, self.heads, -1).transpose(1, 2)
-        latent_BSR, turned_BSP = self.kv_down(x_BTD).split(self.down_sizes, dim=-1)
-        latent_BSR = self.kv_norm(latent_BSR)
-        if rope is not None:
-            content_BHTK, turned_BHTP = q_BHTK.split(self.q_sizes, dim=-1)
-            turned_BHTP = rotate(turned_BHTP, rope, self.style, None)
-            q_BHTK = torch.cat((content_BHTK, turned_BHTP), dim=-1)
-            turned_BSP = rotate(turned_BSP, rope, self.style, None)
+        q = self.q(x_BTD) if self.q_rank is None else self.q_up(self.q_norm(self.q_down(x_BTD)))
+        q_BHTK, turned_BHTK = q.view(B, T, self.heads, -1).transpose(1, 2).split(self.q_sizes, dim=-1)
+        latent_BSL, turned_BSK = self.kv_down(x_BTD).split(self.down_sizes, dim=-1)
+        latent_BSL = self.kv_norm(latent_BSL)
+        if rope is not None and not self.whole:
+            turned_BHTK = rotate(turned_BHTK, rope, self.style, None)
+            turned_BSK = rotate(turned_BSK, rope, self.style, None)
         if cache is not None:
-            kept_BSR = cache.extend(torch.cat((latent_BSR, turned_BSP), dim=-1), 1)
-            latent_BSR, turned_BSP = kept_BSR.split(self.down_sizes, dim=-1)
+            kept_BSL = cache.extend(torch.cat((latent_BSL, turned_BSK), dim=-1), 1)
+            latent_BSL, turned_BSK = kept_BSL.split(self.down_sizes, dim=-1)
+        if rope is not None and self.whole:
+            # All keys turn anew: their angles depend on how long the sequence is.
+            turned_BHTK = rotate(turned_BHTK, (rope[0][-T:], rope[1][-T:]), self.style, None)
+            turned_BSK = rotate(turned_BSK, rope, self.style, None)
         causal = self.causal and mask is None
         table = cache.lower_right(x_BTD) if causal and cache is not None else mask
-        if cache is not None and cache.position > 0 and T <= self.few:
-            y_BHTK = self.absorbed(q_BHTK, latent_BSR, turned_BSP, table)
+        if cache is not None and cache.position > 0 and self.few >= T:
+            y_BHTV = self.absorbed(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table)
         else:
-            y_BHTK = self.expanded(q_BHTK, latent_BSR, turned_BSP, table, causal and latent_BSR.size(1) == T)
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+            causal = causal and (cache is None or latent_BSL.size(1) == T)
+            y_BHTV = self.expanded(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table, causal)
+        return self.out(y_BHTV.transpose(1, 2).reshape(B, T, -1))
 
     def expanded(
-        self, q_BHTK: Tensor, latent_BSR: Tensor, turned_BSP: Tensor, mask: Tensor | None, causal: bool
+        self,
+        q_BHTK: Tensor,
+        turned_BHTK: Tensor,
+        latent_BSL: Tensor,
+        turned_BSK: Tensor,
+        mask: Tensor | None,
+        causal: bool,
     ) -> Tensor:
         """Make the keys and values of all heads, and read them."""
-        B, S = latent_BSR.shape[:2]
-        kv_BHSK = self.kv_up(latent_BSR).view(B, S, self.heads, -1).transpose(1, 2)
-        k_BHSK, v_BHSK = kv_BHSK.split(self.up_sizes, dim=-1)
-        turned_BHSP = turned_BSP.unsqueeze(1).expand(-1, self.heads, -1, -1)
+        B, S = latent_BSL.shape[:2]
+        kv_BHSK = self.kv_up(latent_BSL).view(B, S, self.heads, -1).transpose(1, 2)
+        k_BHSK, v_BHSV = kv_BHSK.split(self.up_sizes, dim=-1)
+        turned_BHSK = turned_BSK.unsqueeze(1).expand(-1, self.heads, -1, -1)
         return F.scaled_dot_product_attention(
-            q_BHTK,
-            torch.cat((k_BHSK, turned_BHSP), dim=-1),
-            v_BHSK,
+            torch.cat((q_BHTK, turned_BHTK), dim=-1),
+            torch.cat((k_BHSK, turned_BHSK), dim=-1),
+            v_BHSV,
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=causal,
             scale=self.scale,
         )
 
-    def absorbed(self, q_BHTK: Tensor, latent_BSR: Tensor, turned_BSP: Tensor, mask: Tensor | None) -> Tensor:
+    def absorbed(
+        self, q_BHTK: Tensor, turned_BHTK: Tensor, latent_BSL: Tensor, turned_BSK: Tensor, mask: Tensor | None
+    ) -> Tensor:
         """Do the same without keys and values: queries go to the latents, what they read comes back."""
-        up_HKR = self.kv_up.weight.view(self.heads, -1, latent_BSR.size(-1))
-        k_HKR, v_HKR = up_HKR.split(self.up_sizes, dim=1)
-        q_BHTK, q_BHTP = q_BHTK.split(self.q_sizes, dim=-1)
-        q_BHTR = q_BHTK @ k_HKR
-        score_BHTS = q_BHTR.flatten(1, 2) @ latent_BSR.mT + q_BHTP.flatten(1, 2) @ turned_BSP.mT
+        up_HKL = self.kv_up.weight.view(self.heads, -1, latent_BSL.size(-1))
+        k_HKL, v_HVL = up_HKL.split(self.up_sizes, dim=1)
+        q_BHTL = q_BHTK @ k_HKL
+        score_BHTS = q_BHTL.flatten(1, 2) @ latent_BSL.mT + turned_BHTK.flatten(1, 2) @ turned_BSK.mT
         score_BHTS = score_BHTS.view(*q_BHTK.shape[:-1], -1) * self.scale
         if mask is not None:
             # Where all is hidden, as before a padded position, any number will do.
@@ -121,5 +130,5 @@ class LatentAttention(nn.Module):
         share_BHTS = score_BHTS.softmax(dim=-1)
         if self.dropout > 0:
             share_BHTS = F.dropout(share_BHTS, self.dropout, self.training)
-        read_BHTR = (share_BHTS.flatten(1, 2) @ latent_BSR).view_as(q_BHTR)
-        return read_BHTR @ v_HKR.mT
+        read_BHTL = (share_BHTS.flatten(1, 2) @ latent_BSL).view_as(q_BHTL)
+        return read_BHTL @ v_HVL.mT

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -69,16 +71,17 @@ class Mamba(nn.Module):
 
     def scan(
         self, dt_BTF: Tensor, x_BTF: Tensor, b_BTN: Tensor, c_BTN: Tensor, state_BFN: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Any]:
         """Return what each position reads, and the state behind the last."""
         a_FN = -self.decay_log.to(dt_BTF.dtype).exp()
         made = []
         # A few positions at a time: what is made of them stays in the processor's cache.
-        for dt_BCF, x_BCF, b_BCN, c_BCN in zip(*(each.split(16, dim=1) for each in (dt_BTF, x_BTF, b_BTN, c_BTN))):
+        parts = (each.split(16, dim=1) for each in (dt_BTF, x_BTF, b_BTN, c_BTN))
+        for dt_BCF, x_BCF, b_BCN, c_BCN in zip(*parts, strict=True):
             decay_BCFN = (dt_BCF.unsqueeze(-1) * a_FN).exp()
             added_BCFN = x_BCF.unsqueeze(-1) * b_BCN.unsqueeze(2)
             states = []
-            for decay_BFN, added_BFN in zip(decay_BCFN.unbind(1), added_BCFN.unbind(1)):
+            for decay_BFN, added_BFN in zip(decay_BCFN.unbind(1), added_BCFN.unbind(1), strict=True):
                 state_BFN = added_BFN if state_BFN is None else torch.addcmul(added_BFN, state_BFN, decay_BFN)
                 states.append(state_BFN)
             made.append((torch.stack(states, dim=1) @ c_BCN.unsqueeze(-1)).squeeze(-1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,12 @@ def decays(log_BQTH: Tensor) -> Tensor:
     ahead_TS = torch.ones(log_BQHT.size(-1), log_BQHT.size(-1), dtype=torch.bool, device=log_BQHT.device).triu(1)
     between_BQHTS = log_BQHT.unsqueeze(-1) - log_BQHT.unsqueeze(-2)
     return between_BQHTS.masked_fill(ahead_TS, -math.inf).exp()
+
+
+def start_steps(weight: Tensor) -> None:
+    """Start biases so that softplus makes steps from 0.001 to 0.1 of them, every size as likely."""
+    step = torch.empty_like(weight).uniform_(math.log(0.001), math.log(0.1)).exp()
+    weight.data.copy_(step + (-torch.expm1(-step)).log())
 
 
 class Mamba2(nn.Module):
@@ -47,15 +54,17 @@ class Mamba2(nn.Module):
         eps: float = 1e-5,
         dt_min: float | None = None,
         dt_max: float | None = None,
+        multipliers: tuple[float, ...] | None = None,
     ) -> None:
         super().__init__()
         inner = heads * head_dim
         self.heads = heads
         self.groups = groups
         self.chunk = chunk
-        self.norm_place = norm
+        self.place = norm
         self.dt_min = dt_min
         self.dt_max = dt_max
+        self.multipliers = multipliers
         self.sizes = (inner, inner + 2 * groups * state, heads)
         self.mixed = (inner, groups * state, groups * state)
         self.parts = nn.Linear(width, sum(self.sizes), bias=bias)
@@ -72,6 +81,10 @@ class Mamba2(nn.Module):
     def forward(self, x_BTD: Tensor, keep: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         B, T = x_BTD.shape[:2]
         gate_BTF, mixed_BTF, dt_BTH = self.parts(x_BTD).split(self.sizes, dim=-1)
+        if self.multipliers is not None:
+            parts = zip(mixed_BTF.split(self.mixed, dim=-1), self.multipliers[1:4], strict=True)
+            mixed_BTF = torch.cat([part_BTF * multiplier for part_BTF, multiplier in parts], dim=-1)
+            gate_BTF, dt_BTH = gate_BTF * self.multipliers[0], dt_BTH * self.multipliers[4]
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
         mixed_BTF = F.silu(self.taps(mixed_BTF, keep, cache)).to(exact)
         x_BTF, b_BTN, c_BTN = mixed_BTF.split(self.mixed, dim=-1)
@@ -93,11 +106,7 @@ class Mamba2(nn.Module):
         if cache is not None:
             cache.put(state_BGNF)
         y_BTF = (y_BTF + (x_BTHK * self.skip.unsqueeze(-1)).flatten(2)).to(x_BTD.dtype)
-        if self.norm_place is None:
-            y_BTF = y_BTF * F.silu(gate_BTF)
-        else:
-            y_BTF = self.norm(y_BTF, gate_BTF)
-        return self.out(y_BTF)
+        return self.out(y_BTF * F.silu(gate_BTF) if self.place is None else self.norm(y_BTF, gate_BTF))
 
     def step(
         self, x_BTHK: Tensor, log_BTH: Tensor, b_BTGN: Tensor, c_BTGN: Tensor, state_BGNF: Tensor
@@ -116,7 +125,7 @@ class Mamba2(nn.Module):
         c_BTGN: Tensor,
         state_BGNF: Tensor | None,
         stays: bool,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Any]:
         """Return what all positions read, and the state behind them if it `stays`.
 
         Within a block of positions each reads from each; between blocks goes the state.

@@ -27,10 +27,7 @@ class Taps(nn.Module):
         size, T = self.weight.size(0), x_BTD.size(1)
         if keep is not None:
             x_BTD = x_BTD * keep.unsqueeze(-1)
-        if cache is None:
-            x_BSD = F.pad(x_BTD, (0, 0, size - 1, 0))
-        else:
-            x_BSD = cache.tail(x_BTD, 1, size - 1)
+        x_BSD = F.pad(x_BTD, (0, 0, size - 1, 0)) if cache is None else cache.tail(x_BTD, 1, size - 1)
         # A product for each tap is faster on a CPU than its convolution, above all backward.
         if cache is not None and T == 1:
             y_BTD = (x_BSD * self.weight).sum(1, keepdim=True)

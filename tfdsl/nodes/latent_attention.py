@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import prod
+from math import log
 from typing import Any, Literal
 
 from pydantic import Field
 
+from tfdsl import rotary
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Size, Step, Weight, Work, Writer
 from tfdsl.parts import Choice, Positive, PositiveReal, Probability, Truth, needed
+from tfdsl.rotary import Scaling, Yarn
 from tfdsl.shapes import Axis, Tensor
 
 
@@ -23,12 +25,16 @@ class Unturned(Turn, type="none"):
 
 
 class Turned(Turn, type="rope"):
-    """They turn by angles that grow with the position (arXiv:2104.09864): pair i of R features by theta^(−2i/R)."""
+    """They turn by angles that grow with the position, as in `attention` (RoFormer, arXiv:2104.09864)."""
 
-    theta: PositiveReal = Field(10000.0, description="The longest wavelength is 2π times this.")
+    theta: PositiveReal = Field(10000.0, description="The longest wavelength is 2π times this (`rope_theta`).")
     style: Literal["half", "interleaved"] = Field(
         "half",
-        description="Whether feature i turns with i + R/2, or with its neighbour (as DeepSeek's published weights do).",
+        description="Which of the R features pair: i with i + R/2 (`half`), or 2i with 2i + 1 (`interleaved`: "
+        "DeepSeek's published weights, `rope_interleave`).",
+    )
+    scaling: Scaling | None = Field(
+        None, description="How angles are changed for sequences longer than the trained length (`rope_scaling`)."
     )
 
 
@@ -62,9 +68,11 @@ class LatentAttention(Node):
         None, description="The features of a head's values (`v_head_dim`); `head_dim` if left out."
     )
     mask: Literal["causal", "full"] = Field("causal", description="Whether later positions are hidden.")
-    position: Turn = Field(Turned(), description="How the `rope_dim` features turn.")
+    position: Turn = Field(Turned.model_validate({}), description="How the `rope_dim` features turn.")
     scale: PositiveReal | None = Field(
-        None, description="What scores are multiplied by; 1 / √(head_dim + rope_dim) if left out."
+        None,
+        description="What scores are multiplied by; if left out 1 / √(head_dim + rope_dim), times "
+        "(0.1 · mscale_all_dim · ln(factor) + 1)² with `yarn` scaling that has a `mscale_all_dim` (DeepSeek).",
     )
     bias: Truth = Field(False, description="Whether q_down, kv_down and out have a vector added (`attention_bias`).")
     eps: PositiveReal = Field(1e-6, description="Added to the mean square in both norms.")
@@ -73,8 +81,13 @@ class LatentAttention(Node):
     def shape(self, io: Ports) -> Tensor:
         x = io.sequence()
         io.width()
-        if isinstance(self.position, Turned) and self.rope_dim % 2:
-            io.fail("T208", f"rotary positions turn features in pairs, and a head has {self.rope_dim}", "rope_dim")
+        if len(x.axes) != 3:
+            io.fail("T271", f"`{io.name}` runs along one axis of positions, [B, T, D], and this is {x}")
+        if isinstance(self.position, Turned):
+            if self.rope_dim % 2:
+                io.fail("T208", f"rotary positions turn features in pairs, and a head has {self.rope_dim}", "rope_dim")
+            if self.position.scaling is not None:
+                self.position.scaling.check(io, self.rope_dim, self.position.theta, "position")
         for shared in self._shares(x):
             io.share(shared)
         return x
@@ -83,7 +96,8 @@ class LatentAttention(Node):
         keys = Axis(x.axes[-2].size, keep=x.axes[-2].keep)
         here, shared = replace(keys, keep=None), list[Shared]()
         if isinstance(self.position, Turned):
-            call = Call("Rotary", (self.rope_dim,), {"theta": self.position.theta, "style": self.position.style})
+            turn = self.position
+            call = rotary.layer(self.rope_dim, turn.theta, turn.style, turn.scaling)
             shared.append(Shared("rope", "rope", call, here, here, work=Work(kept=2 * here.size * self.rope_dim)))
         if keys.keep is not None and self.mask == "causal":
             shared.append(Shared("mask", "causal_mask", Call("causal_table"), here, keys))
@@ -104,7 +118,12 @@ class LatentAttention(Node):
     @property
     def factor(self) -> float:
         """Return what scores are multiplied by."""
-        return self.scale if self.scale is not None else self.queries**-0.5
+        if self.scale is not None:
+            return self.scale
+        scaling = self.position.scaling if isinstance(self.position, Turned) else None
+        if isinstance(scaling, Yarn) and scaling.mscale_all_dim is not None and scaling.factor > 1:
+            return self.queries**-0.5 * (0.1 * scaling.mscale_all_dim * log(scaling.factor) + 1) ** 2
+        return self.queries**-0.5
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
         width, rows = step.width, self.heads * self.queries
@@ -152,7 +171,9 @@ class LatentAttention(Node):
     def call(self, step: Step) -> Call:
         named: dict[str, Any] = {"scale": self.factor, "q_rank": self.q_rank, "bias": self.bias, "eps": self.eps}
         named |= {"dropout": self.dropout, "causal": self.mask == "causal"}
-        named |= {"style": self.position.style} if isinstance(self.position, Turned) else {}
+        if isinstance(self.position, Turned):
+            whole = self.position.scaling is not None and self.position.scaling.whole
+            named |= {"style": self.position.style, **({"whole": True} if whole else {})}
         sizes = (self.kv_rank, self.head_dim, self.rope_dim, self.values)
         return Call("LatentAttention", (step.width, self.heads, *sizes), named)
 

@@ -1,0 +1,112 @@
+"""gated_delta: a memory of keys and values, whose old values are taken out as new ones come (arXiv:2412.06464)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.parts import Positive, PositiveReal, Truth, needed
+from tfdsl.recurrence import STEPS, Recurrence, blocks, sequences, taps
+
+
+class GatedDelta(Recurrence, Node):
+    """Gated DeltaNet (Qwen3-Next): [B, T, D] -> [B, T, D], in time that grows with T.
+
+    [q, k, v, z, β, a] = parts x; [q, k, v] = silu(conv of the three), conv as in `short_conv`; q and k are brought to
+    length one (x / √(Σ x² + 1e-6)) and q is divided by √key_dim; β = sigmoid(β), twice that if `negative`;
+    g = exp(−exp(decay_log) · softplus(a + dt_bias)). For each of `heads`, with the q and k of its group,
+    Sₜ = g Sₜ₋₁ + k β (v − g Sₜ₋₁ᵀ k)ᵀ and y = Sₜᵀ q. Then out(RMSNorm(y) · silu(z)), the norm over a head's features
+    with one weight for all heads. Decoding keeps S and the last `size − 1` positions of q, k and v.
+    """
+
+    headline = "heads"
+    title = "Gated DeltaNet"
+    heads: Positive = needed(description="The number of value heads (`linear_num_value_heads`).")
+    key_heads: Positive | None = Field(
+        None,
+        description="The number of query and key heads, each for several value heads that stand side by side "
+        "(`linear_num_key_heads`); as many as `heads` if left out.",
+    )
+    key_dim: Positive = needed(description="The features of a query or key (`linear_key_head_dim`).")
+    value_dim: Positive | None = Field(
+        None, description="The features of a value (`linear_value_head_dim`); `key_dim` if left out."
+    )
+    size: Positive = Field(4, description="How many positions the convolution mixes (`linear_conv_kernel_dim`).")
+    conv_bias: Truth = Field(False, description="Whether the convolution has a vector added.")
+    negative: Truth = Field(
+        False, description="Whether β goes up to 2, so that what is taken out may turn sign (`allow_neg_eigval`)."
+    )
+    eps: PositiveReal = Field(1e-6, description="Added to the mean square in the norm.")
+    chunk: Positive = Field(
+        64, description="How many positions are computed at once: a matter of speed, which changes no result."
+    )
+
+    example = """
+dims: {d_model: 64, n_heads: 4}
+inputs: {x: {shape: [B, T, d_model], dtype: float}}
+model:
+  - gated_delta: {from: x, heads: n_heads, key_heads: 2, key_dim: 16, value_dim: 32}
+"""
+
+    def check(self, io: Ports) -> None:
+        if self.heads % self.groups:
+            io.fail("T272", f"{self.heads} value heads do not divide among {self.groups} key heads", "key_heads")
+
+    @property
+    def groups(self) -> int:
+        """Return the number of key heads."""
+        return self.key_heads if self.key_heads is not None else self.heads
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Return the features of a key and of a value."""
+        return self.key_dim, self.value_dim if self.value_dim is not None else self.key_dim
+
+    @property
+    def mixed(self) -> int:
+        """Return the features that the convolution mixes."""
+        return 2 * self.groups * self.key_dim + self.heads * self.sides[1]
+
+    @property
+    def inner(self) -> int:
+        """Return the features of all values."""
+        return self.heads * self.sides[1]
+
+    def weights(self, step: Step) -> Mapping[str, Weight]:
+        width = step.width
+        return {
+            "parts.weight": Weight((self.mixed + self.inner + 2 * self.heads, width)),
+            **taps(self.size, self.mixed, self.conv_bias),
+            "dt_bias": Weight((self.heads,), STEPS, decays=False),
+            "decay_log": Weight((self.heads,), "weight.data.uniform_(0.01, 16).log_()", decays=False),
+            "norm.weight": Weight((self.sides[1],), "ones", decays=False),
+            "out.weight": Weight((width, self.inner), "output"),
+        }
+
+    def work(self, step: Step) -> Work:
+        here, count, chunk, width = step.x.positions, blocks(step, self.chunk), self.chunk, step.width
+        key, value = self.sides
+        entering = 2 * here * width * (self.mixed + self.inner + 2 * self.heads)
+        # The triangular system of a block is solved, which counts as nothing; its gradient takes a product.
+        among = 2 * count * chunk * chunk * (2 * self.groups * key + self.heads * value)
+        between = 6 * (count - 1) * chunk * self.heads * key * value
+        return Work(
+            flops=entering + sequences(step) * (among + between) + 2 * here * self.inner * width,
+            entering=entering,
+            backward=2 * sequences(step) * count * chunk * chunk * self.heads * (key + value),
+            cache=sequences(step) * ((self.size - 1) * self.mixed + self.heads * key * value),
+            needs=("x",),
+        )
+
+    def call(self, step: Step) -> Call:
+        named: dict[str, Any] = {"key_heads": None if self.groups == self.heads else self.groups, "size": self.size}
+        named |= {"conv_bias": self.conv_bias, "chunk": self.chunk, "eps": self.eps}
+        named |= {"strength": 2.0} if self.negative else {}
+        return Call("GatedDelta", (step.width, self.heads, *self.sides), named)
+
+    def facts(self, step: Step) -> str:
+        key, value = self.sides
+        return f"{self.heads} heads × {key} × {value}"

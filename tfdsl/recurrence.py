@@ -1,0 +1,60 @@
+"""What the recurrent mixers have in common: they read from behind, through what a position leaves to the next."""
+
+from __future__ import annotations
+
+from math import prod
+
+from tfdsl import look
+from tfdsl.node import Call, Ports, Sight, Size, Step, Weight, Writer
+from tfdsl.shapes import Tensor
+
+LOG_RANGE = "weight.data.copy_(torch.arange(1, weight.size(-1) + 1).log())"
+STEPS = "start_steps(weight)"
+
+
+class Recurrence:
+    """Gives each position what it and those before it have left: [B, T, D] -> [B, T, D]."""
+
+    keeps = True
+    family: look.Family = "attention"
+
+    def shape(self, io: Ports) -> Tensor:
+        x = io.sequence()
+        if len(x.axes) != 3:
+            io.fail("T271", f"`{io.name}` runs along one axis of positions, [B, T, D], and this is {x}")
+        self.check(io)
+        return x
+
+    def check(self, io: Ports) -> None:
+        """Report what cannot be."""
+
+    def call(self, step: Step) -> Call:
+        """Return the layer, whose `forward` takes the value, and by name `keep` and `cache`."""
+        raise NotImplementedError
+
+    def write(self, w: Writer, step: Step) -> None:
+        keep = w.keep(step.x.axes[-2])
+        given = [w.x, *([f"keep={keep}"] if keep else []), *([f"cache={w.cache()}"] if w.cache() else [])]
+        w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
+
+    def sight(self, step: Step) -> Sight:
+        return "behind"
+
+
+def taps(size: int, width: int, bias: bool) -> dict[str, Weight]:
+    """Return the weights of a causal convolution of each feature by itself, over `size` positions."""
+    reach = round(size**-0.5, 4)
+    weights = {"taps.weight": Weight((size, width), f"nn.init.uniform_(weight, -{reach}, {reach})")}
+    if bias:
+        weights["taps.bias"] = Weight((width,), "zeros", decays=False)
+    return weights
+
+
+def sequences(step: Step) -> Size:
+    """Return how many sequences there are: a state each."""
+    return prod(step.x.sizes[:-2], start=1)
+
+
+def blocks(step: Step, chunk: int) -> Size:
+    """Return into how many blocks of `chunk` positions a sequence is cut, the last one perhaps part empty."""
+    return (step.x.axes[-2].size + (chunk - 1)) // chunk
