@@ -73,7 +73,7 @@ CASES: dict[str, dict[str, Any]] = {
     "sizes": {"head_dim": 10, "scale": 0.7, "out_bias": True},
     "grouped": {"kv_heads": 2, "causal": True},
     "one key head": {"kv_heads": 1},
-    "rms": {"qk_norm": "rms", "eps": 1e-3},
+    "rms": {"q_norm": torch.nn.RMSNorm(6, eps=1e-3), "k_norm": torch.nn.RMSNorm(6, eps=1e-3)},
     **{f"bias {each}": {"bias": each} for each in BIASES},
 }
 
@@ -91,7 +91,7 @@ def test_self_attention(case: str) -> None:
         if options.get("bias", "qkv") not in ("", "qkv"):
             for letter in options["bias"]:
                 parts[letter] = parts[letter] + getattr(layer, f"{letter}_bias").view(-1, 1, dim)
-        for letter in "qk" if options.get("qk_norm") else "":
+        for letter in "qk" if options.get("q_norm") else "":
             norm = getattr(layer, f"{letter}_norm")
             rows = [rms(each, norm.weight, 1e-3) for each in parts[letter].reshape(-1, dim)]
             parts[letter] = torch.stack(rows).view(-1, T, dim)
@@ -101,7 +101,8 @@ def test_self_attention(case: str) -> None:
 
 
 def test_layer_norm_on_queries_and_keys() -> None:
-    layer, x = drawn(Attention(WIDTH, HEADS, qk_norm="layer", eps=1e-3)), values(1, T, WIDTH)
+    norms = {name: torch.nn.LayerNorm(6, eps=1e-3) for name in ("q_norm", "k_norm")}
+    layer, x = drawn(Attention(WIDTH, HEADS, **norms)), values(1, T, WIDTH)
     q, k, v = layer.qkv(x[0]).view(T, 3 * HEADS, -1).transpose(0, 1).split(HEADS)
     q, k = layer.q_norm(q), layer.k_norm(k)
     wanted = attend(q, k, v, torch.ones(T, T).bool(), 6**-0.5).transpose(0, 1).reshape(T, -1)
@@ -140,7 +141,14 @@ def test_a_relative_table_of_its_own(causal: bool) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"kv_heads": 2, "bias": "qkv"}, {"bias": "qv"}, {"bias": "k"}, {"memory_width": 10}, {"qk_norm": "rms"}],
+    [
+        {},
+        {"kv_heads": 2, "bias": "qkv"},
+        {"bias": "qv"},
+        {"bias": "k"},
+        {"memory_width": 10},
+        {"q_norm": torch.nn.RMSNorm(6), "k_norm": torch.nn.RMSNorm(6)},
+    ],
 )
 def test_cross_attention(options: dict[str, Any]) -> None:
     layer, x, memory = (
@@ -153,7 +161,7 @@ def test_cross_attention(options: dict[str, Any]) -> None:
     k, v = kv.split(groups)
     k = k + (layer.k_bias.view(-1, 1, 6) if options.get("bias") == "k" else 0)
     v = v + (layer.v_bias.view(-1, 1, 6) if options.get("bias") == "qv" else 0)
-    if options.get("qk_norm"):
+    if options.get("q_norm"):
         q, k = layer.q_norm(q), layer.k_norm(k)
     wanted = attend(q, k, v, keep.expand(T, S), 6**-0.5).transpose(0, 1).reshape(T, -1)
     torch.testing.assert_close(layer(x, memory, mask=keep.expand(T, S))[0], layer.out(wanted), rtol=1e-12, atol=1e-12)

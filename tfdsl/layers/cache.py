@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ class Cache:
     def __init__(self, length: int) -> None:
         self.length = length
         self.position = 0
-        self.entries: list[Tensor] = []
+        self.entries: list[Any] = []
         self.turn = 0
         self.ahead = 0
 
@@ -71,7 +72,7 @@ class Cache:
             self.entries[self.turn] = entry
         self.turn += 1
 
-    def once(self, make: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
+    def once(self, make: Callable[..., Any], *inputs: Tensor | None) -> Any:
         """Return what `make` gave at the first forward."""
         if self.turn == len(self.entries):
             self.entries.append(make(*inputs))
@@ -90,6 +91,6 @@ class Cache:
         self.turn = 0
 
 
-def once(cache: Cache | None, make: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
+def once(cache: Cache | None, make: Callable[..., Any], *inputs: Tensor | None) -> Any:
     """Return `make(*inputs)`; with a cache, what it gave at the first forward."""
     return make(*inputs) if cache is None else cache.once(make, *inputs)

@@ -81,7 +81,7 @@ class Shared:
     `name` are the same, and must be equal. `queries` and `keys` are the axes that it spans.
     """
 
-    role: Literal["rope", "bias", "mask"]
+    role: Literal["rope", "bias", "mask", "rank"]
     name: str
     call: Call | None
     queries: Axis

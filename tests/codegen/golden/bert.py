@@ -26,7 +26,8 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD, mask):
         B, T = x_BTD.shape[:2]
-        parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
+        qkv_BTHK = self.qkv(x_BTD).view(B, T, -1, self.head_dim)
+        parts = qkv_BTHK.split(self.heads, dim=2)
         q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK,

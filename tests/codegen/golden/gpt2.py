@@ -37,7 +37,8 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD, cache=None):
         B, T = x_BTD.shape[:2]
-        parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
+        qkv_BTHK = self.qkv(x_BTD).view(B, T, -1, self.head_dim)
+        parts = qkv_BTHK.split(self.heads, dim=2)
         q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)

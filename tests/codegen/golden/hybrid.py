@@ -74,23 +74,24 @@ def unfold(x_NHCK, batch, length):
 class Attention(nn.Module):
     """Multi-head self-attention: x_BTD -> x_BTD (Vaswani et al. 2017, section 3.2)."""
 
-    def __init__(self, width, heads, kv_heads, eps=1e-06, blocks=None):
+    def __init__(self, width, heads, kv_heads, q_norm, k_norm, blocks=None):
         super().__init__()
         # A group of query heads shares each key and value head (Ainslie et al. 2023).
         self.heads = (heads, kv_heads, kv_heads)
         self.head_dim = width // heads
         # One projection for queries, keys and values.
         self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
-        self.q_norm = nn.RMSNorm(self.head_dim, eps=eps)
-        self.k_norm = nn.RMSNorm(self.head_dim, eps=eps)
+        self.q_norm = q_norm
+        self.k_norm = k_norm
         self.blocks = blocks
         self.out = nn.Linear(heads * self.head_dim, width, bias=False)
 
     def forward(self, x_BTD, rope, mask=None, cache=None):
         B, T = x_BTD.shape[:2]
-        parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
+        qkv_BTHK = self.qkv(x_BTD).view(B, T, -1, self.head_dim)
+        parts = qkv_BTHK.split(self.heads, dim=2)
+        parts = self.normed(*parts)
         q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
-        q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
         q_BHTK = rotate(q_BHTK, rope)
         k_BHTK = rotate(k_BHTK, rope)
         if cache is not None:
@@ -110,6 +111,11 @@ class Attention(nn.Module):
                 enable_gqa=True,
             )
         return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+
+    def normed(self, q_BTHK, k_BTHK, v_BTHK):
+        """Return queries, keys and values, each brought to its range or its size."""
+        q_BTHK, k_BTHK = self.q_norm(q_BTHK), self.k_norm(k_BTHK)
+        return q_BTHK, k_BTHK, v_BTHK
 
 
 class Cache:
@@ -360,7 +366,12 @@ class Local(nn.Module):
     def __init__(self):
         super().__init__()
         self.attention = Attention(
-            1024, 16, kv_heads=4, blocks=Windows(1024, 512, 1024)
+            1024,
+            16,
+            kv_heads=4,
+            q_norm=RMSNorm(64, eps=1e-06),
+            k_norm=RMSNorm(64, eps=1e-06),
+            blocks=Windows(1024, 512, 1024),
         )
 
     def forward(self, x_BTD, rope, sliding_mask, cache=None):
@@ -452,7 +463,13 @@ class Global(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.attention = Attention(1024, 16, kv_heads=4)
+        self.attention = Attention(
+            1024,
+            16,
+            kv_heads=4,
+            q_norm=RMSNorm(64, eps=1e-06),
+            k_norm=RMSNorm(64, eps=1e-06),
+        )
 
     def forward(self, x_BTD, rope, cache=None):
         # hybrid.yaml:13

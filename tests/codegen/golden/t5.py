@@ -57,7 +57,8 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD, mask, cache=None):
         B, T = x_BTD.shape[:2]
-        parts = self.qkv(x_BTD).view(B, T, -1, self.head_dim).split(self.heads, dim=2)
+        qkv_BTHK = self.qkv(x_BTD).view(B, T, -1, self.head_dim)
+        parts = qkv_BTHK.split(self.heads, dim=2)
         q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
@@ -126,20 +127,18 @@ class CrossAttention(nn.Module):
 
     def __init__(self, width, heads, dropout, scale):
         super().__init__()
-        self.heads = heads
         self.head_dim = width // heads
         self.dropout = dropout
         self.scale = scale
         self.q = nn.Linear(width, heads * self.head_dim, bias=False)
         # One projection for keys and values.
-        rows = 2 * heads * self.head_dim
-        self.kv = nn.Linear(width, rows, bias=False)
+        self.rows = (heads * self.head_dim, heads * self.head_dim)
+        self.kv = nn.Linear(width, sum(self.rows), bias=False)
         self.out = nn.Linear(heads * self.head_dim, width, bias=False)
 
     def forward(self, x_BTD, memory_BSM, mask, cache=None):
-        B, T = x_BTD.shape[:2]
-        q_BHTK = self.q(x_BTD).view(B, T, self.heads, self.head_dim).transpose(1, 2)
-        k_BHSK, v_BHSK = once(cache, self.read, memory_BSM).chunk(2, dim=1)
+        q_BHTK = self.asked(x_BTD)
+        k_BHSK, v_BHSK = once(cache, self.read, memory_BSM)
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK,
             k_BHSK,
@@ -148,13 +147,20 @@ class CrossAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+        return self.out(y_BHTK.transpose(1, 2).flatten(2))
+
+    def asked(self, x_BTD):
+        """Return the queries of every position."""
+        q_BTA = self.q(x_BTD)
+        q_BTHK = q_BTA.unflatten(2, (-1, self.head_dim))
+        return q_BTHK.transpose(1, 2)
 
     def read(self, memory_BSM):
-        """Return the keys and values of every position, heads one behind the other."""
-        B, S = memory_BSM.shape[:2]
-        kv = self.kv(memory_BSM)
-        return kv.view(B, S, -1, self.head_dim).transpose(1, 2)
+        """Return the keys and values of every position."""
+        k_BSA, v_BSA = self.kv(memory_BSM).split(self.rows, dim=2)
+        k_BSHK = k_BSA.unflatten(2, (-1, self.head_dim))
+        v_BSHK = v_BSA.unflatten(2, (k_BSHK.size(2), -1))
+        return k_BSHK.transpose(1, 2), v_BSHK.transpose(1, 2)
 
 
 class FeedForward(nn.Module):

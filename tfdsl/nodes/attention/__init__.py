@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from tfdsl.look import Element
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Writer
-from tfdsl.nodes.attention import costs, projections
+from tfdsl.nodes.attention import checks, costs, layer, projections
 from tfdsl.nodes.attention.biases import Biases
+from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking
 from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
+from tfdsl.nodes.attention.norms import HeadNorm
 from tfdsl.nodes.attention.positions import Nowhere, Place, Relative, Rotary
 from tfdsl.nodes.attention.seen import Blocks
 from tfdsl.parts import Name, Positive, PositiveReal, Probability, needed
@@ -49,55 +51,44 @@ class Attention(Node):
     mask: Mask = Field(Full(), description="Which positions a query may see.")
     position: Relative = Field(Nowhere(), description="How positions enter the scores.")
     method: Method = Field(Softmax(), description="How a query weighs what it reads.")
-    qk_norm: Literal["rms", "layer"] | None = Field(None, description="A norm on each head's queries and keys.")
+    qk_norm: HeadNorm | None = Field(None, description="A norm on queries and keys, before they meet.")
+    v_norm: HeadNorm | None = Field(None, description="A norm on values (Gemma 3n: `{type: rms, weight: false}`).")
+    out_norm: HeadNorm | None = Field(
+        None, description="A norm on what the heads read, before `gate` and the matrix `out` (BitNet)."
+    )
+    value_dim: Positive | None = Field(
+        None, description="The features of a value head, and of what a head reads; those of a key head if left out."
+    )
     scale: PositiveReal | None = Field(None, description="What scores are multiplied by; 1 / √head_dim if left out.")
+    softcap: PositiveReal | None = Field(
+        None, description="Scores become softcap · tanh(scores / softcap), before the mask (Gemma 2: 50)."
+    )
+    sinks: Literal["learned", "zero"] | None = Field(
+        None,
+        description="One key more, without a value, so that weights may sum to less than 1: its score is a learned "
+        "number for each head (gpt-oss), or 0, which adds 1 to the softmax's denominator (off-by-one softmax).",
+    )
+    clip_qkv: Clip | None = Field(None, description="Queries, keys and values are held within ± this.")
+    gate: Gate | None = Field(None, description="What the heads read is multiplied by a function of x, before `out`.")
+    talking_heads: Talking | None = Field(None, description="Learned matrices mix the heads around the softmax.")
+    differential: Differential | None = Field(
+        None, description="Heads in pairs, the second's reading subtracted from the first's: where λ starts."
+    )
     bias: Biases = Field(Biases(), description="Whether the projections have a vector added: all, or each by name.")
     dropout: Probability = Field(0.0, description="Dropout on the attention weights.")
 
     def shape(self, io: Ports) -> Tensor:
         x = io.sequence()
         memory = io.value("kv") if self.kv is not None else x
-        self._check_heads(io)
-        self._check_axes(io, x, memory)
+        checks.heads(self, io)
+        checks.axes(self, io, x, memory)
+        checks.fields(self, io)
         self.mask.check(io, self, x, memory)
         self.position.check(io, self, self.heads, self.dim(io.width()))
         self.method.check(io, self, x, memory)
         for shared in self._shares(self.place(x, memory)):
             io.share(shared, named=bool(shared.weights))
         return x
-
-    def _check_heads(self, io: Ports) -> None:
-        width = io.width()
-        if self.head_dim is None and width % self.heads:
-            io.fail(
-                "T211",
-                f"{width} features do not divide among {self.heads} heads: {width % self.heads} are left over",
-                "heads",
-                notes=io.origin(io.x.axes[-1], f"the width is {width} here"),
-                help="change one of the two, or give `head_dim`",
-            )
-        if self.heads % self.groups:
-            io.fail(
-                "T212",
-                f"{self.heads} query heads do not divide among {self.groups} key and value heads",
-                "kv_heads",
-                help=f"`kv_heads` must divide {self.heads}",
-            )
-        if self.dim(width) > 32 and self.dim(width) % 8:
-            io.warn(
-                "W508",
-                f"heads of {self.dim(width)} features are slow on every device",
-                "heads" if self.head_dim is None else "head_dim",
-                help="matrix units work on multiples of 8",
-            )
-
-    def _check_axes(self, io: Ports, x: Tensor, memory: Tensor) -> None:
-        if self.kv is None:
-            return
-        if len(memory.axes) != len(x.axes) or memory.dtype != "float" or not isinstance(memory.axes[-1].size, int):
-            io.fail("T213", f"attention from {x} cannot read keys and values from `{self.kv}`, which is {memory}", "kv")
-        if memory.sizes[:-2] != x.sizes[:-2]:
-            io.fail("T213", f"the batch of {x} is not that of `{self.kv}`, which is {memory}", "kv")
 
     @property
     def groups(self) -> int:
@@ -108,28 +99,38 @@ class Attention(Node):
         """Return the features of a head, where a position has `width`."""
         return self.head_dim if self.head_dim is not None else width // self.heads
 
+    def value_size(self, width: int) -> int:
+        """Return the features of a value head, where a position has `width`."""
+        return self.value_dim if self.value_dim is not None else self.dim(width)
+
+    @property
+    def fused(self) -> bool:
+        """Return whether torch's own attention does what is asked, without a key of ours and step by step."""
+        return self.softcap is None and self.sinks is None and self.talking_heads is None
+
     def place(self, x: Tensor, memory: Tensor) -> Place:
         """Return what positions and methods may know of it, where it reads from `memory`."""
         queries, keys = bare(x.axes[-2]), bare(memory.axes[-2])
         dim, causal = self.dim(x.width), not self.mask.looks_ahead
         scale = dim**-0.5 if self.scale is None else self.scale
-        return Place(self.heads, dim, self.groups, queries, keys, causal, x.width, scale)
+        value = self.value_size(x.width)
+        return Place(self.heads, dim, self.groups, queries, keys, causal, x.width, scale, value)
 
     def memory(self, step: Step) -> Tensor:
         """Return the value that keys and values are made of."""
         return step.reads["kv"].tensor if self.kv is not None else step.x
 
     def _shares(self, place: Place) -> list[Shared]:
-        return [*self.position.shares(place), *self._masks(place)]
+        return [*self.position.shares(place), *self.method.shares(place), *self._masks(place)]
 
     def _masks(self, place: Place) -> list[Shared]:
         """Return the boolean mask that its layer is given, where there is one."""
-        table, adds = self.mask.table(place), self.position.adds
+        table, adds = self.mask.table(place) if self.method.compares else None, self.position.adds
         if table is None and place.keys.keep is None:
             return []
         if table is None:
             return [Shared("mask", "padding_mask", None, Axis(1), place.keys)]
-        if self.mask.built_in and place.keys.keep is None and not adds and self.kv is None:
+        if self.mask.built_in and place.keys.keep is None and not adds and self.kv is None and self.fused:
             return []
         if self.blocks(place) is not None:
             table = replace(table, named={**table.named, "whole": self.mask.whole})
@@ -137,7 +138,8 @@ class Attention(Node):
 
     def blocks(self, place: Place) -> Blocks | None:
         """Return how long sequences are taken in blocks, where they are and that does what is asked."""
-        if self.kv is not None or self.position.adds or not isinstance(self.method, Softmax):
+        plain = self.fused and self.differential is None and self.value_dim is None
+        if not plain or self.kv is not None or self.position.adds or not self.method.compares:
             return None
         return self.mask.blocks(place)
 
@@ -148,31 +150,7 @@ class Attention(Node):
         return costs.work(self, step)
 
     def call(self, step: Step) -> Call:
-        memory = self.memory(step)
-        place = self.place(step.x, memory)
-        named: dict[str, Any] = {"kv_heads": None if self.groups == self.heads else self.groups}
-        named["head_dim"] = None if place.dim * self.heads == step.width else place.dim
-        named |= {"bias": self.bias.letters, "out_bias": self.bias.out, "dropout": self.dropout}
-        named |= {"scale": self.scale, "qk_norm": self.qk_norm, **self.method.options(place)}
-        if self.kv is not None:
-            apart = None if memory.width == step.width else memory.width
-            return Call(self.method.cross, (step.width, self.heads), {"memory_width": apart, **named})
-        named |= self.position.options(place)
-        module = self.position.module(place)
-        named |= {"relative": module} if module is not None else {}
-        blocks = self.blocks(place)
-        named |= {"blocks": self._weighing(blocks.layer)} if blocks is not None else {}
-        first = self.mask.module(self, step.width)
-        named |= {"first": first} if first is not None else {}
-        return Call(self.method.layer, (step.width, self.heads), {**named, "causal": not self.mask.looks_ahead})
-
-    def _weighing(self, blocks: Call) -> Call:
-        """Return the layer of blocks with what it has to know of this attention, or the one that it holds."""
-        if "near" in blocks.named:
-            return replace(blocks, named={**blocks.named, "near": self._weighing(blocks.named["near"])})
-        grouped = self.groups != self.heads
-        more = {"dropout": self.dropout, "scale": self.scale, "grouped": grouped}
-        return replace(blocks, named={**blocks.named, **more})
+        return layer.call(self, step)
 
     def write(self, w: Writer, step: Step) -> None:
         shared = {each.role: each for each in step.shares}
@@ -184,6 +162,8 @@ class Attention(Node):
             given.append(f"mask={w.shared(bias, mask)}")
         elif mask is not None:
             given.append(f"mask={w.shared(mask)}")
+        if "rank" in shared:
+            given.append(f"rank={w.shared(shared['rank'])}")
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")

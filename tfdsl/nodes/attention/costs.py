@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from tfdsl.node import Size, Step, Work
+from tfdsl.nodes.attention.layer import leaving
 from tfdsl.nodes.attention.positions import Place
 from tfdsl.nodes.attention.seen import Blocks
 from tfdsl.shapes import Tensor, either
@@ -18,28 +19,53 @@ def work(attention: Attention, step: Step) -> Work:
     """Return what one forward pass of attention costs."""
     memory = attention.memory(step)
     place, batch = attention.place(step.x, memory), prod(step.x.sizes[:-2], start=1)
-    dim = place.dim
-    q, k = attention.heads * dim, attention.groups * dim
+    dim, value = place.dim, attention.value_size(step.width)
+    q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * value
+    read = attention.heads * value
     there, here = memory.positions, step.x.positions
-    entering = 2 * here * step.width * q + 2 * there * memory.width * 2 * k
-    products = attention.method.flops(place, batch)
+    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * (k + v)
+    products = attention.method.flops(place, batch) + _extra(attention, place, batch)
+    out = 2 * here * read * step.width
     kept = _kept(attention, step, place, memory)
-    blocks = attention.blocks(place)
+    blocks, method = attention.blocks(place), attention.method.work(place, batch)
     if blocks is not None:
         length, whole = place.queries.size, attention.mask.whole
         products = either(length, whole, 4 * batch * (blocks.pairs + blocks.rows * length) * q, products)
         kept = either(length, whole, _kept_in_blocks(attention, step, place, blocks), kept)
-    leaving = 2 * here * q * step.width
+    elif method is not None:
+        products, kept = method.flops, method.kept + _made(attention, step, place)
     added, first = attention.position.work(place, batch), attention.mask.work(attention, place, batch, step.width)
-    decodes = attention.kv is not None or attention.mask.decodes
+    cache = there * (k + v) if attention.kv is not None or attention.mask.decodes else 0
     return Work(
-        flops=entering + products + leaving + added.flops + first.flops,
+        flops=entering + products + out + added.flops + first.flops,
         entering=entering + first.entering,
-        fixed=added.fixed,
+        fixed=added.fixed + (method.fixed if method is not None else 0),
         kept=kept + added.kept + first.kept,
-        cache=there * 2 * k if decodes else 0,
+        cache=cache if method is None else method.cache,
         needs=("x", "kv") if attention.kv is not None else ("x",),
     )
+
+
+def _extra(attention: Attention, place: Place, batch: Size) -> Size:
+    """Return what softmax attention does besides its two products: wider values, a key more, mixed heads."""
+    rows, keys = batch * place.queries.size * place.heads, place.keys.size
+    read = place.value * (2 if attention.differential is not None else 1)
+    flops = 2 * rows * keys * (read - place.value)
+    mixes = attention.talking_heads
+    if mixes is not None:
+        flops += 2 * rows * keys * place.heads * (2 if mixes.at == "both" else 1)
+    elif attention.sinks is not None and attention.softcap is None:
+        more = 2 if attention.sinks == "learned" else 0  # of queries and keys, of values
+        flops += 2 * rows * ((keys + 1) * (place.dim + read + more) - keys * (place.dim + read))
+    return flops
+
+
+def _gates(attention: Attention, step: Step) -> int:
+    """Return how many gates a position has."""
+    if attention.gate is None:
+        return 0
+    value = attention.value_size(step.width)
+    return attention.heads * value if attention.gate.per == "channel" else leaving(attention, value)[0]
 
 
 def _kept(attention: Attention, step: Step, place: Place, memory: Tensor) -> Size:
@@ -59,7 +85,14 @@ def _kept(attention: Attention, step: Step, place: Place, memory: Tensor) -> Siz
         kept += here * attention.heads + _mask(attention, step) + (q if attention.groups != attention.heads else 0)
         kept += _projected(attention, q, k)
     heads = here * attention.heads + there * attention.groups
-    return kept + {None: 0, "rms": q + k + heads, "layer": 2 * heads}[attention.qk_norm]
+    return kept + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)
+
+
+def _made(attention: Attention, step: Step, place: Place) -> Size:
+    """Return what is kept of what the last matrix takes, and of norms of queries and keys."""
+    q, k = (step.x.positions * count * place.dim for count in (place.heads, place.groups))
+    heads = step.x.positions * (place.heads + place.groups)
+    return q + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)
 
 
 def _kept_in_blocks(attention: Attention, step: Step, place: Place, blocks: Blocks) -> Size:
@@ -83,7 +116,7 @@ def _kept_in_blocks(attention: Attention, step: Step, place: Place, blocks: Bloc
         # These read all keys, and what they give is put before the rest.
         kept += 2 * batch * blocks.rows * place.heads * dim
         kept += q + k if attention.qk_norm or attention.position.turns else 0
-    return kept + {None: 0, "rms": q + k + heads, "layer": 2 * heads}[attention.qk_norm]
+    return kept + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)
 
 
 def _projected(attention: Attention, q: Size, k: Size) -> Size:

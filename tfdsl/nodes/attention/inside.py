@@ -62,7 +62,7 @@ class _Inside:
     def turned(self, name: str) -> Iterator[Element]:
         """Yield what becomes of queries or keys before they meet."""
         if self.node.qk_norm is not None:
-            yield Box(f"{name}_norm", "norm", {"rms": "RMSNorm", "layer": "LayerNorm"}[self.node.qk_norm], "each head")
+            yield Box(f"{name}_norm", "norm", self.node.qk_norm.word, "each head")
         if self.node.position.turns:
             yield Box(
                 f"{name}_position", "position", self.node.position.word.capitalize(), settings(self.node.position)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Place:
     """The attention that positions enter: its heads, the features of one, its key heads, its two axes.
 
-    `width` is that of the value that it takes, `scale` what it multiplies scores by. The axes know their size and their
-    padding alone, so that equal ones are equal.
+    `width` is that of the value that it takes, `scale` what it multiplies scores by, `value` the features of a value
+    head. The axes know their size and their padding alone, so that equal ones are equal.
     """
 
     heads: int
@@ -30,6 +30,7 @@ class Place:
     causal: bool
     width: int
     scale: float
+    value: int
 
     @property
     def here(self) -> Axis:

@@ -1,0 +1,85 @@
+"""What attention's fields may be where it stands, beyond what masks, positions and methods say of themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfdsl.node import Ports
+from tfdsl.nodes.attention.norms import RMS, HeadNorm
+from tfdsl.shapes import Tensor
+
+if TYPE_CHECKING:
+    from tfdsl.nodes.attention import Attention
+
+
+def heads(node: Attention, io: Ports) -> None:
+    """Report heads that are not whole, and those that are slow."""
+    width = io.width()
+    if node.head_dim is None and width % node.heads:
+        io.fail(
+            "T211",
+            f"{width} features do not divide among {node.heads} heads: {width % node.heads} are left over",
+            "heads",
+            notes=io.origin(io.x.axes[-1], f"the width is {width} here"),
+            help="change one of the two, or give `head_dim`",
+        )
+    if node.heads % node.groups:
+        io.fail(
+            "T212",
+            f"{node.heads} query heads do not divide among {node.groups} key and value heads",
+            "kv_heads",
+            help=f"`kv_heads` must divide {node.heads}",
+        )
+    if node.dim(width) > 32 and node.dim(width) % 8:
+        io.warn(
+            "W508",
+            f"heads of {node.dim(width)} features are slow on every device",
+            "heads" if node.head_dim is None else "head_dim",
+            help="matrix units work on multiples of 8",
+        )
+
+
+def axes(node: Attention, io: Ports, x: Tensor, memory: Tensor) -> None:
+    """Report keys and values that do not go with the queries."""
+    if node.kv is None:
+        return
+    if len(memory.axes) != len(x.axes) or memory.dtype != "float" or not isinstance(memory.axes[-1].size, int):
+        io.fail("T213", f"attention from {x} cannot read keys and values from `{node.kv}`, which is {memory}", "kv")
+    if memory.sizes[:-2] != x.sizes[:-2]:
+        io.fail("T213", f"the batch of {x} is not that of `{node.kv}`, which is {memory}", "kv")
+
+
+def fields(node: Attention, io: Ports) -> None:
+    """Report fields that do not go together."""
+    _norm(node.qk_norm, io, "qk_norm")
+    for name, norm in (("v_norm", node.v_norm), ("out_norm", node.out_norm)):
+        _norm(norm, io, name)
+        if norm is not None and norm.place == "after":
+            io.fail("T221", f"`{name}` norms what does not turn, and `place` is about rotary positions", name)
+    _late(node, io)
+    if node.clip_qkv is not None and node.clip_qkv.late and (node.qk_norm is None or node.qk_norm.place == "after"):
+        io.fail("T221", "`late: true` clips behind `qk_norm`, before positions, and there is none there", "clip_qkv")
+    if node.differential is not None:
+        odd = next((name for name, count in (("heads", node.heads), ("kv_heads", node.groups)) if count % 2), None)
+        if odd is not None:
+            io.fail("T222", f"differential attention pairs heads, and {getattr(node, odd)} is odd", odd)
+
+
+def _late(node: Attention, io: Ports) -> None:
+    """Report a norm that is to come after positions where it cannot."""
+    norm = node.qk_norm
+    if norm is None or norm.place == "before":
+        return
+    if not node.position.turns:
+        io.fail("T221", "`place: after` norms what rotary positions have turned, and nothing turns here", "qk_norm")
+    if norm.over not in (None, "head"):
+        io.fail(
+            "T221", f"a norm after rotation goes over each head by itself, and this goes over `{norm.over}`", "qk_norm"
+        )
+
+
+def _norm(norm: HeadNorm | None, io: Ports, field: str) -> None:
+    if isinstance(norm, RMS) and norm.offset and not norm.weight:
+        io.fail("T221", "`offset: true` scales by 1 + weight, and `weight: false` leaves no weight", field)
+    if norm is not None and norm.type_name == "l2" and norm.over == "each":
+        io.fail("T221", "an L2 norm has no weights of each head: `over: head`, or `type: rms`", field)

@@ -1,0 +1,69 @@
+"""What attention does with its scores and with what the heads read: clips, gates, mixed heads, differences."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tfdsl.parts import Part, PositiveReal, Real, Truth
+
+
+class Clip(Part):
+    """Queries, keys and values are held within ±limit: min(max(x, -limit), limit)."""
+
+    holds = True
+    headline = "limit"
+
+    limit: PositiveReal = Field(description="The largest value, and the smallest negated.")
+    late: Truth = Field(
+        False,
+        description="Whether queries and keys are clipped after `qk_norm` (OLMoE); if not, right after the projection "
+        "and its bias (OLMo 1, MPT, DBRX).",
+    )
+
+
+class Gate(Part):
+    """What the heads read, times a function of the layer's input: y · f(x W_gate + b), before the matrix `out`."""
+
+    holds = True
+    headline = "type"
+
+    type: Literal["sigmoid", "silu", "softplus", "tanh"] = Field("sigmoid", description="The function f.")
+    per: Literal["channel", "head"] = Field(
+        "channel", description="Whether each feature of each head has a gate (Qwen3-Next), or each head one."
+    )
+    bias: Truth = Field(False, description="Whether a vector is added to the gates before f.")
+
+
+class Talking(Part):
+    """A learned matrix [heads, heads] that mixes the heads of the scores or of the weights (arXiv:2003.02436)."""
+
+    holds = True
+    headline = "at"
+
+    at: Literal["both", "before", "after"] = Field(
+        "both",
+        description="Mix the scores `before` the softmax (scaled, and before softcap and mask), the weights `after` "
+        "it, or `both`, each with a matrix of its own.",
+    )
+    bias: Truth = Field(False, description="Whether each head has a number added (CaiT).")
+
+
+class Differential(Part):
+    """Heads in pairs, whose readings are subtracted (Differential Transformer, arXiv:2410.05258).
+
+    Head i and head i + heads / 2 are a pair. Both read the values of both, side by side (2 · head_dim features). With
+    λ = exp(q_1 · k_1) - exp(q_2 · k_2) + init, whose four vectors of head_dim features are learned, the pair gives
+    (1 - init) · norm(first - λ · second), where the norm is x / sqrt(mean(x²) + eps) over the 2 · head_dim features.
+    """
+
+    holds = True
+    headline = "init"
+
+    init: Real = Field(
+        description="Where λ starts. The paper's depends on the layer, counted from 0: "
+        "`0.8 - 0.6 * 2.718281828459045 ** (-0.3 * layer)`, which `vary` gives to each copy of a block."
+    )
+    eps: PositiveReal = Field(1e-5, description="Added to the mean square, under the root.")
+    weight: Truth = Field(False, description="Whether the norm has a weight, of 2 · head_dim features.")
