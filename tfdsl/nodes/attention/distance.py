@@ -96,11 +96,11 @@ class TransformerXL(Relative, type="transformer_xl"):
 
     def work(self, place: Place, batch: Size) -> Work:
         here, there, size = batch * place.queries.size, batch * place.keys.size, place.heads * place.dim
-        far = place.keys.size if place.causal else 2 * place.keys.size - 1
+        far = place.keys.size + (1 if place.causal else place.queries.size)
         made, seen = 2 * far * place.width * size, 2 * here * size * far
-        # The scores of rows, queries with v, keys with all beside them, the rows for each sequence, and sinusoids.
-        kept = here * place.heads * far + here * size + there * 3 * size + batch * size * far + far * place.width
-        return Work(flops=made + seen, fixed=made, kept=kept + 2 * place.queries.size * place.keys.size)
+        # Queries with v, keys with all beside them, the rows for each sequence, and sinusoids.
+        kept = here * size + there * 3 * size + batch * size * far + far * place.width
+        return Work(flops=made + seen, fixed=made, kept=kept)
 
 
 def whole(io: Ports, attention: Attention, what: str) -> None:
