@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tfdsl.layers.activations import ACTIVATIONS
 from tfdsl.layers.cache import Cache
 from tfdsl.layers.rotary import rotate
-from tfdsl.layers.softmax import attend
+from tfdsl.layers.softmax import attend, paired
 
 
 class Attention(nn.Module):
@@ -133,8 +133,8 @@ class Attention(nn.Module):
         else:
             table = cache.lower_right(x_BTD) if causal and cache is not None else mask
         if self.differential is not None:
-            # Two heads that are subtracted read the same values, those of both.
-            v_BHTK = torch.cat(v_BHTK.chunk(2, dim=1), dim=-1).repeat(1, 2, 1, 1)
+            q_BHTK, k_BHTK, v_BHTK = paired(q_BHTK, k_BHTK, v_BHTK)
+        scale = self.head_dim**-0.5 if self.scale is None else self.scale
         if self.softcap is None and self.sinks == "" and self.before is None and self.after is None:
             y_BHTK = F.scaled_dot_product_attention(
                 q_BHTK,
@@ -143,7 +143,7 @@ class Attention(nn.Module):
                 attn_mask=table,
                 dropout_p=self.dropout if self.training else 0.0,
                 is_causal=causal and (cache is None or k_BHTK.size(2) == T),
-                scale=self.scale,
+                scale=self.scale if self.differential is None else scale,
                 enable_gqa=self.kv_heads is not None,
             )
         else:
@@ -152,7 +152,7 @@ class Attention(nn.Module):
                 k_BHTK,
                 v_BHTK,
                 table,
-                scale=self.head_dim**-0.5 if self.scale is None else self.scale,
+                scale=scale,
                 dropout=self.dropout if self.training else 0.0,
                 softcap=self.softcap,
                 sinks=self.sink if self.sinks == "learned" else None,

@@ -10,6 +10,8 @@ from tfdsl.nodes.einsum import Einsum as Einsum
 from tfdsl.nodes.embed import Embed as Embed
 from tfdsl.nodes.ffn import FeedForward as FeedForward
 from tfdsl.nodes.gated_delta import GatedDelta as GatedDelta
+from tfdsl.nodes.hyper import Hyper as Hyper
+from tfdsl.nodes.hyper_residual import HyperResidual as HyperResidual
 from tfdsl.nodes.latent_attention import LatentAttention as LatentAttention
 from tfdsl.nodes.linear import Linear as Linear
 from tfdsl.nodes.mamba import Mamba as Mamba
