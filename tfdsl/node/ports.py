@@ -38,6 +38,14 @@ class Writer(Protocol):
         """Write the copies of a block that the node runs."""
         ...
 
+    def some(self, first: int, count: int, takes: str = "{x}", after: str = "") -> None:
+        """Write `count` of the copies, from `first` on; each takes `takes`, and the line `after` follows each."""
+        ...
+
+    def through(self, flow: Flow) -> None:
+        """Write a pipe on the trunk itself."""
+        ...
+
     def value(self, field: str) -> str:
         """Return the variable of the value that a field of the node names."""
         ...
@@ -135,8 +143,8 @@ class Ports(Protocol):
         """Check that the weight that `field` shares has this shape."""
         ...
 
-    def limit(self, axis: Axis, field: str) -> None:
-        """Say that the axis may be no longer than `field` holds."""
+    def limit(self, axis: Axis, field: str, most: int | None = None) -> None:
+        """Say that the axis may be no longer than `field` holds, or than `most`, which stands in it."""
         ...
 
     def known(self, value: Tensor | None) -> Tensor:
