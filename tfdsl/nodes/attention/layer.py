@@ -17,16 +17,26 @@ def call(node: Attention, step: Step) -> Call:
     named: dict[str, Any] = {"kv_heads": None if node.groups == node.heads else node.groups}
     named["head_dim"] = None if place.dim * node.heads == step.width else place.dim
     named |= {"value_dim": None if node.value_size(step.width) == place.dim else node.value_size(step.width)}
-    named |= {"bias": node.bias.letters, "out_bias": node.bias.out, "dropout": node.dropout, "scale": node.scale}
+    named |= {"bias": letters(node), "out_bias": node.bias.out, "dropout": node.dropout, "scale": node.scale}
     named |= {**_norms(node, step), **_scores(node, place.keys.keep is not None), **_reading(node, step)}
     named |= node.method.options(place)
     if node.kv is not None:
         apart = None if memory.width == step.width else memory.width
         return Call(node.method.cross, (step.width, node.heads), {"memory_width": apart, **named})
     named |= node.position.options(place)
+    if node.temperature is not None:
+        given = node.temperature
+        named["temperature"] = Call("Temperature", (given.type, given.length, given.by), {"shift": given.shift})
+    named |= {"tied": True} if node.values == "keys" else {}
     module = node.position.module(place)
     named |= {"relative": module} if module is not None else {}
     return Call(node.method.layer, (step.width, node.heads), {**named, "causal": not node.mask.looks_ahead})
+
+
+def letters(node: Attention) -> str:
+    """Return which of queries, keys and values have a vector added: `qkv` where one projection adds them all."""
+    whole = node.values == "keys" and node.bias.letters == "qk"
+    return "qkv" if whole else node.bias.letters
 
 
 def _norms(node: Attention, step: Step) -> dict[str, Any]:
