@@ -153,6 +153,8 @@ class Attention(Node):
         given = [w.x, *([w.value("kv")] if self.kv is not None else [])]
         if "rope" in shared:
             given.append(f"rope={w.shared(shared['rope'])}")
+        if "table" in shared:
+            given.append(w.shared(shared["table"]))
         if bias is not None:
             given.append(f"mask={w.shared(bias, mask)}")
         elif mask is not None:

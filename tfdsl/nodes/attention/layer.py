@@ -14,6 +14,9 @@ def call(node: Attention, step: Step) -> Call:
     """Return the layer of attention where it stands."""
     memory = node.memory(step)
     place = node.place(step.x, memory)
+    own = node.position.layer(node, place)
+    if own is not None:
+        return own
     named: dict[str, Any] = {"kv_heads": None if node.groups == node.heads else node.groups}
     named["head_dim"] = None if place.dim * node.heads == step.width else place.dim
     named |= {"value_dim": None if node.value_size(step.width) == place.dim else node.value_size(step.width)}
