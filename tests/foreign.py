@@ -90,7 +90,7 @@ def tiny(name: str, config: Any, seed: int = 0) -> nn.Module:
                     each.add_(torch.randn_like(each) * (0.3 if each.dim() == 1 else 0.15))
             kept = model.state_dict()
             for buffer, each in model.named_buffers():
-                if buffer in kept and each.is_floating_point() and "bias" in buffer:  # a router's correction, for one
+                if buffer in kept and each.is_floating_point() and "correction" in buffer:  # a router's
                     each.add_(torch.randn_like(each) * 0.3)
     return model
 

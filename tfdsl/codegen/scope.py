@@ -198,32 +198,57 @@ class Scope:
         step = self.step
         assert step is not None, "copies belong to a node"
         found = self.program.copies(step.instances, self.home, self.cached)
+        given, held = self._given(found), attribute(step.name)
+        if step.repeats and not step.shared:
+            self.made += module_list(held, [found[each].made for each in step.order])
+        else:
+            self.made.append(f"self.{held} = {found[0].made}")
+        if not step.repeats:
+            begins = step.instances[0].flow.start is not None
+            self.let(f"self.{held}({', '.join([self.x, *given] if begins else given)})")
+            return
+        copy = f"self.{held}" if step.shared else "layer"
+        over = f"_ in range({len(step.order)})" if step.shared else f"layer in self.{held}"
+        self._loop(over, copy, "{x}", given, "")
+
+    def some(self, first: int, count: int, takes: str = "{x}", after: str = "") -> None:
+        """Write `count` of the copies that the node runs, from `first` on."""
+        step = self.step
+        assert step is not None, "copies belong to a node"
+        found, held = self.program.copies(step.instances, self.home, self.cached), attribute(step.name)
+        if first == 0:
+            self.made += module_list(held, [found[each].made for each in step.order])
+        given = self._given([found[each] for each in dict.fromkeys(step.order[first : first + count])])
+        part = f"[:{count}]" if first == 0 else f"[{first}:]"
+        self._loop(f"layer in self.{held}{part}", "layer", takes, given, after)
+
+    def _given(self, found: Sequence[Copy]) -> list[str]:
+        """Return what copies are given beside the value that they take: what one of them wants, all are given."""
         wants = list(dict.fromkeys(want for each in found for want in each.written.wants))
         alike = all(set(each.written.wants) == set(wants) for each in found)
         for each in found:
             each.written.more |= set(wants)
-        given = [
+        return [
             self.want(each) if alike and each != CACHE else f"{each.name}={self.want(each)}" for each in ordered(wants)
         ]
-        held = attribute(step.name)
-        many = step.repeats
-        if many and not step.shared:
-            self.made += module_list(held, [found[each].made for each in step.order])
-        else:
-            self.made.append(f"self.{held} = {found[0].made}")
-        if not many:
-            begins = step.instances[0].flow.start is not None
-            self.let(f"self.{held}({', '.join([self.x, *given] if begins else given)})")
-            return
-        target = self.program.variable(self.base, step.output)
+
+    def _loop(self, over: str, copy: str, takes: str, given: list[str], after: str) -> None:
+        """Write the loop over copies."""
+        assert self.step is not None, "a loop belongs to a node"
+        target = self.program.variable(self.base, self.step.output)
         self._say()
         if self.x != target:
             self.lines.append(f"{target} = {self.x}")
             self.x = target
-        copy = f"self.{held}" if step.shared else "layer"
-        over = f"_ in range({len(step.order)})" if step.shared else f"layer in self.{held}"
         self.lines.append(f"for {over}:")
-        self.lines.append(f"    {target} = {copy}({', '.join([target, *given])})")
+        self.lines.append(f"    {target} = {copy}({', '.join([takes.format(x=target), *given])})")
+        self.lines += [f"    {after.format(x=target)}"] if after else []
+
+    def through(self, flow: Flow) -> None:
+        """Write a pipe on the trunk itself."""
+        step = self.step
+        self.pipe(flow)
+        self.step = step
 
     def value(self, field: str) -> str:
         """Return the variable of the value that one of the node's fields names."""

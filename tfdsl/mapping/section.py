@@ -128,6 +128,9 @@ class Weights(Part):
     ignore: Several = Field(
         default=(), description="Tensors of the checkpoint that are left out: `*.rotary_emb.inv_freq`."
     )
+    zeros: Several = Field(
+        default=(), description="Tensors that are left out because they are 0 throughout, which is checked."
+    )
     prefix: Several = Field(
         default=(), description="What some checkpoints have before every name, and others have not."
     )

@@ -38,6 +38,14 @@ class Writer(Protocol):
         """Write the copies of a block that the node runs."""
         ...
 
+    def some(self, first: int, count: int, takes: str = "{x}", after: str = "") -> None:
+        """Write `count` of the copies, from `first` on; each takes `takes`, and the line `after` follows each."""
+        ...
+
+    def through(self, flow: Flow) -> None:
+        """Write a pipe on the trunk itself."""
+        ...
+
     def value(self, field: str) -> str:
         """Return the variable of the value that a field of the node names."""
         ...

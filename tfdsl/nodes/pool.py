@@ -50,7 +50,7 @@ class First(Pool, type="first"):
     plain = "{x}[:, 0]"
 
     def work(self, step: Step) -> Work:
-        return Work(needs=("x",))
+        return Work(view=True)
 
     def write(self, w: Writer, step: Step) -> None:
         w.let(self.plain.format(x=w.x))
@@ -63,7 +63,7 @@ class Last(Pool, type="last"):
     plain = "{x}[:, -1]"
 
     def work(self, step: Step) -> Work:
-        return Work(needs=("x",))
+        return Work(view=step.x.axes[-2].keep is None)
 
 
 class Mean(Pool, type="mean"):
