@@ -177,9 +177,10 @@ class Place:
             said = bound.value if bound is not None else None
         return said.text if isinstance(said, Expression) else said if isinstance(said, str) else ""
 
-    def limit(self, axis: Axis, field: str) -> None:
-        """Say that `axis` may be no longer than what `field` holds."""
-        most: int = self._field(field)
+    def limit(self, axis: Axis, field: str, most: int | None = None) -> None:
+        """Say that `axis` may be no longer than what `field` holds, or than `most`, which stands in it."""
+        most = self._field(field) if most is None else most
+        assert most is not None, "a limit is a number"
         path = self.walk.fields.field_path(self.written, self.path, (field,))
         if isinstance(axis.size, int):
             if axis.size > most:
