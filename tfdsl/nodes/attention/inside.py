@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tfdsl.look import Beside, Box, Element, Fork, Source, number
 from tfdsl.node import Step
 from tfdsl.nodes.attention.masks import Full
+from tfdsl.nodes.attention.methods import Linear, LowRank, Performer
 from tfdsl.parts import Choice
 
 if TYPE_CHECKING:
@@ -32,13 +34,7 @@ class _Inside:
 
     def elements(self) -> tuple[Element, ...]:
         node, heads, value = self.node, self.node.heads, self.value
-        scores = Fork("scores", (self.queried(), self.keyed()), "q · k", self.over(heads, self.queries, self.keys))
-        mixed: tuple[Element, ...] = (
-            Fork(
-                "mix", ((scores, *self.weighed()), self.values()), "weights · v", self.over(heads, self.queries, value)
-            ),
-            *self.read(),
-        )
+        mixed: tuple[Element, ...] = (self.attended(), *self.read())
         if node.gate is not None:
             made = number(sum(each.count for name, each in self.step.weights.items() if name.startswith("gate.")))
             gate = (
@@ -49,6 +45,19 @@ class _Inside:
         count = self.count(self.step.width, heads * value, node.bias.out)
         facts = f"{heads} × {value} → {self.step.x.axes[-1].label}"
         return (*mixed, Box("out", "linear", "Output", facts, count, self.step.output.label))
+
+    def attended(self) -> Element:
+        """Return what queries read: by scores, or by a method that keeps a sum over keys and values."""
+        node, shape = self.node, self.over(self.node.heads, self.queries, self.value)
+        if isinstance(node.method, Linear | Performer):
+            said = f"{node.method.features} random" if isinstance(node.method, Performer) else node.method.feature
+            mapped = Box("q_features", "attention", "Features", said)
+            keys = (*self.keyed(), replace(mapped, id="k_features"))
+            word = "sum of k ⊗ v" if node.mask.looks_ahead else "sum of k ⊗ v so far"
+            state = Fork("state", (keys, self.values()), word)
+            return Fork("mix", ((*self.queried(), mapped), (state,)), "q · sum", shape)
+        scores = Fork("scores", (self.queried(), self.keyed()), "q · k", self.over(node.heads, self.queries, self.keys))
+        return Fork("mix", ((scores, *self.weighed()), self.values()), "weights · v", shape)
 
     def read(self) -> Iterator[Element]:
         """Yield what becomes of what the heads read."""
@@ -104,12 +113,17 @@ class _Inside:
         return (self.projected("q", "Query"), *self.turned("q"))
 
     def keyed(self) -> tuple[Element, ...]:
-        return (*self.source("k"), self.projected("k", "Key"), *self.turned("k"))
+        return (*self.source("k"), self.projected("k", "Key"), *self.turned("k"), *self.shortened("k"))
 
     def values(self) -> tuple[Element, ...]:
         norm = self.node.v_norm
         normed = (Box("v_norm", "norm", norm.word),) if norm is not None else ()
-        return (*self.source("v"), self.projected("v", "Value"), *self.clipped("v"), *normed)
+        return (*self.source("v"), self.projected("v", "Value"), *self.clipped("v"), *normed, *self.shortened("v"))
+
+    def shortened(self, name: str) -> Iterator[Element]:
+        """Yield the matrix that makes a few keys or values of all."""
+        if isinstance(self.node.method, LowRank):
+            yield Box(f"{name}_rank", "linear", "Low rank", f"{self.keys} → {self.node.method.rank} positions")
 
     def weighed(self) -> Iterator[Element]:
         """Yield what makes weights of the scores."""
@@ -128,7 +142,7 @@ class _Inside:
         if not isinstance(node.mask, Full):
             yield Box("mask", "mask", f"{capital(node.mask.word)} mask", settings(node.mask))
         over = {"learned": "over keys and a sink", "zero": "over keys and a 0"}.get(node.sinks or "", "over keys")
-        yield Box("softmax", "softmax", capital(node.method.word) or "Softmax", settings(node.method) or over)
+        yield Box("softmax", "softmax", "Softmax", over)
         if talks in ("both", "after"):
             yield Box("talk_after", "linear", "Mix of heads", f"{node.heads} → {node.heads}")
         if node.dropout:
