@@ -22,13 +22,12 @@ def work(attention: Attention, step: Step) -> Work:
     q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * value
     read = attention.heads * value
     there, here = memory.positions, step.x.positions
-    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * (
-        k + (v if attention.values == "own" else 0)
-    )
+    makes = 0 if attention.reuse is not None else k + (v if attention.values == "own" else 0)
+    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * makes
     products = attention.method.flops(place, batch) + _extra(attention, place, batch)
     out = 2 * here * read * step.width
     added = attention.position.work(place, batch)
-    decodes = attention.kv is not None or not attention.mask.looks_ahead
+    decodes = attention.reuse is None and (attention.kv is not None or not attention.mask.looks_ahead)
     return Work(
         flops=entering + products + out + added.flops,
         entering=entering,

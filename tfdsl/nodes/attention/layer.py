@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tfdsl.node import Call, Step
+from tfdsl.nodes.attention.gates import ValueMix
 
 if TYPE_CHECKING:
     from tfdsl.nodes.attention import Attention
@@ -22,7 +23,7 @@ def call(node: Attention, step: Step) -> Call:
     named |= {"value_dim": None if node.value_size(step.width) == place.dim else node.value_size(step.width)}
     named |= {"bias": letters(node), "out_bias": node.bias.out, "dropout": node.dropout, "scale": node.scale}
     named |= {**_norms(node, step), **_scores(node, place.keys.keep is not None), **_reading(node, step)}
-    named |= node.method.options(place)
+    named |= {**node.method.options(place), **({"keeps": True} if node.keep is not None else {})}
     if node.kv is not None:
         apart = None if memory.width == step.width else memory.width
         return Call(node.method.cross, (step.width, node.heads), {"memory_width": apart, **named})
@@ -30,10 +31,14 @@ def call(node: Attention, step: Step) -> Call:
     if node.temperature is not None:
         given = node.temperature
         named["temperature"] = Call("Temperature", (given.type, given.length, given.by), {"shift": given.shift})
+    if node.value_residual is not None:
+        mix = node.value_mix if node.value_mix is not None else ValueMix.read({})
+        named["residual"] = Call("ValueResidual", (float(mix.own), float(mix.kept)), {"learned": mix.learned})
     named |= {"tied": True} if node.values == "keys" else {}
     module = node.position.module(place)
     named |= {"relative": module} if module is not None else {}
-    return Call(node.method.layer, (step.width, node.heads), {**named, "causal": not node.mask.looks_ahead})
+    layer = "ReusingAttention" if node.reuse is not None else node.method.layer
+    return Call(layer, (step.width, node.heads), {**named, "causal": not node.mask.looks_ahead})
 
 
 def letters(node: Attention) -> str:
@@ -50,7 +55,8 @@ def _norms(node: Attention, step: Step) -> dict[str, Any]:
     flat = ""
     if node.qk_norm is not None:
         named["q_norm"] = node.qk_norm.call(node.heads, dim, "head")
-        named["k_norm"] = node.qk_norm.call(node.groups, dim, "head")
+        if node.reuse is None:
+            named["k_norm"] = node.qk_norm.call(node.groups, dim, "head")
         named |= {"norm_late": True} if node.qk_norm.place == "after" else {}
         flat += "q" if node.qk_norm.spans("head") != "head" else ""
     if node.v_norm is not None:
