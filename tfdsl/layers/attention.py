@@ -53,6 +53,9 @@ class Attention(nn.Module):
         gate: nn.Module | None = None,
         gate_by: str = "sigmoid",
         gate_heads: bool = False,
+        blocks: nn.Module | None = None,
+        first: nn.Module | None = None,
+        method: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if kv_heads is None:
@@ -104,6 +107,9 @@ class Attention(nn.Module):
         self.v_norm = v_norm
         self.residual = residual
         self.relative = relative
+        self.blocks = blocks
+        self.first = first
+        self.method = method
         self.temperature = temperature
         if sinks == "learned":
             self.sink = nn.Parameter(torch.zeros(heads))
@@ -117,13 +123,14 @@ class Attention(nn.Module):
         else:
             self.out = nn.Linear(heads * self.head_dim, width, bias=out_bias)
 
-    def forward(
+    def forward(  # noqa: C901 (a model has the branches that it takes)
         self,
         x_BTD: Tensor,
         rope: tuple[Tensor, Tensor] | None = None,
         mask: Tensor | None = None,
-        first: tuple[Tensor, Tensor] | None = None,
+        earlier: tuple[Tensor, Tensor] | None = None,
         cache: Cache | None = None,
+        rank: Tensor | None = None,
     ) -> Any:
         B, T = x_BTD.shape[:2]
         if self.value_dim is None and not self.tied and self.bias in ("", "qkv"):
@@ -139,44 +146,53 @@ class Attention(nn.Module):
             k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
         if self.norm_late or self.temperature is not None:
             q_BHTK, k_BHTK = self.placed(q_BHTK, k_BHTK, cache)
-        v_BHTK = v_BHTK if self.residual is None else self.residual(v_BHTK, first)
-        if cache is not None:
-            k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-        kept = (k_BHTK, v_BHTK)
-        causal = self.causal and mask is None
-        if self.relative is not None:
-            table = self.relative(q_BHTK, k_BHTK, mask)
+        v_BHTK = v_BHTK if self.residual is None else self.residual(v_BHTK, earlier)
+        if self.method is not None:
+            y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache)
         else:
-            table = cache.lower_right(x_BTD) if causal and cache is not None else mask
-        if self.differential is not None:
-            q_BHTK, k_BHTK, v_BHTK = paired(q_BHTK, k_BHTK, v_BHTK)
-        scale = self.head_dim**-0.5 if self.scale is None else self.scale
-        if self.softcap is None and self.sinks == "" and self.before is None and self.after is None:
-            y_BHTK = F.scaled_dot_product_attention(
-                q_BHTK,
-                k_BHTK,
-                v_BHTK,
-                attn_mask=table,
-                dropout_p=self.dropout if self.training else 0.0,
-                is_causal=causal and (cache is None or k_BHTK.size(2) == T),
-                scale=self.scale if self.differential is None else scale,
-                enable_gqa=self.kv_heads is not None,
-            )
-        else:
-            y_BHTK = attend(
-                q_BHTK,
-                k_BHTK,
-                v_BHTK,
-                table,
-                scale=scale,
-                dropout=self.dropout if self.training else 0.0,
-                softcap=self.softcap,
-                sinks=self.sink if self.sinks == "learned" else None,
-                zero=self.sinks == "zero",
-                before=self.before,
-                after=self.after,
-                padded=self.padded,
-            )
+            if cache is not None:
+                k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
+            kept = (k_BHTK, v_BHTK)
+            causal = self.causal and mask is None
+            if self.relative is not None:
+                table = self.relative(q_BHTK, k_BHTK, mask)
+            else:
+                table = cache.lower_right(x_BTD) if causal and cache is not None else mask
+            if self.differential is not None:
+                q_BHTK, k_BHTK, v_BHTK = paired(q_BHTK, k_BHTK, v_BHTK)
+            scale = self.head_dim**-0.5 if self.scale is None else self.scale
+            if self.blocks is not None and mask is not None and mask.size(-2) < T:
+                # The mask of a long sequence tells padding alone; what else is hidden, the blocks leave out.
+                y_BHTK = self.blocks(q_BHTK, k_BHTK, v_BHTK, mask)
+            elif self.softcap is None and self.sinks == "" and self.before is None and self.after is None:
+                y_BHTK = F.scaled_dot_product_attention(
+                    q_BHTK,
+                    k_BHTK,
+                    v_BHTK,
+                    attn_mask=table,
+                    dropout_p=self.dropout if self.training else 0.0,
+                    is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+                    scale=self.scale if self.differential is None else scale,
+                    enable_gqa=self.kv_heads is not None,
+                )
+            else:
+                y_BHTK = attend(
+                    q_BHTK,
+                    k_BHTK,
+                    v_BHTK,
+                    table,
+                    scale=scale,
+                    dropout=self.dropout if self.training else 0.0,
+                    softcap=self.softcap,
+                    sinks=self.sink if self.sinks == "learned" else None,
+                    zero=self.sinks == "zero",
+                    before=self.before,
+                    after=self.after,
+                    padded=self.padded,
+                )
+        if self.first is not None:
+            first_BHGK = self.first(x_BTD, mask)
+            y_BHTK = torch.cat((first_BHGK, y_BHTK[:, :, first_BHGK.size(2) :]), dim=2)
         if self.differential is None and self.out_norm is None and self.gate is None:
             y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
         else:
@@ -190,7 +206,7 @@ class Attention(nn.Module):
                 by=self.gate_by,
                 heads=self.gate_heads,
             )
-        return (self.out(y_BTA), kept) if self.keeps else self.out(y_BTA)
+        return (self.out(y_BTA), kept) if self.keeps else self.out(y_BTA)  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def parts(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values by heads, shifted."""

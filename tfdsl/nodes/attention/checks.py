@@ -89,10 +89,7 @@ def axes(node: Attention, io: Ports, x: Tensor, memory: Tensor) -> None:
 
 def fields(node: Attention, io: Ports) -> None:
     """Report fields that do not go together."""
-    if node.value_mix is not None and node.value_residual is None:
-        io.fail("T224", "`value_mix` says how kept values are added, and `value_residual` names none", "value_mix")
-    if node.value_residual is not None and node.kv is not None:
-        io.fail("T223", f"kept values are added at equal places, and values come from `{node.kv}`", "value_residual")
+    _sharing(node, io)
     _norm(node.qk_norm, io, "qk_norm")
     for name, norm in (("v_norm", node.v_norm), ("out_norm", node.out_norm)):
         _norm(norm, io, name)
@@ -109,6 +106,16 @@ def fields(node: Attention, io: Ports) -> None:
         odd = next((name for name, count in (("heads", node.heads), ("kv_heads", node.groups)) if count % 2), None)
         if odd is not None:
             io.fail("T222", f"differential attention pairs heads, and {getattr(node, odd)} is odd", odd)
+
+
+def _sharing(node: Attention, io: Ports) -> None:
+    """Report keys and values that cannot be shared as is asked."""
+    if not node.method.compares and (field := next((name for name in ("keep", "reuse") if getattr(node, name)), "")):
+        io.fail("T224", f"`{node.method.type_name}` attention has no keys and values that others could read", field)
+    if node.value_mix is not None and node.value_residual is None:
+        io.fail("T224", "`value_mix` says how kept values are added, and `value_residual` names none", "value_mix")
+    if node.value_residual is not None and node.kv is not None:
+        io.fail("T223", f"kept values are added at equal places, and values come from `{node.kv}`", "value_residual")
 
 
 def _one_matrix(node: Attention, io: Ports) -> None:

@@ -22,6 +22,7 @@ def declared(attention: Attention, step: Step) -> Mapping[str, Weight]:
         **_scores(attention),
         **attention.position.weights(place),
         **attention.method.weights(place),
+        **attention.mask.weights(attention, step.width),
     }
 
 
