@@ -110,7 +110,7 @@ class Attention(nn.Module):
         else:
             self.out = nn.Linear(heads * self.head_dim, width, bias=out_bias)
 
-    def forward(
+    def forward(  # noqa: C901 (a branch for each option: what a model does not use is folded away)
         self,
         x_BTD: Tensor,
         rope: tuple[Tensor, Tensor] | None = None,
@@ -132,53 +132,49 @@ class Attention(nn.Module):
             k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
         if self.q_norm is not None and self.k_norm is not None and self.norm_late:
             q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
+        if cache is not None and self.method is None:
+            k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
+        causal = self.causal and mask is None
+        if self.relative is not None:
+            table = self.relative(q_BHTK, k_BHTK, mask)
+        else:
+            table = cache.lower_right(x_BTD) if causal and cache is not None else mask
+        if self.differential is not None:
+            # Two heads that are subtracted read the same values, those of both.
+            v_BHTK = torch.cat(v_BHTK.chunk(2, dim=1), dim=-1).repeat(1, 2, 1, 1)
         if self.method is not None:
             y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache)
+        elif self.blocks is not None and mask is not None and mask.size(-2) < T:
+            # The mask of a long sequence tells padding alone; what else is hidden, the blocks leave out.
+            y_BHTK = self.blocks(q_BHTK, k_BHTK, v_BHTK, mask)
+        elif self.softcap is None and self.sinks == "" and self.before is None and self.after is None:
+            y_BHTK = F.scaled_dot_product_attention(
+                q_BHTK,
+                k_BHTK,
+                v_BHTK,
+                attn_mask=table,
+                dropout_p=self.dropout if self.training else 0.0,
+                is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+                scale=self.scale,
+                enable_gqa=self.kv_heads is not None,
+            )
         else:
-            if cache is not None:
-                k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-            causal = self.causal and mask is None
-            if self.relative is not None:
-                table = self.relative(q_BHTK, k_BHTK, mask)
-            else:
-                table = cache.lower_right(x_BTD) if causal and cache is not None else mask
-            if self.differential is not None:
-                # Two heads that are subtracted read the same values, those of both.
-                v_BHTK = torch.cat(v_BHTK.chunk(2, dim=1), dim=-1).repeat(1, 2, 1, 1)
-            if self.blocks is not None and mask is not None and mask.size(-2) < T:
-                # The mask of a long sequence tells padding alone; what else is hidden, the blocks leave out.
-                y_BHTK = self.blocks(q_BHTK, k_BHTK, v_BHTK, mask)
-            elif self.softcap is None and self.sinks == "" and self.before is None and self.after is None:
-                y_BHTK = F.scaled_dot_product_attention(
-                    q_BHTK,
-                    k_BHTK,
-                    v_BHTK,
-                    attn_mask=table,
-                    dropout_p=self.dropout if self.training else 0.0,
-                    is_causal=causal and (cache is None or k_BHTK.size(2) == T),
-                    scale=self.scale,
-                    enable_gqa=self.kv_heads is not None,
-                )
-            else:
-                y_BHTK = attend(
-                    q_BHTK,
-                    k_BHTK,
-                    v_BHTK,
-                    table,
-                    scale=self.head_dim**-0.5 if self.scale is None else self.scale,
-                    dropout=self.dropout if self.training else 0.0,
-                    softcap=self.softcap,
-                    sinks=self.sink if self.sinks == "learned" else None,
-                    zero=self.sinks == "zero",
-                    before=self.before,
-                    after=self.after,
-                    padded=self.padded,
-                )
-        if self.first is not None:
-            first_BHGK = self.first(x_BTD, mask)
-            y_BHTK = torch.cat((first_BHGK, y_BHTK[:, :, first_BHGK.size(2) :]), dim=2)
-        plain = self.differential is None and self.out_norm is None and self.gate is None
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1) if plain else self.mixed(y_BHTK, x_BTD))
+            y_BHTK = attend(
+                q_BHTK,
+                k_BHTK,
+                v_BHTK,
+                table,
+                scale=self.head_dim**-0.5 if self.scale is None else self.scale,
+                dropout=self.dropout if self.training else 0.0,
+                softcap=self.softcap,
+                sinks=self.sink if self.sinks == "learned" else None,
+                zero=self.sinks == "zero",
+                before=self.before,
+                after=self.after,
+                padded=self.padded,
+            )
+        plain = self.differential is None and self.out_norm is None and self.gate is None and self.first is None
+        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1) if plain else self.mixed(y_BHTK, x_BTD, mask))
 
     def parts(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values by heads, shifted."""
@@ -220,8 +216,11 @@ class Attention(nn.Module):
             v_BTHK = self.v_norm(v_BTHK)
         return q_BTHK, k_BTHK, v_BTHK
 
-    def mixed(self, y_BHTK: Tensor, x_BTD: Tensor) -> Tensor:
+    def mixed(self, y_BHTK: Tensor, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
         """Return what the heads read, side by side."""
+        if self.first is not None:
+            first_BHGK = self.first(x_BTD, mask)
+            y_BHTK = torch.cat((first_BHGK, y_BHTK[:, :, first_BHGK.size(2) :]), dim=2)
         if self.differential is not None:
             y_BHTK = self.differential(y_BHTK)
         y_BTHK = y_BHTK.transpose(1, 2)
