@@ -179,7 +179,16 @@ class Dice:
         )
 
     def _deep(self) -> Sequence[Any]:
-        return (self._residual, self._residual, self._join, self._concat, self._use, self._repeat)
+        return (
+            self._residual,
+            self._residual,
+            self._hyper,
+            self._unet,
+            self._join,
+            self._concat,
+            self._use,
+            self._repeat,
+        )
 
     def _norm(self, depth: int) -> Pipe:
         return [self.pick("norm", "norm", {"norm": "rms"}, *({"norm": each} for each in NORMS))]
@@ -236,6 +245,18 @@ class Dice:
         gates: tuple[Plain, ...] = ({"gate": "scalar"}, {"gate": {"type": "channel", "init": 0.1}}, {"keep": 1.5})
         more = self.pick(None, None, {"dropout": "p"}, {"scale": 0.5}, {"drop_path": "p"}, *gates)
         return [{"residual": body if more is None else {"body": body, **more}}]
+
+    def _hyper(self, depth: int) -> Pipe:
+        fields = self.pick(
+            {}, {"connection": "static"}, {"connection": {"type": "manifold", "rounds": 2}}, {"first": 1}
+        )
+        body = [{"hyper_residual": {"body": self.pipe(0), **fields}} for _ in range(self.pick(1, 2))]
+        return [{"hyper": {"body": body, "streams": self.pick(2, 3), "end": self.pick("sum", "mean", "head")}}]
+
+    def _unet(self, depth: int) -> Pipe:
+        down, up = self.block(0), self.block(0)
+        fields = {"middle": self.pipe(0)} if self.chance() else {}
+        return [{"unet": {"down": down, "up": self.pick(down, up), "times": self.pick(1, 2), **fields}}]
 
     def _join(self, depth: int) -> Pipe:
         return [{self.pick("sum", "multiply"): [self.pipe(depth - 1) for _ in range(self.pick(2, 2, 3))]}]

@@ -90,3 +90,8 @@ def round_trip(folder: Path, aside: Path) -> None:
     assert [name for name in after if not torch.equal(after[name], before[name])] == []
     settings = [json.loads((each / "config.json").read_text()) for each in (folder, aside / "out")]
     assert {**settings[0], "dtype": "float32"} == settings[1]
+
+
+def size(model: nn.Module) -> int:
+    """Return the number of a model's parameters, a tied one once."""
+    return sum(weight.numel() for weight in model.parameters())

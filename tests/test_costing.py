@@ -13,7 +13,7 @@ from tfdsl import building, costing
 from tfdsl.checking import Checked
 
 SPECS = Path(__file__).parents[1] / "specs"
-NAMES = sorted(path.stem for path in SPECS.glob("*.yaml"))
+NAMES = ("bert", "gpt2", "hybrid", "nanogpt_char", "stdlib", "t5", "transformer", "vit")
 TINY = {
     "d_model": 64,
     "n_heads": 4,
@@ -26,6 +26,16 @@ TINY = {
     "image": 32,
     "patch": 4,
     "classes": 10,
+    "n_dense": 1,
+    "n_experts": 8,
+    "n_groups": 4,
+    "top_k": 2,
+    "d_expert": 96,
+    "q_rank": 24,
+    "kv_rank": 16,
+    "rope_dim": 8,
+    "d_state": 16,
+    "dt_rank": 4,
 }
 LENGTHS = {"B": 2, "S": 24, "T": 32}
 PUBLISHED = {

@@ -16,6 +16,7 @@ Pointwise = Literal[
     "relu6",
     "gelu_quick",
     "gelu_10",
+    "gelu_rounded",
     "leaky_relu",
     "elu",
     "selu",
@@ -56,6 +57,7 @@ TITLES: dict[str, str] = {
     "relu6": "ReLU6",
     "gelu_quick": "quick GELU",
     "gelu_10": "GELU, clipped",
+    "gelu_rounded": "GELU (tanh)",
     "leaky_relu": "leaky ReLU",
     "elu": "ELU",
     "selu": "SELU",
@@ -81,6 +83,7 @@ TITLES: dict[str, str] = {
 
 MEANING = (
     "`relu`; `gelu` (exact, x·Φ(x)); `gelu_tanh` (elsewhere `gelu_new`, `gelu_pytorch_tanh` or `gelu_fast`); "
+    "`gelu_rounded` (gelu_tanh with √(2/π) cut to 0.79788456, as BLOOM writes it out); "
     "`gelu_quick` (x·sigmoid(1.702x), elsewhere `quick_gelu`); `gelu_10` (exact, held within ±10); `silu` (elsewhere "
     "`swish`); `relu2` (relu(x)²); `relu6`; `tanh`; `sigmoid`; `hard_sigmoid`; `hard_swish`; `leaky_relu` (0.01 below "
     "0); `elu` (alpha 1); `selu`; `mish`; `softplus`; `sqrt_softplus`; `softsign`; `exp`; `laplace` (½ + ½·erf((x - "
@@ -107,10 +110,11 @@ _KEEPS: dict[str, tuple[int, int, int]] = {
     "identity": (0, 0, 0),
     "gelu_quick": (1, 0, 1),
     "gelu_10": (1, 0, 1),
+    "gelu_rounded": (1, 0, 2),
     "softsign": (1, 0, 1),
     "sqrt_softplus": (1, 1, 0),
     "clamped_swiglu": (1, 0, 1),
-    "xielu": (1, 0, 5),
+    "xielu": (1, 0, 3),
 }
 
 

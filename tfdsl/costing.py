@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tfdsl import declared, shapes
 from tfdsl.checking import Checked
@@ -213,11 +213,17 @@ class _Counter:
         for index, instance in enumerate(step.instances):
             copies = step.order.count(index)
             sets = 1 if step.shared else copies
-            start = replace(x, runs=runs * copies) if x is not None else None
+            start = self.begun(step, instance.flow, x, runs * copies) if x is not None else None
             entries, end = self.flow(instance.flow, start, runs * copies, owned * sets)
             trained = trained or end.trained
             children.append(total(instance.name or "body", "block", copies, entries))
         return tuple(children), trained
+
+
+    def begun(self, step: Step, flow: Flow, x: _Held, runs: int) -> _Held:
+        """Return what copies of a block begin with; behind a pipe of the node's own it is no longer what came in."""
+        count = self.at(flow.start.count) if flow.start is not None else x.count
+        return _Held(count, runs, x.needed and not step.flows, x.trained)
 
 
 def total(name: str, kind: str, copies: int, children: tuple[Entry, ...], own: Entry | None = None) -> Entry:

@@ -92,6 +92,12 @@ def _copies(step: Step, within: Within) -> Iterator[Declared]:
         yield from _flow(step.instances[index].flow, within.inner(step.name, copy))
 
 
+def form(path: tuple[str | None, ...]) -> str:
+    """Return a weight's name with a counter in place of each copy's number: `layers.$i.norm_1.weight`."""
+    counters = iter("ijklmn")
+    return ".".join(f"${next(counters, 'z')}" if each is None else each for each in path)
+
+
 def weights(checked: Walked) -> dict[str, Weight]:
     """Return every weight of the model by its full name (`layers.0.attention.qkv.weight`), tied ones too."""
     return {each.name: each.weight for each in each_weight(checked)}

@@ -50,6 +50,11 @@ def taps(size: int, width: int, bias: bool) -> dict[str, Weight]:
     return weights
 
 
+def padded(step: Step, size: int, width: int) -> Size:
+    """Return the elements of what such a convolution takes: as many zeros before each sequence as it reaches back."""
+    return sequences(step) * (step.x.axes[-2].size + (size - 1)) * width
+
+
 def sequences(step: Step) -> Size:
     """Return how many sequences there are: a state each."""
     return prod(step.x.sizes[:-2], start=1)

@@ -152,10 +152,11 @@ def _part(model: type[BaseModel]) -> str:
     if model is Node:
         return "a node"
     mapping = "`{" + ", ".join(_names(model)) + "}`"
-    if switches(model):
-        return f"`true`, `false` or {mapping}"
-    alone = any(field.exclude for field in model.model_fields.values())
-    return f"{mapping} or a value" if alone else mapping
+    if any(field.exclude for field in model.model_fields.values()):
+        return f"{mapping} or a value"
+    if issubclass(model, Part) and model.headline is not None:
+        return f"its `{model.headline}` alone, or {mapping}"
+    return f"`true`, `false` or {mapping}" if switches(model) else mapping
 
 
 def switches(model: type[BaseModel]) -> bool:
@@ -168,9 +169,12 @@ def switches(model: type[BaseModel]) -> bool:
 
 
 def _parts(fields: Mapping[str, FieldInfo]) -> typing.Iterator[Piece]:
+    """Yield the parts that stand in fields, and behind each those that stand in it."""
     for name, field in fields.items():
         for model in _models(field.annotation):
             yield Piece(field.alias or name, about(model), part(model))
+            types = model.types.values() if issubclass(model, Choice) and model.types else (model,)
+            yield from _parts({inner: each for kind in types for inner, each in kind.model_fields.items()})
 
 
 def _models(annotation: Any) -> typing.Iterator[type[BaseModel]]:

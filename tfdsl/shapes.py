@@ -22,7 +22,8 @@ class Quotient:
     bottom: int
 
     def __str__(self) -> str:
-        return f"({self.top} // {self.bottom})"
+        top = f"({self.top})" if len(self.top.terms) > 1 else self.top
+        return f"({top} // {self.bottom})"
 
 
 @dataclass(frozen=True, slots=True)

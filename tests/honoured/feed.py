@@ -88,4 +88,30 @@ GROUPS = {
             )
         ),
     ],
+    "streams": [
+        "hyper: [hyper_residual: [norm]]",
+        *(
+            f"hyper: {{body: [hyper_residual: [norm]], {field}}}"
+            for field in ("streams: 2", "end: mean", "end: head", "end: head, eps: 0.1", "end: head, norm_eps: 0.1")
+        ),
+        *(
+            f"hyper: [hyper_residual: {{body: [norm], {field}}}]"
+            for field in (
+                "first: 1",
+                "connection: static",
+                "connection: {type: dynamic, norm: rms}",
+                "connection: {type: dynamic, eps: 0.1}",
+                "connection: manifold",
+                "connection: {type: manifold, rounds: 2}",
+                "connection: {type: manifold, eps: 0.1}",
+                "connection: {type: manifold, norm_eps: 0.1}",
+            )
+        ),
+    ],
+    "unets": [
+        *(f"unet: {{down: {down}, up: {up}, times: 2}}" for down, up in (("l", "l"), ("k", "l"), ("l", "k"))),
+        "unet: {down: l, up: l, times: 3}",
+        "unet: {down: l, up: l, times: 2, join: concat}",
+        "unet: {down: l, up: l, times: 2, middle: [norm]}",
+    ],
 }

@@ -61,7 +61,7 @@ GROUPS = {
     "prepend": ["prepend: 1", "prepend: 2"],
     "pool": ["pool: first", "pool: last", "pool: mean", "pool: max"],
     "linear": ["linear: 8", "linear: 9", "linear: {width: 8, bias: true}"],
-    "scale": ["scale: 2", "scale: 3"],
+    "scale": ["scale: 2", "scale: 3", "scale: {by: 2, add: 1}"],
     "dropout": ["dropout: 0.1", "dropout: 0.2"],
     "activation": [f"activation: {name}" for name in ("relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid", "relu2")],
     "residual": [

@@ -59,8 +59,20 @@ RELATIVE = [
     "{type: shaw, max_distance: 3}",
     "{type: shaw, ahead: 1}",
     "{type: shaw, both: true}",
+    "{type: shaw, values: true}",
+    "{type: shaw, values: true, both: true}",
     "transformer_xl",
     "{type: transformer_xl, style: interleaved}",
+    "deberta",
+    "{type: deberta, max_distance: 9}",
+    "{type: deberta, buckets: 8}",
+    "{type: deberta, terms: content_to_position}",
+    "{type: deberta, terms: position_to_content}",
+    "{type: deberta, project: own}",
+    "{type: deberta, project: own, key_bias: true}",
+    "{type: deberta, project: own, query_bias: true}",
+    "{type: deberta, norm: 0.1}",
+    "{type: deberta, share: tab}",
 ]
 PATCHES = (
     "sum: {{from: i, pipes: [[patch: {{size: {size}, width: 16}}{cls}, "
@@ -75,4 +87,36 @@ GROUPS = {
         PATCHES.format(size=2, cls="", position="{type: grid, axes: [4, 4], share: tab}"),
         PATCHES.format(size=2, cls=", prepend: 1", position="{type: grid, axes: [4, 4]}"),
     ],
+}
+ADDED = [
+    "{type: learned, length: 9}",
+    "{type: learned, length: 10}",
+    "{type: learned, length: 10, offset: 2}",
+    "{type: learned, length: 10, padding: skipped}",
+    "{type: learned, length: 10, offset: 2, padding: skipped}",
+    "sinusoidal",
+    "{type: sinusoidal, theta: 5}",
+    "{type: sinusoidal, style: concatenated}",
+    "{type: sinusoidal, style: cosines_first}",
+    "{type: sinusoidal, inclusive: true}",
+    "{type: sinusoidal, offset: 2}",
+    "{type: sinusoidal, scale: 0.5}",
+    "{type: sinusoidal, padding: skipped}",
+    "{type: sinusoidal, padding: skipped, offset: 2}",
+]
+SQUARES = [
+    "{type: learned, axes: [4, 4]}",
+    "{type: learned, axes: [2, 8]}",
+    "{type: sinusoidal, axes: [4, 4]}",
+    "{type: sinusoidal, axes: [2, 8]}",
+    "{type: sinusoidal, axes: [4, 4], rows_first: true}",
+    "{type: sinusoidal, axes: [4, 4], inclusive: true, scale: 2}",
+]
+EMBEDDED = "sum: {{from: t, pipes: [[embed: {{width: 16}}, position: {position}]]}}"
+SQUARED = "sum: {{from: i, pipes: [[patch: {{size: 2, width: 16}}, position: {position}]]}}"
+TWICE = "sum: {from: x, pipes: [[position: {type: learned, length: 9, id: one}], [position: {type: learned, length: 9"
+GROUPS |= {
+    "added": [EMBEDDED.format(position=position) for position in ADDED],
+    "squares": [SQUARED.format(position=position) for position in SQUARES],
+    "tied positions": [TWICE + "}]]}", TWICE + ", tie: one}]]}"],
 }

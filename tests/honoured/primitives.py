@@ -63,5 +63,6 @@ GROUPS = {
         f"patch: {{from: i, size: 4, width: 8, {field}}}"
         for field in ("stride: 2", "stride: [2, 3]", "stride: 2, padding: 1", "bias: false")
     ]
+    + [f"patch: {{from: i, size: 4, width: 9, groups: {groups}}}" for groups in (1, 3)]
     + ["patch: {from: i, size: [4, 2], width: 8}"],
 }

@@ -24,4 +24,4 @@ def planned(walk: Walk) -> tuple[Planned, ...]:
 def own(walk: declared.Walked) -> Iterator[Own]:
     """Yield the weights of the model, tied ones too."""
     for each in declared.each_weight(walk):
-        yield Own(each.name, each.path, each.weight.shape, each.weight.tied)
+        yield Own(each.name, declared.form(each.path), each.weight.shape, each.weight.tied)

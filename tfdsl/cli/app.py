@@ -22,6 +22,7 @@ COMMANDS = {
     "compile": "Write the PyTorch source of a spec",
     "train": "Train a spec on text",
     "sample": "Write text with a trained model",
+    "weights": "List the weights of a spec, or the tensors of a checkpoint",
     "import": "Make a run of a Hugging Face checkpoint",
     "export": "Write a run as a Hugging Face checkpoint",
     "explain": "Say what a diagnostic's code means",

@@ -25,6 +25,10 @@ Values = Mapping[str, Any]
 DEFAULTS: dict[tuple[str, str], Any] = {
     ("Linear", "bias"): True,
     ("__init__", "bias"): True,
+    ("__init__", "stride"): 1,
+    ("__init__", "padding"): 0,
+    ("__init__", "dilation"): 1,
+    ("__init__", "groups"): 1,
     ("scaled_dot_product_attention", "attn_mask"): None,
     ("scaled_dot_product_attention", "dropout_p"): 0.0,
     ("scaled_dot_product_attention", "is_causal"): False,
@@ -206,7 +210,7 @@ class Fold:
                     return found
             case _:
                 pass
-        function = dotted(node.func).rpartition(".")[2]
+        function = node.func.attr if isinstance(node.func, ast.Attribute) else dotted(node.func)
         arguments = [self.text(item) for item in node.args]
         for keyword in node.keywords:
             text = self.text(keyword.value)

@@ -21,11 +21,18 @@ BRANCHES = "yzuvwrspq"
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """Which positions of an axis are real, those that a cache holds among them."""
+
+    axis: Axis
+
+
+@dataclass(frozen=True, slots=True)
 class Want:
     """Something from outside that a block reads: it becomes a parameter of its `forward`, called `name`."""
 
     name: str
-    about: Value | Shared | Keep | None = field(default=None, compare=False)
+    about: Value | Shared | Keep | Seen | None = field(default=None, compare=False)
     mask: Shared | None = field(default=None, compare=False)
 
 
@@ -40,6 +47,7 @@ class Program:
     letters: Letters
     referred: frozenset[str]  # the ids that something reads
     remembers: frozenset[Any] = frozenset()  # the sizes of the axes that a cache holds positions of
+    early: Mapping[Any, int] = field(default_factory=dict[Any, int])  # axes that are shorter by added positions
     inputs: Mapping[str, Value] = field(default_factory=dict[str, Value])
     pads: Mapping[str, int | None] = field(default_factory=dict[str, "int | None"])
     reserved: frozenset[str] = field(default_factory=lambda: frozenset({"Model", *library()}))
@@ -166,11 +174,21 @@ class Scope:
         self.x = target
         self.live = self.live[: self.live.index(self.base) + 1]
 
-    def run(self, flow: Flow) -> str:
-        """Write a pipe beside the trunk, from the node's value on, and return the variable that it ends in."""
+    def put(self, text: str) -> None:
+        """Write a line that gives no value of the trunk."""
+        self._say()
+        self.lines.append(text)
+
+    def run(self, flow: Flow, start: str = "") -> str:
+        """Write a pipe beside the trunk, from `start` or the node's value on; return the variable that it ends in."""
         before, base, step = self.x, self.base, self.step
         self.base = next(each for each in BRANCHES if each not in self.live)
         self.live.append(self.base)
+        if start:
+            self.x = start
+        if start and flow.start is not None and not start.isidentifier():
+            self.x = self.program.variable(self.base, flow.start)
+            self.put(f"{self.x} = {start}")
         self.pipe(flow)
         end, self.x, self.base, self.step = self.x, before, base, step
         return end
@@ -180,32 +198,57 @@ class Scope:
         step = self.step
         assert step is not None, "copies belong to a node"
         found = self.program.copies(step.instances, self.home, self.cached)
+        given, held = self._given(found), attribute(step.name)
+        if step.repeats and not step.shared:
+            self.made += module_list(held, [found[each].made for each in step.order])
+        else:
+            self.made.append(f"self.{held} = {found[0].made}")
+        if not step.repeats:
+            begins = step.instances[0].flow.start is not None
+            self.let(f"self.{held}({', '.join([self.x, *given] if begins else given)})")
+            return
+        copy = f"self.{held}" if step.shared else "layer"
+        over = f"_ in range({len(step.order)})" if step.shared else f"layer in self.{held}"
+        self._loop(over, copy, "{x}", given, "")
+
+    def some(self, first: int, count: int, takes: str = "{x}", after: str = "") -> None:
+        """Write `count` of the copies that the node runs, from `first` on."""
+        step = self.step
+        assert step is not None, "copies belong to a node"
+        found, held = self.program.copies(step.instances, self.home, self.cached), attribute(step.name)
+        if first == 0:
+            self.made += module_list(held, [found[each].made for each in step.order])
+        given = self._given([found[each] for each in dict.fromkeys(step.order[first : first + count])])
+        part = f"[:{count}]" if first == 0 else f"[{first}:]"
+        self._loop(f"layer in self.{held}{part}", "layer", takes, given, after)
+
+    def _given(self, found: Sequence[Copy]) -> list[str]:
+        """Return what copies are given beside the value that they take: what one of them wants, all are given."""
         wants = list(dict.fromkeys(want for each in found for want in each.written.wants))
         alike = all(set(each.written.wants) == set(wants) for each in found)
         for each in found:
             each.written.more |= set(wants)
-        given = [
+        return [
             self.want(each) if alike and each != CACHE else f"{each.name}={self.want(each)}" for each in ordered(wants)
         ]
-        held = attribute(step.name)
-        many = step.repeats
-        if many and not step.shared:
-            self.made += module_list(held, [found[each].made for each in step.order])
-        else:
-            self.made.append(f"self.{held} = {found[0].made}")
-        if not many:
-            begins = step.instances[0].flow.start is not None
-            self.let(f"self.{held}({', '.join([self.x, *given] if begins else given)})")
-            return
-        target = self.program.variable(self.base, step.output)
+
+    def _loop(self, over: str, copy: str, takes: str, given: list[str], after: str) -> None:
+        """Write the loop over copies."""
+        assert self.step is not None, "a loop belongs to a node"
+        target = self.program.variable(self.base, self.step.output)
         self._say()
         if self.x != target:
             self.lines.append(f"{target} = {self.x}")
             self.x = target
-        copy = f"self.{held}" if step.shared else "layer"
-        over = f"_ in range({len(step.order)})" if step.shared else f"layer in self.{held}"
         self.lines.append(f"for {over}:")
-        self.lines.append(f"    {target} = {copy}({', '.join([target, *given])})")
+        self.lines.append(f"    {target} = {copy}({', '.join([takes.format(x=target), *given])})")
+        self.lines += [f"    {after.format(x=target)}"] if after else []
+
+    def through(self, flow: Flow) -> None:
+        """Write a pipe on the trunk itself."""
+        step = self.step
+        self.pipe(flow)
+        self.step = step
 
     def value(self, field: str) -> str:
         """Return the variable of the value that one of the node's fields names."""
@@ -214,8 +257,12 @@ class Scope:
 
     def start(self, tensor: Tensor) -> str:
         """Return how many positions came before those of `tensor`, where a cache may hold some; else nothing."""
-        known = self.cached and len(tensor.axes) > 2 and tensor.axes[-2].size in self.program.remembers
-        return self.want(START) if known else ""
+        if not self.cached or len(tensor.axes) < 3:
+            return ""
+        size = tensor.axes[-2].size
+        if size in self.program.early:
+            return f"max({self.want(START)} - {self.program.early[size]}, 0)"
+        return self.want(START) if size in self.program.remembers else ""
 
     def cache(self) -> str:
         """Return the cache, where the model has one; else nothing."""
@@ -237,6 +284,13 @@ class Scope:
         batch = self.program.inputs[keep.inputs[0]].tensor.axes[0]
         name = self.program.variable(f"{'_'.join(keep.inputs)}_keep{shifted}", Tensor((batch, axis)))
         return self.want(Want(name, keep))
+
+    def seen(self, axis: Axis) -> str:
+        """Return the same of all positions up to the last, those that a cache holds among them."""
+        keep = self.keep(axis)
+        if not keep or not self.cached or axis.size not in self.program.remembers:
+            return keep
+        return self.want(Want(keep.replace("_keep", "_seen"), Seen(axis)))
 
     # -- how the text grows -------------------------------------------------------------------------------------------
 

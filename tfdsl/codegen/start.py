@@ -17,8 +17,14 @@ def reset(init: Init, weights: list[Declared]) -> list[str]:
     own = [each for each in weights if not each.weight.tied and each.weight.trained]
     actions = {each.name: _action(each, init) for each in own}
     usual = {each.name: _usual(each, init) for each in own}
-    special = list(dict.fromkeys(each for name, each in actions.items() if each != usual[name]))
-    cases = [(_ends([each for each in own if actions[each.name] == action], own), action) for action in special]
+    special: dict[str, list[Declared]] = {}
+    for each in own:
+        if actions[each.name] != usual[each.name]:
+            special.setdefault(actions[each.name], []).append(each)
+    cases = [
+        (_ends(chosen, [each for each in own if actions[each.name] != action]), action)
+        for action, chosen in special.items()
+    ]
     rest = {usual[name] for name, action in actions.items() if action == usual[name]}
     tests = {_normal(init): "weight.dim() > 1", ZEROS: 'name.endswith("bias")', ONES: ""}
     cases += [(test, action) for action, test in tests.items() if action in rest]
@@ -85,11 +91,10 @@ def _said(cases: list[tuple[str, str]]) -> str:
     return f"Start the weights: {', '.join(parts) or 'each in its own way'}."
 
 
-def _ends(chosen: list[Declared], own: list[Declared]) -> str:
-    """Return the test that holds for the chosen weights and for no other of the model."""
+def _ends(chosen: list[Declared], others: list[Declared]) -> str:
+    """Return the test that holds for the chosen weights and for none of the others."""
     ends = {".".join(str(part) for part in each.path[-2:] if part is not None) for each in chosen}
-    rest = [each for each in own if each not in chosen]
-    if any(each.name.endswith(tuple(ends)) for each in rest):
+    if any(each.name.endswith(tuple(ends)) for each in others):
         ends = {each.name for each in chosen}
     listed = sorted(ends)
     said = ", ".join(f'"{end}"' for end in listed)

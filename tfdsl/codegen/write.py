@@ -16,7 +16,7 @@ from tfdsl.codegen.format import lay
 from tfdsl.codegen.gather import gather
 from tfdsl.codegen.library import also
 from tfdsl.codegen.names import LAYERS, Letters, camel, harmless
-from tfdsl.codegen.scope import CACHE, START, Program, Scope, Want
+from tfdsl.codegen.scope import CACHE, START, Program, Scope, Seen, Want
 from tfdsl.codegen.start import reset
 from tfdsl.codegen.text import construct, literal, module
 from tfdsl.declared import Declared, each_weight, several
@@ -89,20 +89,27 @@ def _sees(stream: Instance) -> set[Sight]:
 def _remembering(checked: Checked, program: Program) -> frozenset[str]:
     """Return the streams that a cache serves, and note the axis that it holds positions of.
 
-    Their attention looks back alone, along one axis of the model, and so do positions and added tokens; what looks
-    everywhere neither comes after them nor touches that axis. Where that cannot be had, no stream has a cache.
+    Their attention looks back alone, along one axis of the model, and so do positions and added tokens (what stands
+    before these is early); what looks everywhere neither comes after them nor touches that axis, and no table is made
+    of nothing along it. Where that cannot be had, no stream has a cache.
     """
     sees = {name: _sees(stream) for name, stream in checked.streams.items()}
     cached = frozenset(name for name, each in sees.items() if "behind" in each and not each & WHOLE)
     within = [step for name in cached for step in steps(checked.streams[name].flow)]
     axes = {step.x.axes[-2].size for step in within if step.node.sight(step) == "behind"}
     placed = {step.output.axes[-2].size for step in within if step.node.sight(step) == "place"}
-    if len(axes) != 1 or placed - axes or any(sees[name] & WHOLE for name in _after(checked, cached)):
+    counted = {step.output.axes[-2].size for step in within if step.node.sight(step) == "count"}
+    gaps = {size: axis - size for size in placed - axes for axis in axes}
+    early = {size: gap for size, gap in gaps.items() if isinstance(gap, int) and gap > 0}
+    apart = len(early) < len(gaps)
+    if len(axes) != 1 or apart or counted - axes or any(sees[name] & WHOLE for name in _after(checked, cached)):
         return frozenset()
-    whole = (stream for name, stream in checked.streams.items() if sees[name] & WHOLE)
-    if any(axis.size in axes for stream in whole for step in steps(stream.flow) for axis in step.output.axes):
+    whole = [step for name, each in checked.streams.items() if sees[name] & WHOLE for step in steps(each.flow)]
+    fixed = [step for each in checked.streams.values() for step in steps(each.flow) if step.node.begins]
+    if any(axis.size in axes for step in (*whole, *fixed) for axis in step.output.axes):
         return frozenset()
     program.remembers = frozenset(axes)
+    program.early = early
     return cached
 
 
@@ -144,6 +151,8 @@ class Top(Scope):
         """Return the lines that make what is wanted here."""
         if want == START:
             return [f"start = 0 if {self.want(CACHE)} is None else cache.position"]
+        if isinstance(want.about, Seen):
+            return self._seen(want.name, want.about.axis)
         if not isinstance(want.about, Shared):
             return []
         if want.about.role == "mask" or want.about.call is None:
@@ -165,18 +174,15 @@ class Top(Scope):
             named = [f"{name}={literal(value)}" for name, value in mask.call.named.items()]
             given = [self.x, *([start] if start else []), *map(literal, mask.call.positional), *named]
             parts.append(f"{mask.call.layer}({', '.join(given)})")
-        keep = self.keep(mask.keys)
-        if keep and start:
-            keep = self._seen(keep)
+        keep = self.seen(mask.keys) if start else self.keep(mask.keys)
         parts += [f"{keep}[:, None, None, :]"] if keep else []
         return [f"{name} = {' & '.join(parts)}"]
 
-    def _seen(self, keep: str) -> str:
-        """Return which positions are real, those that a cache holds among them."""
-        seen = keep.replace("_keep", "_seen")
-        line = f"{seen} = {keep} if cache is None else cache.extend({keep}, 1)"
-        self.lines += [] if line in self.lines else [line]
-        return seen
+    def _seen(self, seen: str, axis: Axis) -> list[str]:
+        """Return the line that says which positions are real, those that a cache holds among them."""
+        keep, cache = self.keep(axis), self.want(CACHE)
+        late = f"{keep}[:, -{self.x}.size(1) :]" if axis.keep is not None and axis.keep.before else keep
+        return [f"{seen} = {keep} if {cache} is None else {cache}.extend({late}, 1)"]
 
 
 class Whole(Scope):

@@ -72,17 +72,19 @@ def _text(*lines: str, fed: bool = True) -> Drawing:
 
 def _fork(pipes: Sequence[Sequence[Element]], symbol: str) -> Drawing:
     """Pipes side by side: a line from the trunk to those that read it, and one from all of them to the joint."""
+    word = f" {symbol} " if len(symbol) > 1 else f"({symbol})"
     drawn: list[Drawing] = []
     edge, high = 0, 0
     for each in map(_pipe, pipes):
-        drawn.append(each.moved(edge))
+        last = bool(drawn) and len(drawn) == len(pipes) - 1
+        room = drawn[0].trunk + len(word) + 3 - each.trunk if last else 0  # between the outermost, for the word
+        drawn.append(each.moved(max(edge, room)))
         edge, high = drawn[-1].width + GAP, max(high, len(each.lines))
     trunks = [each.trunk for each in drawn]
     middle = (trunks[0] + trunks[-1]) // 2
     rows = [_row([_line(each, row) for each in drawn]) for row in range(high)]
     fed = [each.trunk for each in drawn if each.fed]
     top = [_bar([*fed, middle], fed, "┌", "┬", "┐", middle)] if fed else []
-    word = f" {symbol} " if len(symbol) > 1 else f"({symbol})"
     joint = _bar([*trunks, middle], trunks, "└", "┴", "┘", None)
     start = middle - len(word) // 2
     joint = joint.ljust(start)[:start] + word + joint[start + len(word) :]

@@ -20,6 +20,7 @@ ACTIVATIONS = {
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "gelu_quick": lambda x: x * torch.sigmoid(1.702 * x),
     "gelu_10": lambda x: F.gelu(x).clamp(-10, 10),
+    "gelu_rounded": lambda x: gelu_rounded(x),
     "silu": lambda x: F.silu(x),
     "mish": lambda x: F.mish(x),
     "tanh": lambda x: torch.tanh(x),
@@ -33,6 +34,11 @@ ACTIVATIONS = {
     "exp": lambda x: torch.exp(x),
     "identity": lambda x: x,
 }
+
+
+def gelu_rounded(x: Tensor) -> Tensor:
+    """Return GELU by tanh, its √(2 / π) cut to eight digits: tanh(z) is 2 sigmoid(2z) - 1 (BLOOM)."""
+    return x * torch.sigmoid(x * (1.59576912 + 1.59576912 * 0.044715 * x.square()))
 
 
 def laplace(x: Tensor) -> Tensor:

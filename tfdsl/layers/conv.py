@@ -16,14 +16,21 @@ class Conv(nn.Conv1d):
         width: int,
         out: int,
         kernel: int,
-        stride: int = 1,
+        stride: int | None = None,
         padding: int = 0,
-        dilation: int = 1,
-        groups: int = 1,
+        dilation: int | None = None,
+        groups: int | None = None,
         bias: bool = True,
     ) -> None:
         super().__init__(
-            width, out, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, bias=bias
+            width,
+            out,
+            kernel,
+            stride=1 if stride is None else stride,
+            padding=padding,
+            dilation=1 if dilation is None else dilation,
+            groups=1 if groups is None else groups,
+            bias=bias,
         )
 
     def forward(self, input: Tensor, keep_BT: Tensor | None = None) -> Tensor:
@@ -40,13 +47,21 @@ class CausalConv(nn.Conv1d):
         width: int,
         out: int,
         kernel: int,
-        stride: int = 1,
-        dilation: int = 1,
-        groups: int = 1,
+        stride: int | None = None,
+        dilation: int | None = None,
+        groups: int | None = None,
         bias: bool = True,
     ) -> None:
-        super().__init__(width, out, kernel, stride=stride, dilation=dilation, groups=groups, bias=bias)
-        self.before = dilation * (kernel - 1)
+        super().__init__(
+            width,
+            out,
+            kernel,
+            stride=1 if stride is None else stride,
+            dilation=1 if dilation is None else dilation,
+            groups=1 if groups is None else groups,
+            bias=bias,
+        )
+        self.before = kernel - 1 if dilation is None else dilation * (kernel - 1)
 
     def forward(self, input: Tensor, keep_BT: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         if keep_BT is not None:

@@ -148,7 +148,7 @@ class MixtureOfExperts(nn.Module):
             share_NE = score_NE.sigmoid()
         else:
             share_NE = F.softplus(score_NE).sqrt()
-        choice_NE = share_NE
+        choice_NE = share_NE.detach()
         if self.corrected:
             choice_NE = choice_NE + self.choice_bias
         if self.groups > 0:

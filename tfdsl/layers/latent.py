@@ -33,7 +33,6 @@ class LatentAttention(nn.Module):
         dropout: float = 0.0,
         causal: bool = False,
         style: str = "half",
-        whole: bool = False,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -45,7 +44,6 @@ class LatentAttention(nn.Module):
         self.dropout = dropout
         self.causal = causal
         self.style = style
-        self.whole = whole
         # With a cache, this many queries cost less where they go to the latents.
         dearer = 2 * kv_rank - head_dim - value_dim
         self.few = kv_rank * (head_dim + value_dim) // max(dearer, 1)
@@ -72,16 +70,12 @@ class LatentAttention(nn.Module):
         q_BHTK, turned_BHTK = q.view(B, T, self.heads, -1).transpose(1, 2).split(self.q_sizes, dim=-1)
         latent_BSL, turned_BSK = self.kv_down(x_BTD).split(self.down_sizes, dim=-1)
         latent_BSL = self.kv_norm(latent_BSL)
-        if rope is not None and not self.whole:
+        if rope is not None:
             turned_BHTK = rotate(turned_BHTK, rope, self.style, None)
             turned_BSK = rotate(turned_BSK, rope, self.style, None)
         if cache is not None:
             kept_BSL = cache.extend(torch.cat((latent_BSL, turned_BSK), dim=-1), 1)
             latent_BSL, turned_BSK = kept_BSL.split(self.down_sizes, dim=-1)
-        if rope is not None and self.whole:
-            # All keys turn anew: their angles depend on how long the sequence is.
-            turned_BHTK = rotate(turned_BHTK, (rope[0][-T:], rope[1][-T:]), self.style, None)
-            turned_BSK = rotate(turned_BSK, rope, self.style, None)
         causal = self.causal and mask is None
         table = cache.lower_right(x_BTD) if causal and cache is not None else mask
         if cache is not None and cache.position > 0 and self.few >= T:

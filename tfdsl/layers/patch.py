@@ -18,9 +18,18 @@ class Patch(nn.Conv2d):
         size: int | tuple[int, int],
         stride: int | tuple[int, int] | None = None,
         padding: int = 0,
+        groups: int | None = None,
         bias: bool = True,
     ) -> None:
-        super().__init__(channels, width, size, stride=size if stride is None else stride, padding=padding, bias=bias)
+        super().__init__(
+            channels,
+            width,
+            size,
+            stride=size if stride is None else stride,
+            padding=padding,
+            groups=1 if groups is None else groups,
+            bias=bias,
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input).flatten(2).transpose(1, 2)
@@ -36,9 +45,18 @@ class Tubelet(nn.Conv3d):
         size: int | tuple[int, int, int],
         stride: int | tuple[int, int, int] | None = None,
         padding: int = 0,
+        groups: int | None = None,
         bias: bool = True,
     ) -> None:
-        super().__init__(channels, width, size, stride=size if stride is None else stride, padding=padding, bias=bias)
+        super().__init__(
+            channels,
+            width,
+            size,
+            stride=size if stride is None else stride,
+            padding=padding,
+            groups=1 if groups is None else groups,
+            bias=bias,
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input).flatten(2).transpose(1, 2)

@@ -14,15 +14,16 @@ from tfdsl.mapping.section import Take, Weights
 from tfdsl.mapping.trees import Change, Planter, Tree, names
 
 Path = tuple[str | int, ...]
+MOST = 5_000_000  # comparisons of a key with a name
 SHOWN = 4  # names of weights that one diagnostic tells
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """One of our weights: its name, its path (None in place of a copy's number), its shape, and what it is tied to."""
+    """One of our weights: its name, the same with counters for its numbers, its shape, and what it is tied to."""
 
     name: str
-    path: tuple[str | None, ...]
+    form: str
     shape: tuple[int, ...]
     tied: str = ""
 
@@ -53,11 +54,17 @@ def plan(section: Weights, own: Iterable[Own], dims: Mapping[str, Any]) -> tuple
     A weight that is tied to another needs no entry; one with an entry is the same tensor under a second name.
     """
     weights, faults = tuple(own), list[Fault]()
+    beginning = _by_first(weights)
+    if sum(len(beginning.get(_first(key), weights)) for key in section.map) > MOST:
+        return (), [
+            Fault("E410", f"more than {MOST:,} names would be compared", ("map",), "map fewer weights one by one")
+        ]
     planned: dict[str, Planned] = {}
     stray: list[str] = []
     for key, take in section.map.items():
         ours = template(key, ours=True)
-        matched = [(each, gaps) for each in weights if (gaps := ours.match(each.name)) is not None]
+        near = beginning.get(_first(key), () if "$" not in _first(key) and "*" not in _first(key) else weights)
+        matched = [(each, gaps) for each in near if (gaps := ours.match(each.name)) is not None]
         if not matched:
             stray.append(key)
         faults += _stars(key, ours, take)
@@ -82,6 +89,18 @@ def plan(section: Weights, own: Iterable[Own], dims: Mapping[str, Any]) -> tuple
     return tuple(planned.values()), faults
 
 
+def _first(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _by_first(weights: tuple[Own, ...]) -> dict[str, list[Own]]:
+    """Return the weights by the first part of their names."""
+    found: dict[str, list[Own]] = {}
+    for each in weights:
+        found.setdefault(_first(each.name), []).append(each)
+    return found
+
+
 def _fitting(tree: Tree, weight: Own) -> Tree:
     """Return the tree, where the weight's shape can be what its pattern makes."""
     if isinstance(tree, Change) and tree.pattern is not None and tree.rows is None and tree.at is None:
@@ -98,7 +117,7 @@ def _stars(key: str, ours: Template, take: Take) -> list[Fault]:
 
 
 def _nothing(key: str, weights: tuple[Own, ...]) -> Fault:
-    forms = list(dict.fromkeys(form(each) for each in weights))
+    forms = list(dict.fromkeys(each.form for each in weights))
     if key.endswith(".*"):
         forms = list(dict.fromkeys(each.rpartition(".")[0] + ".*" for each in forms))
     near = suggest(plain(key), {plain(each): each for each in forms})
@@ -124,16 +143,10 @@ def _left(unplanned: tuple[Own, ...]) -> list[Fault]:
     left = [each for each in unplanned if not each.tied]
     if not left:
         return []
-    forms = list(dict.fromkeys(form(each) for each in left))
+    forms = list(dict.fromkeys(each.form for each in left))
     what = f"{len(left):,} weights have" if len(left) > 1 else f"`{left[0].name}` has"
     help = f"add {_some(forms)}; `{{new: true}}` says that the checkpoint has none"
     return [Fault("D125", f"{what} no entry", ("map",), help, key=True)]
-
-
-def form(weight: Own) -> str:
-    """Return a weight's name as a key of `map`: a counter in place of each copy's number."""
-    counters = iter("ijklmn")
-    return ".".join(f"${next(counters, 'z')}" if each is None else each for each in weight.path)
 
 
 def plain(text: str) -> str:

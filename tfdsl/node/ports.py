@@ -26,12 +26,24 @@ class Writer(Protocol):
         """Give the node's value."""
         ...
 
-    def run(self, flow: Flow) -> str:
-        """Write a pipe beside the trunk and return the variable that it ends in."""
+    def put(self, text: str) -> None:
+        """Write a line that gives no value of the trunk."""
+        ...
+
+    def run(self, flow: Flow, start: str = "") -> str:
+        """Write a pipe beside the trunk, from `start` or the value that the node takes; return where it ends."""
         ...
 
     def copies(self) -> None:
         """Write the copies of a block that the node runs."""
+        ...
+
+    def some(self, first: int, count: int, takes: str = "{x}", after: str = "") -> None:
+        """Write `count` of the copies, from `first` on; each takes `takes`, and the line `after` follows each."""
+        ...
+
+    def through(self, flow: Flow) -> None:
+        """Write a pipe on the trunk itself."""
         ...
 
     def value(self, field: str) -> str:
@@ -54,6 +66,10 @@ class Writer(Protocol):
         """Return which positions of an axis are real, where some may be padding; else nothing."""
         ...
 
+    def seen(self, axis: Axis) -> str:
+        """Return the same of all positions up to the last, those that a cache holds among them."""
+        ...
+
 
 class Ports(Protocol):
     """What a shape rule sees of the place where its node stands. Asking for the unknown ends the rule in silence."""
@@ -69,7 +85,7 @@ class Ports(Protocol):
         ...
 
     def sequence(self) -> Tensor:
-        """Return the value before, which must be numbers with a batch, one or more positions and a known width."""
+        """Return the value before, which must be numbers with a batch, positions and a known width."""
         ...
 
     @property

@@ -10,6 +10,8 @@ from tfdsl.nodes.einsum import Einsum as Einsum
 from tfdsl.nodes.embed import Embed as Embed
 from tfdsl.nodes.ffn import FeedForward as FeedForward
 from tfdsl.nodes.gated_delta import GatedDelta as GatedDelta
+from tfdsl.nodes.hyper import Hyper as Hyper
+from tfdsl.nodes.hyper_residual import HyperResidual as HyperResidual
 from tfdsl.nodes.latent_attention import LatentAttention as LatentAttention
 from tfdsl.nodes.linear import Linear as Linear
 from tfdsl.nodes.mamba import Mamba as Mamba
@@ -45,6 +47,7 @@ from tfdsl.nodes.softcap import Softcap as Softcap
 from tfdsl.nodes.softmax import Softmax as Softmax
 from tfdsl.nodes.sum import Sum as Sum
 from tfdsl.nodes.unembed import Unembed as Unembed
+from tfdsl.nodes.unet import Unet as Unet
 from tfdsl.nodes.use import Use as Use
 
 def classes() -> dict[str, type]: ...

@@ -31,6 +31,7 @@ EXPRESSIONS = {
     "relu2": "F.relu({x}).square()",
     "gelu_quick": "{x} * torch.sigmoid(1.702 * {x})",
     "gelu_10": "F.gelu({x}).clamp(-10, 10)",
+    "gelu_rounded": "gelu_rounded({x})",
     "sqrt_softplus": "F.softplus({x}).sqrt()",
     "laplace": "laplace({x})",
     "exp": "torch.exp({x})",

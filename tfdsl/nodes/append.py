@@ -19,6 +19,12 @@ class Append(Node):
     headline = "tokens"
     family = "embedding"
     title = "Learned tokens"
+    example = """
+    dims: {d_model: 768, tokens: 1}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - append: {from: x, tokens: tokens}
+    """
     tokens: Positive = Field(1, description="How many positions are added.")
 
     def shape(self, io: Ports) -> Tensor:

@@ -29,6 +29,12 @@ class Conv(Node):
     headline = "kernel"
     family = "linear"
     title = "Convolution"
+    example = """
+    dims: {d_model: 80, width: 512, kernel: 3}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - conv: {from: x, width: width, kernel: kernel, padding: 1}
+    """
     kernel: Positive = needed(description="How many positions are summed over.")
     width: Positive | None = Field(None, description="The features that leave it; as many as enter if left out.")
     stride: Positive = Field(1, description="Every so many positions there is a result.")
@@ -55,8 +61,6 @@ class Conv(Node):
 
     def shape(self, io: Ports) -> Tensor:
         x, width = io.sequence(), io.width()
-        if len(x.axes) != 3:
-            io.fail("T202", f"`conv` works on sequences [B, T, D], and this is {x}")
         wide = io.axis("width") if self.width is not None else x.axes[-1]
         for said, features in (("enter", width), ("leave", wide.known)):
             if features % self.groups:

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.look import Box, Element, Fork, number
+from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Truth, needed
-from tfdsl.recurrence import STEPS, Recurrence, blocks, sequences, taps
+from tfdsl.recurrence import STEPS, Recurrence, blocks, padded, sequences, taps
 
 
 class GatedDelta(Recurrence, Node):
@@ -45,11 +46,11 @@ class GatedDelta(Recurrence, Node):
     )
 
     example = """
-dims: {d_model: 64, n_heads: 4}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - gated_delta: {from: x, heads: n_heads, key_heads: 2, key_dim: 16, value_dim: 32}
-"""
+    dims: {d_model: 512, heads: 8, key_heads: 4, key_dim: 64, value_dim: 128}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - gated_delta: {from: x, heads: heads, key_heads: key_heads, key_dim: key_dim, value_dim: value_dim}
+    """
 
     def check(self, io: Ports) -> None:
         if self.heads % self.groups:
@@ -96,10 +97,23 @@ model:
         return Work(
             flops=entering + sequences(step) * (among + between) + 2 * here * self.inner * width,
             entering=entering,
+            kept=self._kept(step),
             backward=2 * sequences(step) * count * chunk * chunk * self.heads * (key + value),
             cache=sequences(step) * ((self.size - 1) * self.mixed + self.heads * key * value),
             needs=("x",),
         )
+
+    def _kept(self, step: Step) -> Size:
+        """Return what the backward pass needs besides the value before."""
+        here, count, chunk = step.x.positions, blocks(step, self.chunk), self.chunk
+        heads, (key, value) = self.heads, self.sides
+        made = here * (3 * self.mixed + self.inner + 2 * self.groups + 5 * heads) + padded(step, self.size, self.mixed)
+        # In a block: decays, shares and the system that is solved, each with what it was made of.
+        among = 6 * chunk * chunk * heads + chunk * (4 * self.groups * key + heads * (4 * key + 2 * value + 3)) + heads
+        between = heads * (chunk * 3 * key + key * value) + 2 * chunk * self.inner
+        leaving = here * (4 * self.inner + heads) + sequences(step) * count * chunk * self.inner
+        once = chunk * chunk // 4 + 2 * heads  # what lies ahead in a block, a byte each
+        return once + made + sequences(step) * (count * among + (count - 1) * between) + leaving
 
     def call(self, step: Step) -> Call:
         named: dict[str, Any] = {"key_heads": None if self.groups == self.heads else self.groups, "size": self.size}
@@ -110,3 +124,19 @@ model:
     def facts(self, step: Step) -> str:
         key, value = self.sides
         return f"{self.heads} heads × {key} × {value}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width = step.x.axes[-1].label
+        rows = step.weights["parts.weight"].shape[0]
+        parts = Box("parts", "linear", "Projection", f"{width} → {rows}", number(step.weights["parts.weight"].count))
+        mixed = (
+            Box("conv", "linear", "Convolution", f"{self.size} positions"),
+            Box("silu", "ffn", "SiLU", "q and k of length 1"),
+            Box("state", self.family, "State", f"{self.heads} × {self.key_dim} × {self.sides[1]}, delta rule"),
+            Box("norm", "norm", "RMSNorm", "each head"),
+        )
+        gate = (Box("z", "ffn", "SiLU", "gate"),)
+        joined = Fork("gate", (mixed, gate), "×")
+        count = number(step.weights["out.weight"].count)
+        out = Box("out", "linear", "Output", f"{self.inner} → {width}", count, step.output.label)
+        return (parts, joined, out)

@@ -10,8 +10,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tfdsl import rotary
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Size, Step, Weight, Work, Writer
 from tfdsl.parts import Choice, Positive, PositiveReal, Probability, Truth, needed
+from tfdsl.recurrence import sequences
 from tfdsl.rotary import Scaling, Yarn
 from tfdsl.shapes import Axis, Tensor
 
@@ -165,15 +167,27 @@ class LatentAttention(Node):
         )
 
     def _kept(self, step: Step) -> Size:
-        """Return what the backward pass needs besides the value before."""
-        return 0
+        """Return what the backward pass needs besides the value before.
+
+        PyTorch's fused attention wants values as wide as keys; else, and with dropout, a CPU writes the scores out.
+        """
+        here, heads, there = step.x.positions, self.heads, step.x.axes[-2].size
+        kept = here * (3 * self.kv_rank + self.rope_dim + 1)
+        kept += here * (3 * self.q_rank + 1) if self.q_rank is not None else 0
+        kept += here * heads * (2 * self.queries + self.values)
+        if self.values == self.queries and not self.dropout:
+            return kept + here * heads * (self.head_dim + 2 * self.values + 1) + self._mask(step)
+        return kept + here * heads * (self.values + there * (3 if self.dropout else 1))
+
+    def _mask(self, step: Step) -> Size:
+        """Return the elements of the mask that is added to the scores."""
+        masks = [each for each in step.shares if each.role == "mask"]
+        return sequences(step) * masks[0].queries.size * masks[0].keys.size if masks else 0
 
     def call(self, step: Step) -> Call:
         named: dict[str, Any] = {"scale": self.factor, "q_rank": self.q_rank, "bias": self.bias, "eps": self.eps}
         named |= {"dropout": self.dropout, "causal": self.mask == "causal"}
-        if isinstance(self.position, Turned):
-            whole = self.position.scaling is not None and self.position.scaling.whole
-            named |= {"style": self.position.style, **({"whole": True} if whole else {})}
+        named |= {"style": self.position.style} if isinstance(self.position, Turned) else {}
         sizes = (self.kv_rank, self.head_dim, self.rope_dim, self.values)
         return Call("LatentAttention", (step.width, self.heads, *sizes), named)
 
@@ -191,3 +205,34 @@ class LatentAttention(Node):
     def facts(self, step: Step) -> str:
         turns = " · rotary" if isinstance(self.position, Turned) else ""
         return f"{self.heads} heads × {self.head_dim} + {self.rope_dim} · latent {self.kv_rank}{turns}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width, heads, turns = step.x.axes[-1].label, self.heads, isinstance(self.position, Turned)
+
+        def sized(name: str) -> str:
+            return number(sum(each.count for key, each in step.weights.items() if key.startswith(f"{name}.")))
+
+        def turned(name: str) -> tuple[Element, ...]:
+            return (Box(name, "position", "Rotary", f"{self.rope_dim} features"),) if turns else ()
+
+        query = Box("q", "linear", "Query", f"{width} → {heads} × {self.queries}", sized("q"))
+        queries: tuple[Element, ...] = (query,)
+        if self.q_rank is not None:
+            queries = (
+                Box("q_down", "linear", "Query latent", f"{width} → {self.q_rank}", sized("q_down")),
+                Box("q_norm", "norm", "RMSNorm"),
+                Box("q_up", "linear", "Query", f"{self.q_rank} → {heads} × {self.queries}", sized("q_up")),
+            )
+        up = f"{self.kv_rank} → {heads} × ({self.head_dim} + {self.values})"
+        latent: tuple[Element, ...] = (
+            Box("kv_norm", "norm", "RMSNorm", "kept in a cache"),
+            Box("kv_up", "linear", "Keys, values", up, sized("kv_up")),
+        )
+        down = Box("kv_down", "linear", "Latent", f"{width} → {self.kv_rank} + {self.rope_dim}", sized("kv_down"))
+        read = (
+            down,
+            Fork("parts", (latent, (*turned("k_turn"), Box("one", "plain", "One key", "of all heads"))), "and"),
+        )
+        word = "softmax(q · k) · v" if self.mask == "full" else "causal softmax(q · k) · v"
+        out = Box("out", "linear", "Output", f"{heads} × {self.values} → {width}", sized("out"), step.output.label)
+        return (Fork("attend", ((*queries, *turned("q_turn")), read), word), out)

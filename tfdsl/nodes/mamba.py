@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.look import Box, Element, Fork, number
+from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Truth, needed
-from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, sequences, taps
+from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, padded, sequences, taps
 
 
 class Mamba(Recurrence, Node):
@@ -39,11 +40,11 @@ class Mamba(Recurrence, Node):
     conv_bias: Truth = Field(True, description="Whether the convolution has a vector added.")
 
     example = """
-dims: {d_model: 64, d_state: 16}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - mamba: {from: x, inner: 128, state: d_state, rank: 4}
-"""
+    dims: {d_model: 512, inner: 1024, state: 16, rank: 32}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - mamba: {from: x, inner: inner, state: state, rank: rank}
+    """
 
     def check(self, io: Ports) -> None:
         if self.eps is not None and self.norm == "none":
@@ -78,9 +79,19 @@ model:
         return Work(
             flops=entering + selecting + reading + 2 * here * self.inner * width,
             entering=entering,
+            kept=self._kept(step),
             cache=sequences(step) * self.inner * (self.size - 1 + self.state),
             needs=("x",),
         )
+
+    def _kept(self, step: Step) -> Size:
+        """Return what the backward pass needs besides the value before."""
+        here, size, selected = step.x.positions, self.inner * self.state, self.rank + 2 * self.state
+        kept = here * (10 * self.inner + selected + self.state) + padded(step, self.size, self.inner)
+        if self.norm != "none":
+            kept += here * (3 + self.rank + self.state + (selected if self.norm == "rms" else 0))
+        # The state of each position, its decay, and the states again as what is read.
+        return kept + 3 * here * size + 14 * sequences(step) * size + 2 * size
 
     def call(self, step: Step) -> Call:
         named = {"size": self.size, "bias": self.bias, "conv_bias": self.conv_bias}
@@ -93,3 +104,20 @@ model:
 
     def facts(self, step: Step) -> str:
         return f"{self.inner} features · state {self.state} each"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width = step.x.axes[-1].label
+        parts = Box(
+            "parts", "linear", "Projection", f"{width} → 2 × {self.inner}", number(step.weights["parts.weight"].count)
+        )
+        mixed = (
+            Box("conv", "linear", "Convolution", f"{self.size} positions"),
+            Box("silu", "ffn", "SiLU"),
+            Box("select", "linear", "Select", f"dt, b, c: {self.rank} + 2 × {self.state}"),
+            Box("state", self.family, "State", f"{self.inner} × {self.state}"),
+        )
+        gate = (Box("z", "ffn", "SiLU", "gate"),)
+        joined = Fork("gate", (mixed, gate), "×")
+        count = number(step.weights["out.weight"].count)
+        out = Box("out", "linear", "Output", f"{self.inner} → {width}", count, step.output.label)
+        return (parts, joined, out)

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tfdsl.node import Call, Node, Ports, Step, Weight, Work
+from tfdsl.look import Box, Element, Fork, number
+from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Real, Truth, needed
-from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, blocks, sequences, taps
+from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, blocks, padded, sequences, taps
 
 
 class Mamba2(Recurrence, Node):
@@ -53,11 +54,11 @@ class Mamba2(Recurrence, Node):
     )
 
     example = """
-dims: {d_model: 64, n_heads: 4, d_state: 16}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - mamba2: {from: x, heads: n_heads, head_dim: 32, state: d_state}
-"""
+    dims: {d_model: 512, heads: 16, head_dim: 64, state: 128}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - mamba2: {from: x, heads: heads, head_dim: head_dim, state: state}
+    """
 
     def check(self, io: Ports) -> None:
         if self.heads % self.groups:
@@ -111,9 +112,26 @@ model:
         return Work(
             flops=entering + sequences(step) * (among + between) + 2 * here * self.inner * width,
             entering=entering,
+            kept=self._kept(step),
             cache=sequences(step) * ((self.size - 1) * self.mixed + self.state * self.inner),
             needs=("x",),
         )
+
+    def _kept(self, step: Step) -> Size:
+        """Return what the backward pass needs besides the value before."""
+        here, count, chunk = step.x.positions, blocks(step, self.chunk), self.chunk
+        inner, mixed, heads, shared = self.inner, self.mixed, self.heads, self.groups * self.state
+        made = here * (inner + 3 * mixed + 3 * heads) + padded(step, self.size, mixed)
+        made += here * heads if self.dt_min is not None or self.dt_max is not None else 0
+        made -= here * (mixed + heads) if self.multipliers is not None else 0
+        # In a block: decays, shares with and without them, and the factors of the products.
+        among = chunk * chunk * (2 * heads + self.groups) + chunk * (2 * shared + 2 * inner)
+        between = 2 * chunk * (heads + inner + shared) + heads + inner + 3 * self.state * inner
+        leaving = 3 * here * inner
+        if self.norm != "none":
+            leaving += here * (2 * inner + self.parted)
+        once = chunk * chunk // 4 + 2 * heads  # what lies ahead in a block, a byte each
+        return once + made + sequences(step) * (count * among + (count - 1) * between) + leaving
 
     def call(self, step: Step) -> Call:
         named: dict[str, Any] = {"groups": self.groups, "size": self.size, "chunk": self.chunk}
@@ -127,3 +145,21 @@ model:
 
     def facts(self, step: Step) -> str:
         return f"{self.heads} heads × {self.head_dim} · state {self.state}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width = step.x.axes[-1].label
+        rows = step.weights["parts.weight"].shape[0]
+        parts = Box("parts", "linear", "Projection", f"{width} → {rows}", number(step.weights["parts.weight"].count))
+        mixed = (
+            Box("conv", "linear", "Convolution", f"{self.size} positions"),
+            Box("silu", "ffn", "SiLU"),
+            Box("state", self.family, "State", f"{self.heads} × {self.state} × {self.head_dim}"),
+        )
+        gate = (Box("z", "ffn", "SiLU", "gate"),)
+        size = Box("norm", "norm", "RMSNorm")
+        norm = (size,) if self.norm == "after" else ()
+        mixed = (*mixed, size) if self.norm == "before" else mixed
+        joined = Fork("gate", (mixed, gate), "×")
+        count = number(step.weights["out.weight"].count)
+        out = Box("out", "linear", "Output", f"{self.inner} → {width}", count, step.output.label)
+        return (parts, joined, *norm, out)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tfdsl.axes import table
-from tfdsl.unseen import Hiding
 from tfdsl.node import Node, Ports, Sight, Step, Work, Writer
 from tfdsl.parts import needed
 from tfdsl.shapes import Tensor
+from tfdsl.unseen import Hiding
 
 
 class Mask(Node):

@@ -36,7 +36,14 @@ class Capacity(Part):
         return self
 
 
-class MixtureOfExperts(Hidden, Node):
+class Chosen(Part):
+    """How many experts there are, and how many a position goes through."""
+
+    experts: Positive = needed(description="The number of experts.")
+    top_k: Positive = needed(description="How many of them a position goes through.")
+
+
+class MixtureOfExperts(Hidden, Chosen, Node):
     """Sends each position through the `top_k` experts that a router scores highest, and mixes their results.
 
     With s = router(x), one number an expert: p = softmax(s) over all experts (or `scores: sigmoid`: p = sigmoid(s));
@@ -64,8 +71,6 @@ class MixtureOfExperts(Hidden, Node):
     model:
       - moe: {from: x, experts: experts, top_k: top_k, hidden: hidden, activation: swiglu}
     """
-    experts: Positive = needed(description="The number of experts.")
-    top_k: Positive = needed(description="How many of them a position goes through.")
     scores: Literal["softmax", "sigmoid", "sqrt_softplus"] = Field(
         "softmax", description="What makes p of the router's scores: `sqrt_softplus` is √softplus(s) (DeepSeek-V4)."
     )
@@ -202,7 +207,15 @@ class MixtureOfExperts(Hidden, Node):
         mixed = rows * (3 * width + 1)  # what the experts take, what they give in two orders, and their shares
         order = 6 * rows  # which expert, from where, and back to where: ids
         entering = router + (up if self.weigh == "output" else 0)
-        return Work(flops=router + up + down, entering=entering, kept=hidden + mixed + order, needs=("x",))
+        kept = hidden + mixed + order + positions * self._shares()
+        return Work(flops=router + up + down, entering=entering, kept=kept, needs=("x",))
+
+    def _shares(self) -> int:
+        """Return what is kept of how a position's shares were made, besides the shares."""
+        if self.scores == "softmax" and not self.choice_bias and self.groups is None:
+            return (0 if self.renormalise else self.experts + 1) + (self.top_k if self.scale is not None else 0)
+        made = 2 * self.experts if self.scores == "sqrt_softplus" else self.experts
+        return made + (self.top_k + 1 if self.renormalise else 0)
 
     def call(self, step: Step) -> Call:
         named: dict[str, Any] = {"experts": self.experts, "top_k": self.top_k, **self.options()}

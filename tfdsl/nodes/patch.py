@@ -39,6 +39,11 @@ class Patch(Node):
         "over at the end is then not read.",
     )
     padding: Natural = Field(0, description="How many zeros are put around the image, on each side; with `stride`.")
+    groups: Positive = Field(
+        1,
+        description="Channels and features fall into so many groups, which do not mix. A convolution over a grid of "
+        "positions, each feature by itself, is `{size: 3, stride: 1, padding: 1, groups: d}` between two `rearrange`.",
+    )
     bias: Truth = Field(True, description="Whether a vector is added.")
 
     def given(self) -> dict[str, Any]:
@@ -61,6 +66,9 @@ class Patch(Node):
         for axis in sized:
             if not isinstance(axis.size, int):
                 io.fail("T205", f"`patch` needs sizes that are known, and `{axis}` is not", "from")
+        for said, count in (("channels", sized[0].known), ("features", self.width)):
+            if count % self.groups:
+                io.fail("T267", f"{count} {said} do not divide into {self.groups} groups", "groups")
         sides = zip(sized[1:], self.sides(x), self.strides(x), strict=True)
         return Tensor((batch, Axis(prod(self._along(io, *each) for each in sides)), io.axis("width")))
 
@@ -87,15 +95,17 @@ class Patch(Node):
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
         shift = {"bias": Weight((self.width,), "zeros", decays=False)} if self.bias else {}
-        return {"weight": Weight((self.width, step.x.axes[1].known, *self.sides(step.x))), **shift}
+        return {"weight": Weight((self.width, step.x.axes[1].known // self.groups, *self.sides(step.x))), **shift}
 
     def work(self, step: Step) -> Work:
-        flops = 2 * step.output.count * step.x.axes[1].size * prod(self.sides(step.x))
+        flops = 2 * step.output.count * (step.x.axes[1].known // self.groups) * prod(self.sides(step.x))
         return Work(flops=flops, entering=flops, needs=("x",))
 
     def call(self, step: Step) -> Call:
         size, stride = _short(self.sides(step.x)), _short(self.strides(step.x))
-        named = {"stride": None if stride == size else stride, "padding": self.padding, "bias": self.bias}
+        more = {"padding": self.padding, "groups": self.groups}
+        named = {"stride": None if stride == size else stride, "bias": self.bias}
+        named |= {name: value for name, value in more.items() if value != (0 if name == "padding" else 1)}
         layer = "Patch" if len(step.x.axes) == 4 else "Tubelet"
         return Call(layer, (step.x.axes[1].size, self.width, size), named)
 

@@ -23,6 +23,12 @@ class Shift(Node):
     keeps = True
     headline = "by"
     title = "Shift"
+    example = """
+    dims: {d_model: 512}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - shift: {from: x, by: 1}
+    """
     by: Whole = needed(description="How many places; `1` gives each position the value of the one before it.")
     fill: Natural | None = Field(None, description="For tokens: the word that the free places get. Needed there.")
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, Truth, needed
-from tfdsl.recurrence import Recurrence, sequences, taps
+from tfdsl.recurrence import Recurrence, padded, sequences, taps
 
 
 class ShortConvolution(Recurrence, Node):
@@ -30,11 +31,11 @@ class ShortConvolution(Recurrence, Node):
     conv_bias: Truth = Field(False, description="Whether the convolution has a vector added.")
 
     example = """
-dims: {d_model: 64}
-inputs: {x: {shape: [B, T, d_model], dtype: float}}
-model:
-  - short_conv: {from: x, size: 3}
-"""
+    dims: {d_model: 512, size: 3}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - short_conv: {from: x, size: size}
+    """
 
     def check(self, io: Ports) -> None:
         if self.bias and not self.gated:
@@ -56,9 +57,12 @@ model:
         here, width = step.x.positions, step.width
         cache = sequences(step) * (self.size - 1) * width
         if not self.gated:
-            return Work(cache=cache)
+            return Work(kept=padded(step, self.size, width), cache=cache)
         entering = 2 * here * width * 3 * width
-        return Work(flops=entering + 2 * here * width * width, entering=entering, cache=cache, needs=("x",))
+        # What the first matrix gives, what the convolution takes and gives, what the last matrix takes.
+        kept = 5 * here * width + padded(step, self.size, width)
+        flops = entering + 2 * here * width * width
+        return Work(flops=flops, entering=entering, kept=kept, cache=cache, needs=("x",))
 
     def call(self, step: Step) -> Call:
         if not self.gated:
@@ -67,3 +71,13 @@ model:
 
     def facts(self, step: Step) -> str:
         return f"{self.size} positions · {'two gates' if self.gated else 'each feature by itself'}"
+
+    def inside(self, step: Step) -> tuple[Element, ...]:
+        width = step.x.axes[-1].label
+        taps = Box("conv", "linear", "Convolution", f"{self.size} positions, causal")
+        if not self.gated:
+            return (taps,)
+        parts = Box("parts", "linear", "Projection", f"{width} → 3 × {width}", number(3 * step.width**2))
+        first = (Fork("first", ((Box("b", "plain", "b"),), (Box("h", "plain", "h"),)), "×"), taps)
+        out = Box("out", "linear", "Output", f"{width} → {width}", number(step.width**2), step.output.label)
+        return (parts, Fork("second", (first, (Box("c", "plain", "c"),)), "×"), out)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from tfdsl.diagnostics import Diagnostic, suggest
 from tfdsl.spec import Spec
 from tfdsl.weights import families
@@ -27,4 +29,15 @@ def recognise(values: Mapping[str, Any], names: Collection[str]) -> tuple[Spec |
     except Refused as refused:
         return None, [refused.diagnostic]
     problems = config.finish()
-    return (None, problems) if problems else (Spec.model_validate(tree), [])
+    if problems:
+        return None, problems
+    try:
+        return Spec.model_validate(tree), []
+    except ValidationError as error:
+        return None, [_unsound(line) for line in error.errors(include_url=False, include_input=False)]
+
+
+def _unsound(line: Any) -> Diagnostic:
+    """Return what a value of a config cannot be in a spec."""
+    field = ".".join(str(step) for step in line["loc"])
+    return Diagnostic("R728", f"config.json makes no model: `{field}`: {line['msg'][:200]}")

@@ -56,6 +56,14 @@ class Config:
         """Return a whole number from 0 up."""
         return self._typed(key, default, lambda v: type(v) is int and 0 <= v < 2**40, "a whole number")
 
+    def limit(self, key: str, absent: int | None) -> int | None:
+        """Return a whole number, None where it is null or 0, and `absent` where nothing is said."""
+        return self.whole(key, None) or None if key in self.values else self._absent(key, absent)
+
+    def _absent(self, key: str, value: T) -> T:
+        self.asked.add(key)
+        return value
+
     def number(self, key: str, default: Any = Missing) -> Any:
         """Return a finite number."""
         return self._typed(key, default, lambda v: type(v) in (int, float) and abs(v) < 1e300, "a number")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfdsl.weights.config import Config, Refused
+from tfdsl.weights.config import Config
+from tfdsl.weights.rope import Tree, rope
 
-Tree = dict[str, Any]
+__all__ = ["Tree", "rope"]
 TOKENS: Tree = {"tokens": {"shape": ["B", "T"], "vocab": "vocab_size"}}
 LOGITS: Tree = {"logits": ["B", "T", "vocab_size"]}
 GELU_TANH = dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast"), "gelu_tanh")
@@ -37,89 +38,120 @@ def dropout(c: Config, **keys: str) -> Tree:
     return {name: value for name, value in found.items() if value}
 
 
-def position(c: Config, **fixed: Any) -> Tree:
-    """Return rotary positions as a config says them: in `rope_parameters`, or in `rope_theta` and `rope_scaling`."""
-    inner = c.inner("rope_parameters" if c.get("rope_parameters") else "rope_scaling")
-    c.inert("rope_parameters", "rope_scaling")
-    theta = inner.number("rope_theta", c.number("rope_theta", 10000.0))
-    inner.inert("rope_theta")
-    kind = inner.get("rope_type", inner.get("type", "default"))
-    inner.inert("rope_type", "type")
-    found: Tree = {"type": "rope", "theta": theta, **fixed}
-    if kind != "default":
-        raise Refused("R728", f"`rope_type` is `{str(kind)[:60]}`, which this import does not honour")
-    c.refused += inner.finish("rope_parameters.")
-    return found
-
-
-def decoder(
-    c: Config,
-    name: str,
-    *,
-    bias: Any = False,
-    ffn_bias: bool = False,
-    qk_norm: Any = None,
-) -> Tree:
-    """Return the spec of a decoder in the manner of Llama, with what a family changes of it."""
-    heads = c.whole("num_attention_heads")
-    width = c.whole("hidden_size")
-    groups = c.whole("num_key_value_heads", heads)
-    dim = c.whole("head_dim", width // max(1, heads))
-    tied = c.truth("tie_word_embeddings", False)
-    c.inert("max_position_embeddings")
-    attention: Tree = {"heads": "n_heads", "kv_heads": "n_kv_heads", "head_dim": "head_dim", "mask": "causal"}
-    attention["position"] = position(c)
-    attention |= {"bias": bias} if bias else {}
-    attention |= {"qk_norm": qk_norm} if qk_norm else {}
-    attention |= dropout(c, dropout="attention_dropout")
-    ffn: Tree = {"hidden": "d_ff", "activation": c.word("hidden_act", GATED, "silu")}
-    own, inner = "model.layers.$i", "model.layers.$i.self_attn"
-    return {
-        "tfdsl": 1,
-        "name": name,
-        "dims": {
-            "vocab_size": c.whole("vocab_size"),
-            "n_layers": c.whole("num_hidden_layers"),
-            "d_model": width,
-            "n_heads": heads,
-            "n_kv_heads": groups,
-            "head_dim": dim,
-            "d_ff": c.whole("intermediate_size"),
-        },
-        "inputs": TOKENS,
-        "outputs": LOGITS,
-        "defaults": {
-            "norm": {"type": "rms", "eps": c.number("rms_norm_eps", 1e-6)},
-            "attention": attention,
-            "ffn": ffn | ({"bias": True} if ffn_bias else {}),
-        },
-        "blocks": {"layer": [{"residual": ["norm", "attention"]}, {"residual": ["norm", "ffn"]}]},
-        "model": [
-            {"embed": {"id": "tok", "from": "tokens", "width": "d_model"}},
-            {"repeat": {"block": "layer", "times": "n_layers"}},
-            "norm",
-            {"unembed": {"id": "logits", **({"tie": "tok"} if tied else {"width": "vocab_size"})}},
-        ],
-        **start(c),
-        "weights": {
-            "prefix": "model.",
-            "ignore": ["*.rotary_emb.inv_freq"],
-            "map": {
-                "tok.weight": "model.embed_tokens.weight",
-                "layers.$i.norm_1.weight": f"{own}.input_layernorm.weight",
-                "layers.$i.attention.qkv.*": joined(each(inner, "q_proj", "k_proj", "v_proj"), heads != groups),
-                "layers.$i.attention.out.*": f"{inner}.o_proj.*",
-                "layers.$i.norm_2.weight": f"{own}.post_attention_layernorm.weight",
-                "layers.$i.ffn.up.*": each(f"{own}.mlp", "gate_proj", "up_proj"),
-                "layers.$i.ffn.down.*": f"{own}.mlp.down_proj.*",
-                "norm.weight": "model.norm.weight",
-                "logits.weight": "lm_head.weight",
-            },
-        },
-    }
-
-
 def joined(names: list[str], apart: bool) -> Any:
     """Return a join of queries, keys and values, with their rows where those differ."""
     few = "n_kv_heads * head_dim"
     return {"from": names, "heights": ["n_heads * head_dim", few, few]} if apart else names
+
+
+def varied(tree: Tree, name: str, values: list[Any], block: str = "layer") -> Any:
+    """Return what a field of a block is set to where it differs by layer: the value, or the parameter `$name`.
+
+    The block gets the parameter, and its repeat what it is in each copy.
+    """
+    if all(value == values[0] for value in values):
+        return values[0]
+    body = tree["blocks"][block]
+    held = body if isinstance(body, dict) else {"params": {}, "body": body}
+    tree["blocks"][block] = {"params": {**held["params"], name: values[0]}, "body": held["body"]}
+    for node in tree["model"]:
+        if isinstance(node, dict) and node.get("repeat", {}).get("block") == block:
+            node["repeat"].setdefault("vary", {})[name] = _by_layer(values)
+    return f"${name}"
+
+
+def _by_layer(values: list[Any]) -> Tree:
+    """Return the shortest way to say one value for each copy."""
+    for period in range(1, len(values) // 2 + 1):
+        if all(value == values[index % period] for index, value in enumerate(values)):
+            rest = {} if len(values) % period == 0 else {"partial": True}
+            return {"cycle": values[:period], **rest}
+    usual = max(values, key=values.count)
+    odd = {index: value for index, value in enumerate(values) if value != usual}
+    return {"at": odd, "else": usual} if len(odd) <= len(values) // 3 else {"list": values}
+
+
+def masks(c: Config, count: int, types: list[str], window: int | None) -> list[Any]:
+    """Return the mask of each layer: `layer_types` where the config has it, else `types`."""
+    sliding: Any = {"type": "sliding", "window": "window"} if window else "causal"
+    meanings = {"full_attention": "causal", "sliding_attention": sliding}
+    return c.words("layer_types", meanings, count) or [meanings[each] for each in types]
+
+
+def experts(place: str, gate: str, up: str, down: str, shared: str = "") -> Tree:
+    """Return the entries of a mixture whose experts stand apart in the checkpoint, and of what all positions share."""
+    inner, beside = f"{place}.experts.$e", f"{place}.{shared}"
+    found: Tree = {
+        "layers.$i.moe.router.weight": f"{place}.gate.weight",
+        "layers.$i.moe.up": {"stack": [f"{inner}.{gate}.weight", f"{inner}.{up}.weight"]},
+        "layers.$i.moe.down": {"stack": f"{inner}.{down}.weight"},
+    }
+    if shared:
+        found["layers.$i.moe.shared.up.weight"] = [f"{beside}.{gate}.weight", f"{beside}.{up}.weight"]
+        found["layers.$i.moe.shared.down.weight"] = f"{beside}.{down}.weight"
+    return found
+
+
+def late_windows(c: Config) -> tuple[list[Any], Tree]:
+    """Return Qwen's masks, and its window: where windows are in use, layers from `max_window_layers` on have one."""
+    layers = c.whole("num_hidden_layers")
+    window = c.limit("sliding_window", 4096) if c.truth("use_sliding_window", False) else None
+    c.inert("sliding_window")
+    first = c.whole("max_window_layers", 28)
+    types = ["full_attention" if layer < first else "sliding_attention" for layer in range(layers)]
+    found = masks(c, layers, types, window)
+    return found, {"window": window} if window and any(mask != "causal" for mask in found) else {}
+
+
+def head_by_head(layer: str, attention: str, bias: bool = True) -> Tree:
+    """Return a layer's entries where each head has its queries, keys and values beside each other, as in GPT-NeoX."""
+    apart, sizes = f"{layer}.{attention}.query_key_value", {"h": "n_heads", "three": 3}
+    turned: Tree = {}
+    for end, axes in (("weight", "w"), *([("bias", "")] if bias else [])):
+        pattern = f"(h three d) {axes} -> (three h d) {axes}".replace("  ", " ").strip()
+        turned[f"layers.$i.attention.qkv.{end}"] = {"from": f"{apart}.{end}", "rearrange": pattern, "sizes": sizes}
+    return {
+        "layers.$i.norm_1.*": f"{layer}.input_layernorm.*",
+        **turned,
+        "layers.$i.attention.out.*": f"{layer}.{attention}.dense.*",
+        "layers.$i.norm_2.*": f"{layer}.post_attention_layernorm.*",
+        "layers.$i.ffn.up.*": f"{layer}.mlp.dense_h_to_4h.*",
+        "layers.$i.ffn.down.*": f"{layer}.mlp.dense_4h_to_h.*",
+    }
+
+
+def towers(keys: bool) -> Tree:
+    """Return the entries of BART's and Whisper's layers; `keys` says whether keys have a bias."""
+    found: Tree = {}
+    for side in ("encoder", "decoder"):
+        ours, theirs = f"{side}.{side}_layers.$i", f"model.{side}.layers.$i"
+        own = "attention" if side == "encoder" else "attention_1"
+        found |= self_attention(f"{ours}.{own}", f"{theirs}.self_attn", keys)
+        found[f"{ours}.norm_1.*"] = f"{theirs}.self_attn_layer_norm.*"
+        if side == "decoder":
+            found |= cross_attention(f"{ours}.attention_2", f"{theirs}.encoder_attn", keys)
+            found[f"{ours}.norm_2.*"] = f"{theirs}.encoder_attn_layer_norm.*"
+        found[f"{ours}.ffn.up.*"], found[f"{ours}.ffn.down.*"] = f"{theirs}.fc1.*", f"{theirs}.fc2.*"
+        found[f"{ours}.norm_{2 if side == 'encoder' else 3}.*"] = f"{theirs}.final_layer_norm.*"
+    return found
+
+
+def self_attention(ours: str, theirs: str, keys: bool) -> Tree:
+    """Return the entries of attention whose projections stand apart."""
+    ends = each(theirs, "q_proj", "k_proj", "v_proj", end="weight")
+    found: Tree = {f"{ours}.qkv.weight": ends, f"{ours}.out.*": f"{theirs}.out_proj.*"}
+    if keys:
+        return {**found, f"{ours}.qkv.bias": each(theirs, "q_proj", "k_proj", "v_proj", end="bias")}
+    return {**found, f"{ours}.q_bias": f"{theirs}.q_proj.bias", f"{ours}.v_bias": f"{theirs}.v_proj.bias"}
+
+
+def cross_attention(ours: str, theirs: str, keys: bool) -> Tree:
+    """Return the entries of attention over another stream."""
+    found: Tree = {
+        f"{ours}.q.*": f"{theirs}.q_proj.*",
+        f"{ours}.kv.weight": each(theirs, "k_proj", "v_proj", end="weight"),
+        f"{ours}.out.*": f"{theirs}.out_proj.*",
+    }
+    if keys:
+        return {**found, f"{ours}.kv.bias": each(theirs, "k_proj", "v_proj", end="bias")}
+    return {**found, f"{ours}.v_bias": f"{theirs}.v_proj.bias"}

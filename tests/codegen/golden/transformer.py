@@ -29,6 +29,13 @@ def causal_table(x_BTD, start):
     return key_S <= query_T1
 
 
+def sinusoids(place_T, width, theta):
+    """Return sines and cosines of each place: (..., T) -> (..., T, width)."""
+    pair_P = torch.arange(0, width, 2, dtype=place_T.dtype, device=place_T.device)
+    angle_TP = place_T.unsqueeze(-1) * theta ** (-pair_P / width)
+    return torch.stack((angle_TP.sin(), angle_TP.cos()), dim=-1).flatten(-2)
+
+
 class Attention(nn.Module):
     """Multi-head self-attention: x_BTD -> x_BTD (Vaswani et al. 2017, section 3.2)."""
 
@@ -162,12 +169,10 @@ class SinusoidalPosition(nn.Module):
 
     def forward(self, x_BTD, start=0):
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
-        position_T = torch.arange(
+        place_T = torch.arange(
             start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device
         )
-        pair_P = torch.arange(0, self.width, 2, dtype=exact, device=x_BTD.device)
-        angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.width))
-        table_TD = torch.stack((angle_TP.sin(), angle_TP.cos()), dim=-1).flatten(1)
+        table_TD = sinusoids(place_T, self.width, self.theta)
         return x_BTD + table_TD.to(x_BTD.dtype)
 
 

@@ -72,7 +72,7 @@ class Patch(nn.Conv2d):
     """
 
     def __init__(self, channels, width, size):
-        super().__init__(channels, width, size, stride=size, padding=0, bias=True)
+        super().__init__(channels, width, size, stride=size)
 
     def forward(self, input):
         return super().forward(input).flatten(2).transpose(1, 2)

@@ -23,7 +23,9 @@ def work(attention: Attention, step: Step) -> Work:
     q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * value
     read = attention.heads * value
     there, here = memory.positions, step.x.positions
-    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * (k + v)
+    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * (
+        k + (v if attention.values == "own" else 0)
+    )
     products = attention.method.flops(place, batch) + _extra(attention, place, batch)
     out = 2 * here * read * step.width
     kept = _kept(attention, step, place, memory)
@@ -49,14 +51,16 @@ def work(attention: Attention, step: Step) -> Work:
 def _extra(attention: Attention, place: Place, batch: Size) -> Size:
     """Return what softmax attention does besides its two products: wider values, a key more, mixed heads."""
     rows, keys = batch * place.queries.size * place.heads, place.keys.size
-    read = place.value * (2 if attention.differential is not None else 1)
-    flops = 2 * rows * keys * (read - place.value)
+    pairs = attention.differential is not None
+    read = place.value * (2 if pairs else 1)
+    dim = max(place.dim, read) if pairs else place.dim
+    flops = 2 * rows * keys * (read - place.value + dim - place.dim)
     mixes = attention.talking_heads
     if mixes is not None:
         flops += 2 * rows * keys * place.heads * (2 if mixes.at == "both" else 1)
     elif attention.sinks is not None and attention.softcap is None:
         more = 2 if attention.sinks == "learned" else 0  # of queries and keys, of values
-        flops += 2 * rows * ((keys + 1) * (place.dim + read + more) - keys * (place.dim + read))
+        flops += 2 * rows * ((keys + 1) * (dim + read + more) - keys * (dim + read))
     return flops
 
 
@@ -82,7 +86,7 @@ def _kept(attention: Attention, step: Step, place: Place, memory: Tensor) -> Siz
         kept += q + 2 * there * attention.heads * place.dim + scores * (3 if attention.dropout else 1)
         kept += q + 2 * k if attention.qk_norm else 0
     else:
-        kept += here * attention.heads + _mask(attention, step) + (q if attention.groups != attention.heads else 0)
+        kept += here * attention.heads + _mask(attention, step)
         kept += _projected(attention, q, k)
     heads = here * attention.heads + there * attention.groups
     return kept + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)

@@ -85,7 +85,7 @@ class RMS(HeadNorm, type="rms"):
         return Call("RMSNorm", (self.size(heads, dim, usual),), named)
 
     def kept(self, rows: Size, count: Size) -> Size:
-        return rows + count
+        return rows + (count if self.over == "each" and self.weight else 0)
 
 
 class Layer(HeadNorm, type="layer"):
@@ -109,7 +109,7 @@ class Layer(HeadNorm, type="layer"):
         return Call("LayerNorm", size, {"eps": self.eps, "weight": weight, "bias": bias, **groups})
 
     def kept(self, rows: Size, count: Size) -> Size:
-        return 2 * rows
+        return 2 * rows + (count if self.over == "each" and self.weight else 0)
 
 
 class Unit(HeadNorm, type="l2"):
@@ -128,4 +128,4 @@ class Unit(HeadNorm, type="l2"):
         return Call("UnitNorm", (self.size(heads, dim, usual),), named)
 
     def kept(self, rows: Size, count: Size) -> Size:
-        return 3 * rows + (count if self.weight else 0)
+        return 2 * rows + (count if self.weight else 0)

@@ -68,6 +68,19 @@ class T5Buckets(Learned, type="t5"):
     max_distance: Positive = Field(128, description="Distances from here on share one bucket.")
     share: Name | None = Field(None, description=SHARE)
 
+    def check(self, io: Ports, attention: Attention, heads: int, dim: int) -> None:
+        super().check(io, attention, heads, dim)
+        sides = 2 if attention.mask.looks_ahead else 1
+        exact = self.buckets // sides // 2
+        if not exact or self.max_distance <= exact:
+            io.fail(
+                "T245",
+                f"{self.buckets} buckets up to a distance of {self.max_distance} leave {exact} for single distances "
+                "and none for farther ones",
+                "position",
+                help=f"give at least {2 * sides} `buckets`, and a `max_distance` above {max(exact, 1)}",
+            )
+
     def bias(self, place: Place) -> Call:
         named = {"buckets": self.buckets, "max_distance": self.max_distance, "causal": place.causal}
         return Call("T5Bias", (place.heads,), named)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tfdsl.weights.config import Config
-from tfdsl.weights.recipes import Tree, decoder
+from tfdsl.weights.decoders import Manner, decoder
+from tfdsl.weights.recipes import Tree
 
 
 def spec(c: Config) -> Tree:
     """Return the spec of a Llama."""
-    bias = c.truth("attention_bias", False)
-    return decoder(c, "llama", bias=bias, ffn_bias=c.truth("mlp_bias", False))
+    ffn = {"bias": True} if c.truth("mlp_bias", False) else {}
+    return decoder(c, Manner("llama", bias=c.truth("attention_bias", False), ffn=ffn))
