@@ -49,7 +49,7 @@ def test_linear_attention_is_the_papers_sum(feature: str, causal: bool) -> None:
     q, k, v = given(9)
     applied = [each.clone().apply_(FUNCTIONS[feature]) for each in (q, k)]
     found = LinearAttention(feature, causal=causal, chunk=4)(q, k, v)
-    torch.testing.assert_close(found, quadratic(*applied, v, causal), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(found, quadratic(applied[0], applied[1], v, causal), rtol=1e-12, atol=1e-12)
 
 
 def recurrent(layer: LinearAttention, q: Tensor, k: Tensor, v: Tensor, sizes: list[int]) -> Tensor:
