@@ -179,7 +179,16 @@ class Dice:
         )
 
     def _deep(self) -> Sequence[Any]:
-        return (self._residual, self._residual, self._hyper, self._join, self._concat, self._use, self._repeat)
+        return (
+            self._residual,
+            self._residual,
+            self._hyper,
+            self._unet,
+            self._join,
+            self._concat,
+            self._use,
+            self._repeat,
+        )
 
     def _norm(self, depth: int) -> Pipe:
         return [self.pick("norm", "norm", {"norm": "rms"}, *({"norm": each} for each in NORMS))]
@@ -243,6 +252,11 @@ class Dice:
         )
         body = [{"hyper_residual": {"body": self.pipe(0), **fields}} for _ in range(self.pick(1, 2))]
         return [{"hyper": {"body": body, "streams": self.pick(2, 3), "end": self.pick("sum", "mean", "head")}}]
+
+    def _unet(self, depth: int) -> Pipe:
+        down, up = self.block(0), self.block(0)
+        fields = {"middle": self.pipe(0)} if self.chance() else {}
+        return [{"unet": {"down": down, "up": self.pick(down, up), "times": self.pick(1, 2), **fields}}]
 
     def _join(self, depth: int) -> Pipe:
         return [{self.pick("sum", "multiply"): [self.pipe(depth - 1) for _ in range(self.pick(2, 2, 3))]}]

@@ -56,7 +56,7 @@ MISTAKES = {
     ("mask: causal", "mask: {type: causal, window: 3}"): ["defaults.attention.mask"],
     ("mask: causal", "mask: {window: 3}"): ["defaults.attention.mask"],
     ("norm: {type: layer, eps: 1e-5}", "norm: {type: layer, epz: 1e-5}"): ["defaults.norm"],
-    ("norm: {type: layer, eps: 1e-5}", "norm: {type: rms, bias: true}"): ["defaults.norm"],
+    ("norm: {type: layer, eps: 1e-5}", "norm: {type: rms, alpha: 1}"): ["defaults.norm"],
     ("norm: {type: layer, eps: 1e-5}", "norm: {eps: -1}"): ["defaults.norm.eps"],
     ("heads: n_heads", "heads: 0"): ["defaults.attention.heads"],
     ("heads: n_heads", "heads: 1.5"): ["defaults.attention.heads"],

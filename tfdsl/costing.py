@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tfdsl import declared, shapes
 from tfdsl.checking import Checked
@@ -172,7 +172,7 @@ class _Counter:
 
     def step(self, step: Step, before: _Held | None, runs: int, owned: int) -> tuple[Entry, _Held]:
         """Return what a node costs, with all that is in it, and the value that it gives."""
-        taken = {field: self.named[value.name] for field, value in step.reads.items()}
+        taken = {field: self.named[value.name] for field, value in step.reads.items() if value.kind != "part"}
         if (x := taken.get("from", before)) is not None:
             taken["x"] = x
         children, trained = self.inside(step, taken.get("x"), runs, owned)
@@ -213,11 +213,16 @@ class _Counter:
         for index, instance in enumerate(step.instances):
             copies = step.order.count(index)
             sets = 1 if step.shared else copies
-            start = replace(x, runs=runs * copies) if x is not None else None
+            start = self.begun(step, instance.flow, x, runs * copies) if x is not None else None
             entries, end = self.flow(instance.flow, start, runs * copies, owned * sets)
             trained = trained or end.trained
             children.append(total(instance.name or "body", "block", copies, entries))
         return tuple(children), trained
+
+    def begun(self, step: Step, flow: Flow, x: _Held, runs: int) -> _Held:
+        """Return what copies of a block begin with; behind a pipe of the node's own it is no longer what came in."""
+        count = self.at(flow.start.count) if flow.start is not None else x.count
+        return _Held(count, runs, x.needed and not step.flows, x.trained)
 
 
 def total(name: str, kind: str, copies: int, children: tuple[Entry, ...], own: Entry | None = None) -> Entry:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Family = Literal["embedding", "position", "attention", "norm", "ffn", "linear", "softmax", "mask", "plain"]
-Form = Literal["box", "beside", "branch", "fork", "group", "inline"]
+Form = Literal["box", "beside", "branch", "fork", "group", "inline", "arch"]
 """How a node stands in a figure: as an element below; `inline` is a block that is drawn as if written in place."""
 
 

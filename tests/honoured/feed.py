@@ -108,4 +108,10 @@ GROUPS = {
             )
         ),
     ],
+    "unets": [
+        *(f"unet: {{down: {down}, up: {up}, times: 2}}" for down, up in (("l", "l"), ("k", "l"), ("l", "k"))),
+        "unet: {down: l, up: l, times: 3}",
+        "unet: {down: l, up: l, times: 2, join: concat}",
+        "unet: {down: l, up: l, times: 2, middle: [norm]}",
+    ],
 }

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
+
 from tests.foreign import Given
 from tests.published import Published
 from tests.published.decoders import joined, same
@@ -110,12 +114,36 @@ def vit(layers: int, width: int, heads: int) -> Published:
     return Published("ViTForImageClassification", config, keys, VIT)
 
 
+DEIT: dict[str, Given] = {
+    **joined("trunk.layers.{i}.attention.qkv", "deit.layers.{i}.attention.", "q_proj k_proj v_proj", bias=True),
+    **same(
+        {
+            "trunk.patch": "deit.embeddings.patch_embeddings.projection",
+            "trunk.layers.{i}.norm_1": "deit.layers.{i}.layernorm_before",
+            "trunk.layers.{i}.norm_2": "deit.layers.{i}.layernorm_after",
+            "trunk.layers.{i}.attention.out": "deit.layers.{i}.attention.o_proj",
+            "trunk.layers.{i}.ffn.up": "deit.layers.{i}.mlp.fc1",
+            "trunk.layers.{i}.ffn.down": "deit.layers.{i}.mlp.fc2",
+            "trunk.norm": "deit.layernorm",
+            "head.own": "cls_classifier",
+            "head.taught": "distillation_classifier",
+        },
+        bias=True,
+    ),
+    "trunk.marks.weight": lambda weights: torch.cat(
+        [weights[f"deit.embeddings.{each}_token"][0] for each in ("cls", "distillation")]
+    ),
+    "trunk.position.weight": lambda weights: weights["deit.embeddings.position_embeddings"][0],
+}
+
+
 ALBERT = "albert.encoder.albert_layer_groups.0.albert_layers.0."
 MODELS: dict[str, Published] = {
     "bert": bert(12, 768, 12),
     "bert_large": bert(24, 1024, 16),
     "vit": vit(12, 768, 12),
     "vit_l16": vit(24, 1024, 16),
+    "deit": replace(vit(12, 768, 12), model="DeiTForImageClassificationWithTeacher", weights=DEIT),
     "distilbert": Published(
         "DistilBertForMaskedLM",
         {
@@ -197,6 +225,34 @@ MODELS: dict[str, Published] = {
         ignore=r"sop_classifier|position_ids",
         output="prediction_logits",
         result="logits",
+    ),
+    "roberta": Published(
+        "RobertaForMaskedLM",
+        {
+            "vocab_size": 50265,
+            "max_position_embeddings": 514,
+            "num_hidden_layers": 12,
+            "hidden_size": 768,
+            "num_attention_heads": 12,
+            "intermediate_size": 3072,
+            "type_vocab_size": 1,
+            "layer_norm_eps": 1e-5,
+            "pad_token_id": 1,
+        },
+        {dim: key for dim, key in BERT_KEYS.items() if dim != "context"},
+        {
+            "tok.weight": "roberta.embeddings.word_embeddings.weight",
+            "segment.weight": lambda weights: weights["roberta.embeddings.token_type_embeddings.weight"][0],
+            "position.weight": "roberta.embeddings.position_embeddings.weight",
+            **blocks("", "roberta.encoder.layer."),
+            **same(
+                {"norm_1": "roberta.embeddings.LayerNorm", "linear": "lm_head.dense", "norm_2": "lm_head.layer_norm"},
+                bias=True,
+            ),
+            "logits.bias": "lm_head.bias",
+        },
+        {"max_position_embeddings": 34},
+        ours={"context": 32},
     ),
     "electra": Published(
         "ElectraForPreTraining",

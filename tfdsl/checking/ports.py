@@ -51,6 +51,7 @@ class Place:
         self.instances: list[Instance] = []
         self.order: list[int] = []
         self.shares: list[Shared] = []
+        self.given: dict[str, Tensor] = {}
         self.inputs: tuple[Tensor, ...] | None = None
         self.mistakes: dict[int, frozenset[Key]] = {}  # those of each copy, by its identity
 
@@ -85,9 +86,8 @@ class Place:
     def floats(self) -> Tensor:
         """Return the value before, which must hold numbers."""
         if self.x.dtype != "float":
-            self.fail(
-                "T205", f"`{self.name}` works on numbers, and {self.x} holds ids", help="embed the ids first: `embed`"
-            )
+            what, help = ("whole numbers", "") if self.x.vocab is None else ("ids", "embed the ids first: `embed`")
+            self.fail("T205", f"`{self.name}` works on numbers, and {self.x} holds {what}", help=help)
         return self.x
 
     def width(self) -> int:
@@ -99,10 +99,12 @@ class Place:
         return size
 
     def sequence(self) -> Tensor:
-        """Return the value before, which must have positions and a known width."""
+        """Return the value before, which must have a batch, positions and a known width."""
         self.width()
-        if len(self.x.axes) < 3:
-            self.fail("T202", f"`{self.name}` works on sequences [B, T, D], and this is {self.x}")
+        if len(self.x.axes) != 3:
+            more = "make the axes before the positions one: `rearrange: a b t d -> (a b) t d`"
+            message = f"`{self.name}` works on sequences [B, T, D], and this is {self.x}"
+            self.fail("T202", message, help=more if len(self.x.axes) > 3 else "")
         return self.x
 
     def named(self, field: str, name: str, index: int | None = None) -> Tensor:
@@ -110,6 +112,11 @@ class Place:
         value = self.walk.value(name, self.frame)
         if value is None:
             self._unknown(field, name)
+        takes = field in self.node.takes
+        if takes != (value.kind == "part"):
+            what = "is what attention keeps" if value.kind == "part" else "is a value, not what attention keeps"
+            help = "`keep` gives keys and values a name" if takes else "`reuse` and `value_residual` read it"
+            self.fail("T225", f"`{name}` {what}", field, help=help)
         if name not in self.frame.values:
             self._outside(value)
         self.reads[field if not index else f"{field}.{index}"] = value
@@ -151,6 +158,10 @@ class Place:
         """Return the tensors that `field`, a list of names, names."""
         return tuple(self.named(field, name, index) for index, name in enumerate(self._field(field)))
 
+    def give(self, field: str, tensor: Tensor) -> None:
+        """Say that the node gives something besides its value, under the name that `field` holds."""
+        self.given[str(self._field(field))] = tensor
+
     # -- sizes --------------------------------------------------------------------------------------------------------
 
     def axis(self, field: str) -> Axis:
@@ -177,9 +188,10 @@ class Place:
             said = bound.value if bound is not None else None
         return said.text if isinstance(said, Expression) else said if isinstance(said, str) else ""
 
-    def limit(self, axis: Axis, field: str) -> None:
-        """Say that `axis` may be no longer than what `field` holds."""
-        most: int = self._field(field)
+    def limit(self, axis: Axis, field: str, most: int | None = None) -> None:
+        """Say that `axis` may be no longer than what `field` holds, or than `most`, which stands in it."""
+        most = self._field(field) if most is None else most
+        assert most is not None, "a limit is a number"
         path = self.walk.fields.field_path(self.written, self.path, (field,))
         if isinstance(axis.size, int):
             if axis.size > most:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from tfdsl.codegen.fold import GIVEN, UNKNOWN, dotted
@@ -67,26 +68,63 @@ def signature(node: ast.FunctionDef) -> Signature:
 
 def sites(texts: Mapping[str, str]) -> Iterator[Site]:
     """Yield every call inside a function of the texts."""
-    for top in (node for text in texts.values() for node in ast.parse(text).body):
+    return (site for text in texts.values() for site in _sites(text))
+
+
+@lru_cache(maxsize=256)
+def _sites(text: str) -> tuple[Site, ...]:
+    found: list[Site] = []
+    for top in ast.parse(text).body:
         owner = top.name if isinstance(top, ast.ClassDef) else ""
         for function in (node for node in ast.walk(top) if isinstance(node, ast.FunctionDef)):
-            maybe = signature(function).optional
-            yield from (Site(owner, node, maybe) for node in ast.walk(function) if isinstance(node, ast.Call))
+            maybe = _maybe(function)
+            found += [Site(owner, node, maybe) for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return tuple(found)
+
+
+def _maybe(function: ast.FunctionDef) -> frozenset[str]:
+    """Return the names in a function that may be None: its parameters, and what is made of one or the other."""
+    found = {"None", *signature(function).optional}
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if found & _one_of(value):
+                found.add(name)
+            case _:
+                pass
+    return frozenset(found)
+
+
+def _one_of(value: ast.expr) -> set[str]:
+    """Return the names of which an expression is one; `None` is one too."""
+    match value:
+        case ast.IfExp():
+            return _one_of(value.body) | _one_of(value.orelse)
+        case ast.Name():
+            return {value.id}
+        case ast.Constant(value=None):
+            return {"None"}
+        case _:
+            return set()
 
 
 def holders(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
     """Return (class, `self.attribute`) for each attribute that holds an instance of `layer`, a passed one too."""
-    found = {(owner, f"self.{parameter}") for owner, parameter in passed(layer, texts)}
-    for owner in (node for text in texts.values() for node in ast.parse(text).body if isinstance(node, ast.ClassDef)):
+    kept = {(owner, f"self.{parameter}") for owner, parameter in passed(layer, texts)}
+    return kept | {(owner, held) for text in texts.values() for owner, held, made in _made(text) if made == layer}
+
+
+@lru_cache(maxsize=256)
+def _made(text: str) -> tuple[tuple[str, str, str], ...]:
+    """Return (class, `self.attribute`, what is called) for each attribute that a call's result is kept in."""
+    found: list[tuple[str, str, str]] = []
+    for owner in (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)):
         for node in ast.walk(owner):
             match node:
-                case ast.Assign(targets=[ast.Attribute() as target], value=ast.Call(func=ast.Name(id=name))) if (
-                    name == layer
-                ):
-                    found.add((owner.name, dotted(target)))
+                case ast.Assign(targets=[ast.Attribute() as target], value=ast.Call(func=ast.Name(id=name))):
+                    found.append((owner.name, dotted(target), name))
                 case _:
                     pass
-    return found
+    return tuple(found)
 
 
 def passed(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
@@ -97,6 +135,17 @@ def passed(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
         for keyword in site.call.keywords
         if keyword.arg and isinstance(keyword.value, ast.Call) and dotted(keyword.value.func) == layer
     }
+
+
+def beside(layer: str, texts: Mapping[str, str]) -> bool:
+    """Return whether a constructor is given another layer, at another call, where it is given this one."""
+    places = passed(layer, texts)
+    return any(
+        (site.name, keyword.arg) in places
+        for site in sites(texts)
+        for keyword in site.call.keywords
+        if keyword.arg and isinstance(keyword.value, ast.Call) and dotted(keyword.value.func) != layer
+    )
 
 
 def uses(sign: Signature, found: Sequence[Site]) -> Uses:

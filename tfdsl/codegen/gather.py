@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from tfdsl.codegen.calls import Signature, Site, Uses, holders, passed, signature, sites, uses, without
+from tfdsl.codegen.calls import Signature, Site, Uses, beside, holders, passed, signature, sites, uses, without
 from tfdsl.codegen.fold import Fold
-from tfdsl.codegen.library import Entry, constants, library, names, tables
+from tfdsl.codegen.library import Entry, constants, library, read, tables
 from tfdsl.codegen.prune import attributes, prune, without_methods, without_parameters
 
 
@@ -36,7 +36,7 @@ def gather(body: str) -> str:
 
 def _next(texts: Mapping[str, str]) -> Entry | None:
     """Return a definition that is needed and that no other needed one, still to come, may call."""
-    needed = {name for text in texts.values() for name in names(ast.parse(text))} & set(library()) - set(texts)
+    needed = {name for text in texts.values() for name in read(text)} & set(library()) - set(texts)
     waiting = {name for name in needed if not any(_reaches(other, name) for other in needed - {name})}
     # What is passed to a layer is folded by how that layer calls it.
     waiting = {name for name in waiting if not {owner for owner, _ in passed(name, texts)} & needed} or waiting
@@ -91,7 +91,9 @@ def _take_class(entry: Entry, node: ast.ClassDef, texts: dict[str, str]) -> None
     making, running = uses(made, list(filter(makes_it, calls))), uses(run, list(filter(runs_it, calls)))
     text = prune("\n".join(_class(entry, node, making, running)))
     text, dropped = without_parameters(text, "__init__")
-    text, unread = without_parameters(text, "forward")
+    unread = frozenset[str]()
+    if not beside(node.name, texts):  # another layer may read what this one does not
+        text, unread = without_parameters(text, "forward")
     texts[entry.name] = _without_idle_methods(entry.name, text, texts)
     without(texts, made, dropped | frozenset(making.fixed), makes_it)
     without(texts, run, unread | frozenset(running.fixed), runs_it)

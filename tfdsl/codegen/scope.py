@@ -84,6 +84,10 @@ class Program:
         """Return the variable for a value that has a name in the spec, apart from the text's own."""
         return self.variable(f"the_{name}" if name in ("x", *BRANCHES) else name, tensor)
 
+    def held(self, value: Value) -> str:
+        """Return the variable for a named value; what a node gives besides its own may be more than a tensor."""
+        return f"kept_{value.name}" if value.kind == "part" else self.named(value.name, value.tensor)
+
     def copies(self, instances: Sequence[Instance], home: str, cached: bool) -> list[Copy]:
         """Return the classes of blocks, written when they are first asked for; those that differ in numbers are one."""
         fresh = [each for each in instances if (id(each), cached) not in self.blocks]
@@ -162,15 +166,17 @@ class Scope:
         self.made += [f"self.{held}.{key} = self.{tied}" for key, tied in inside.items()]
         return f"self.{held}"
 
-    def let(self, expression: str) -> None:
-        """Give the node's value."""
+    def let(self, expression: str, also: str = "") -> None:
+        """Give the node's value; where `also` is a name, what the node gives besides under it."""
         assert self.step is not None, "a value belongs to a node"
         name = self.step.node.id
         held = name is not None and name in self.program.referred
         output = self.step.output
         target = self.program.named(name, output) if held and name else self.program.variable(self.base, output)
         self._say()
-        self.lines.append(f"{target} = {expression}")
+        if also:
+            self.values[also] = f"kept_{also}"
+        self.lines.append(f"{target}{f', kept_{also}' if also else ''} = {expression}")
         self.x = target
         self.live = self.live[: self.live.index(self.base) + 1]
 
@@ -198,32 +204,57 @@ class Scope:
         step = self.step
         assert step is not None, "copies belong to a node"
         found = self.program.copies(step.instances, self.home, self.cached)
+        given, held = self._given(found), attribute(step.name)
+        if step.repeats and not step.shared:
+            self.made += module_list(held, [found[each].made for each in step.order])
+        else:
+            self.made.append(f"self.{held} = {found[0].made}")
+        if not step.repeats:
+            begins = step.instances[0].flow.start is not None
+            self.let(f"self.{held}({', '.join([self.x, *given] if begins else given)})")
+            return
+        copy = f"self.{held}" if step.shared else "layer"
+        over = f"_ in range({len(step.order)})" if step.shared else f"layer in self.{held}"
+        self._loop(over, copy, "{x}", given, "")
+
+    def some(self, first: int, count: int, takes: str = "{x}", after: str = "") -> None:
+        """Write `count` of the copies that the node runs, from `first` on."""
+        step = self.step
+        assert step is not None, "copies belong to a node"
+        found, held = self.program.copies(step.instances, self.home, self.cached), attribute(step.name)
+        if first == 0:
+            self.made += module_list(held, [found[each].made for each in step.order])
+        given = self._given([found[each] for each in dict.fromkeys(step.order[first : first + count])])
+        part = f"[:{count}]" if first == 0 else f"[{first}:]"
+        self._loop(f"layer in self.{held}{part}", "layer", takes, given, after)
+
+    def _given(self, found: Sequence[Copy]) -> list[str]:
+        """Return what copies are given beside the value that they take: what one of them wants, all are given."""
         wants = list(dict.fromkeys(want for each in found for want in each.written.wants))
         alike = all(set(each.written.wants) == set(wants) for each in found)
         for each in found:
             each.written.more |= set(wants)
-        given = [
+        return [
             self.want(each) if alike and each != CACHE else f"{each.name}={self.want(each)}" for each in ordered(wants)
         ]
-        held = attribute(step.name)
-        many = step.repeats
-        if many and not step.shared:
-            self.made += module_list(held, [found[each].made for each in step.order])
-        else:
-            self.made.append(f"self.{held} = {found[0].made}")
-        if not many:
-            begins = step.instances[0].flow.start is not None
-            self.let(f"self.{held}({', '.join([self.x, *given] if begins else given)})")
-            return
-        target = self.program.variable(self.base, step.output)
+
+    def _loop(self, over: str, copy: str, takes: str, given: list[str], after: str) -> None:
+        """Write the loop over copies."""
+        assert self.step is not None, "a loop belongs to a node"
+        target = self.program.variable(self.base, self.step.output)
         self._say()
         if self.x != target:
             self.lines.append(f"{target} = {self.x}")
             self.x = target
-        copy = f"self.{held}" if step.shared else "layer"
-        over = f"_ in range({len(step.order)})" if step.shared else f"layer in self.{held}"
         self.lines.append(f"for {over}:")
-        self.lines.append(f"    {target} = {copy}({', '.join([target, *given])})")
+        self.lines.append(f"    {target} = {copy}({', '.join([takes.format(x=target), *given])})")
+        self.lines += [f"    {after.format(x=target)}"] if after else []
+
+    def through(self, flow: Flow) -> None:
+        """Write a pipe on the trunk itself."""
+        step = self.step
+        self.pipe(flow)
+        self.step = step
 
     def value(self, field: str) -> str:
         """Return the variable of the value that one of the node's fields names."""
@@ -300,7 +331,7 @@ class Scope:
         """Return the variable of a value, which may come from outside."""
         if value.name in self.values:
             return self.values[value.name]
-        return self.want(Want(self.program.named(value.name, value.tensor), value))
+        return self.want(Want(self.program.held(value), value))
 
     def want(self, want: Want) -> str:
         """Return the variable of something from outside; at the top of a stream, it is made here where it can be."""

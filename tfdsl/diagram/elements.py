@@ -19,9 +19,10 @@ class Scope:
     stream: str
     prefix: str
 
-    def within(self, step: Step) -> Scope:
-        """Return the scope of the blocks that a step runs: all of its copies have one."""
-        return Scope(self.stream, f"{self.prefix}{step.name}/")
+    def within(self, step: Step, instance: Instance | None = None) -> Scope:
+        """Return the scope of the blocks that a step runs: all of its copies have one, or each way of an arch."""
+        way = f"{instance.name}/" if instance is not None and step.node.form == "arch" else ""
+        return Scope(self.stream, f"{self.prefix}{step.name}/{way}")
 
     def id(self, step: Step) -> str:
         """Return the id of a step's element."""
@@ -62,6 +63,8 @@ class _Maker:
             yield self.fork(step, scope)
         elif form == "beside":
             yield self.beside(step, scope)
+        elif form == "arch":
+            yield self.arch(step, scope)
         elif step.repeats:
             yield self.group(step, scope)
         elif form == "group" and step.flows:
@@ -117,6 +120,21 @@ class _Maker:
             yield from body
         else:
             yield Group(scope.id(step), instance.name, number(size(instance.flow)), body)
+
+    def arch(self, step: Step, scope: Scope) -> Group:
+        """Return the frame around two stretches of copies, and around what stands between them."""
+        times, ends = len(step.order) // 2, (step.order[0], step.order[-1])
+        sides: list[Group] = []
+        for side, instance in zip(("down", "up"), (step.instances[each] for each in ends), strict=True):
+            inner = scope.within(step, instance)
+            if side == "up" and ends[0] == ends[1]:
+                inner = Scope(scope.stream, f"{inner.prefix}up/")  # one block both ways: its lanes leave the first
+            body = self.pipe(instance.flow, inner)
+            facts = f"{instance.name} · {number(size(instance.flow))} each"
+            sides.append(Group(f"{scope.id(step)}/{side}", f"× {times}", facts, body))
+        between = tuple(element for flow in step.flows for element in self.pipe(flow, scope))
+        body = (sides[0], *between, sides[1])
+        return Group(scope.id(step), step.node.heading(step), step.node.facts(step), body, tooltip(step))
 
     def frame(self, step: Step, scope: Scope) -> Group:
         """Return the frame around a pipe that a node runs in a way of its own."""
@@ -185,7 +203,7 @@ def placed(flow: Flow, scope: Scope) -> Iterator[tuple[Step, Scope]]:
         for inner in step.flows:
             yield from placed(inner, scope)
         for instance in step.instances:
-            yield from placed(instance.flow, scope.within(step))
+            yield from placed(instance.flow, scope.within(step, instance))
 
 
 def last(flow: Flow, scope: Scope) -> str:

@@ -47,6 +47,7 @@ class Node(Part, ABC):
 
     holds = True
     reads: ClassVar[tuple[str, ...]] = ("from",)  # the fields that name values
+    takes: ClassVar[tuple[str, ...]] = ()  # those of them that name what a node gives besides its value
 
     id: Name | None = Field(None, description="Its name: for reference, for its weights, for the diagram.")
     source: Names | None = Field(
@@ -108,7 +109,8 @@ class Node(Part, ABC):
     def sight(self, step: Step) -> Sight:
         """Return what a position's value depends on: what stands there, its place too, what stands behind, or all.
 
-        `count` is a place among those that are not padding. A node that mixes positions in a way that it cannot tell says `unknown`: no cache can serve it.
+        `count` is a place among those that are not padding. A node that mixes positions in a way that it cannot tell
+        says `unknown`: no cache can serve it.
         """
         return "here"
 

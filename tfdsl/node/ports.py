@@ -22,8 +22,8 @@ class Writer(Protocol):
         """Declare a layer under the node's name (or `name`) and return the expression that holds it."""
         ...
 
-    def let(self, expression: str) -> None:
-        """Give the node's value."""
+    def let(self, expression: str, also: str = "") -> None:
+        """Give the node's value; where `also` is a name, what the node gives besides under it, as a second value."""
         ...
 
     def put(self, text: str) -> None:
@@ -36,6 +36,14 @@ class Writer(Protocol):
 
     def copies(self) -> None:
         """Write the copies of a block that the node runs."""
+        ...
+
+    def some(self, first: int, count: int, takes: str = "{x}", after: str = "") -> None:
+        """Write `count` of the copies, from `first` on; each takes `takes`, and the line `after` follows each."""
+        ...
+
+    def through(self, flow: Flow) -> None:
+        """Write a pipe on the trunk itself."""
         ...
 
     def value(self, field: str) -> str:
@@ -77,7 +85,7 @@ class Ports(Protocol):
         ...
 
     def sequence(self) -> Tensor:
-        """Return the value before, which must be numbers with a batch, one or more positions and a known width."""
+        """Return the value before, which must be numbers with a batch, positions and a known width."""
         ...
 
     @property
@@ -103,6 +111,13 @@ class Ports(Protocol):
 
     def values(self, field: str) -> tuple[Tensor, ...]:
         """Return the tensors that `field`, a list of names, names; the writer knows them as `field`, `field.1`, ..."""
+        ...
+
+    def give(self, field: str, tensor: Tensor) -> None:
+        """Say that the node gives something besides its value, under the name that `field` holds.
+
+        `tensor` describes it. Only the fields that a kind names in `takes` may read it.
+        """
         ...
 
     def owner(self, field: str) -> Step:
@@ -135,8 +150,8 @@ class Ports(Protocol):
         """Check that the weight that `field` shares has this shape."""
         ...
 
-    def limit(self, axis: Axis, field: str) -> None:
-        """Say that the axis may be no longer than `field` holds."""
+    def limit(self, axis: Axis, field: str, most: int | None = None) -> None:
+        """Say that the axis may be no longer than `field` holds, or than `most`, which stands in it."""
         ...
 
     def known(self, value: Tensor | None) -> Tensor:

@@ -36,7 +36,14 @@ class Capacity(Part):
         return self
 
 
-class MixtureOfExperts(Hidden, Node):
+class Chosen(Part):
+    """How many experts there are, and how many a position goes through."""
+
+    experts: Positive = needed(description="The number of experts.")
+    top_k: Positive = needed(description="How many of them a position goes through.")
+
+
+class MixtureOfExperts(Hidden, Chosen, Node):
     """Sends each position through the `top_k` experts that a router scores highest, and mixes their results.
 
     With s = router(x), one number an expert: p = softmax(s) over all experts (or `scores: sigmoid`: p = sigmoid(s));
@@ -64,8 +71,6 @@ class MixtureOfExperts(Hidden, Node):
     model:
       - moe: {from: x, experts: experts, top_k: top_k, hidden: hidden, activation: swiglu}
     """
-    experts: Positive = needed(description="The number of experts.")
-    top_k: Positive = needed(description="How many of them a position goes through.")
     scores: Literal["softmax", "sigmoid", "sqrt_softplus"] = Field(
         "softmax", description="What makes p of the router's scores: `sqrt_softplus` is √softplus(s) (DeepSeek-V4)."
     )

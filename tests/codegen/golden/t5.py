@@ -1,4 +1,4 @@
-"""t5: T5 v1.0 small.
+"""t5: T5 v1.0 small (arXiv:1910.10683), 60,506,624 parameters.
 
 The capitals behind a name are its axes: B batch; S length of source; T length of
 target; D d_model = 512; V vocab_size = 32128; H heads; K features of a head; F hidden
@@ -70,7 +70,8 @@ class Attention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        return self.out(y_BTA)
 
 
 class Cache:
@@ -147,7 +148,8 @@ class CrossAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )
-        return self.out(y_BHTK.transpose(1, 2).flatten(2))
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
+        return self.out(y_BTA)
 
     def asked(self, x_BTD):
         """Return the queries of every position."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfdsl.parts import Part, PositiveReal, Real, Truth
+from tfdsl.parts import Natural, Part, PositiveReal, Real, Truth
 
 
 class Clip(Part):
@@ -23,6 +23,22 @@ class Clip(Part):
     )
 
 
+class Temperature(Part):
+    """Queries, when they are turned and normed, times a number that grows with their place n = position + shift.
+
+    Positions count from 0. `steps`: 1 + by · ln(1 + floor(n / length)) (Llama 4: length 8192, by 0.1, shift 1;
+    Ministral 3: shift 0). `log`: 1 + by · ln(max(n / length, 1)); with by = 1 / ln(length) that is the logarithm of n
+    to the base `length` (Qwen 1). `power`: (1 + n / length) ** by. Llama 4 has it on layers without rotary positions.
+    """
+
+    holds = True
+
+    type: Literal["steps", "log", "power"] = Field("steps", description="The function.")
+    length: PositiveReal = Field(description="The length of a step, or the length from which on it grows.")
+    by: PositiveReal = Field(description="How fast it grows.")
+    shift: Natural = Field(1, description="What is added to the position: 1 counts positions from 1.")
+
+
 class Gate(Part):
     """What the heads read, times a function of the layer's input: y · f(x W_gate + b), before the matrix `out`."""
 
@@ -34,6 +50,16 @@ class Gate(Part):
         "channel", description="Whether each feature of each head has a gate (Qwen3-Next), or each head one."
     )
     bias: Truth = Field(False, description="Whether a vector is added to the gates before f.")
+
+
+class ValueMix(Part):
+    """How values are added to kept ones: own · v + kept · v', where v' are the kept values of the same positions."""
+
+    holds = True
+
+    own: Real = Field(0.5, description="What the values of this attention are multiplied by, or start at.")
+    kept: Real = Field(0.5, description="What the kept values are multiplied by, or start at.")
+    learned: Truth = Field(False, description="Whether the two numbers learn.")
 
 
 class Talking(Part):
