@@ -20,6 +20,12 @@ LLAMA = {**SIZES, **HEADS, "rms_norm_eps": 1e-3, "rope_parameters": ROPE, "tie_w
 NORMED = {**SIZES, **HEADS, "rope_parameters": ROPE}
 OPT = {"vocab_size": 97, "num_hidden_layers": 3, "hidden_size": 32, "ffn_dim": 40, "num_attention_heads": 4}
 OPT |= {"max_position_embeddings": 20, "word_embed_proj_dim": 32}
+FALCON = {"vocab_size": 97, "num_hidden_layers": 3, "hidden_size": 32, "num_attention_heads": 4}
+MPT = {"vocab_size": 97, "n_layers": 3, "d_model": 32, "n_heads": 4}
+LATENT: dict[str, Any] = {**SIZES, "num_attention_heads": 4, "rope_parameters": ROPE, "kv_lora_rank": 10}
+LATENT |= {"qk_nope_head_dim": 6, "qk_rope_head_dim": 4, "v_head_dim": 5, "moe_intermediate_size": 12}
+LATENT |= {"n_routed_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": 1, "first_k_dense_replace": 1}
+LATENT |= {"routed_scaling_factor": 1.5}
 GPTJ = {"vocab_size": 97, "n_layer": 3, "n_embd": 32, "n_head": 4}
 PART = {"rope_parameters": {**ROPE, "partial_rotary_factor": 0.5}}
 YARN = {"rope_type": "yarn", "rope_theta": 500.0, "factor": 4.0, "original_max_position_embeddings": 8}
@@ -94,6 +100,22 @@ KIN: dict[str, tuple[str, dict[str, Any]]] = {
             "rope_parameters": {**YARN, "truncate": False},
         },
     ),
+    "deepseek_v2": (
+        "DeepseekV2ForCausalLM",
+        {**LATENT, "topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2, "q_lora_rank": 12},
+    ),
+    "deepseek_v2-lite": (
+        "DeepseekV2ForCausalLM",
+        {**LATENT, "q_lora_rank": None, "rope_parameters": {**YARN, "mscale": 0.7, "mscale_all_dim": 0.7}},
+    ),
+    "falcon": ("FalconForCausalLM", FALCON),
+    "falcon-rw": ("FalconForCausalLM", {**FALCON, "alibi": True, "multi_query": False, "bias": True}),
+    "falcon-apart": ("FalconForCausalLM", {**FALCON, "parallel_attn": False, "bias": True, "layer_norm_epsilon": 1e-3}),
+    "falcon-second": (
+        "FalconForCausalLM",
+        {**FALCON, "new_decoder_architecture": True, "num_kv_heads": 2, "bias": True},
+    ),
+    "mpt": ("MptForCausalLM", {**MPT, "attn_config": {"alibi": True, "clip_qkv": 0.5, "alibi_bias_max": 4}}),
     "opt": ("OPTForCausalLM", OPT),
     "opt-after": ("OPTForCausalLM", {**OPT, "do_layer_norm_before": False, "enable_bias": False}),
     "distilbert": (
