@@ -14,6 +14,7 @@ def spec(c: Config) -> Tree:
     inner.only("qk_ln", False)
     inner.only("prefix_lm", False)
     inner.only("alibi", True)
+    inner.only("alibi_bias_max", 8)
     c.only("no_bias", True)
     c.only("expansion_ratio", 4)
     c.only("embedding_fraction", 1, 1.0)
@@ -24,7 +25,7 @@ def spec(c: Config) -> Tree:
     attention = {
         "heads": "n_heads",
         "mask": "causal",
-        "position": {"type": "alibi", "steepest": inner.number("alibi_bias_max", 8)},
+        "position": "alibi",
         **({"clip_qkv": clip} if clip else {}),
         **({"scale": scale} if scale else {}),
         **dropout(inner, dropout="attn_pdrop"),
