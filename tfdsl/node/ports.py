@@ -85,7 +85,7 @@ class Ports(Protocol):
         ...
 
     def sequence(self) -> Tensor:
-        """Return the value before, which must be numbers with a batch, one or more positions and a known width."""
+        """Return the value before, which must be numbers with a batch, positions and a known width."""
         ...
 
     @property
