@@ -81,8 +81,8 @@ class LatentAttention(nn.Module):
         if cache is not None and cache.position > 0 and self.few >= T:
             y_BHTV = self.absorbed(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table)
         else:
-            causal = causal and (cache is None or latent_BSL.size(1) == T)
-            y_BHTV = self.expanded(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table, causal)
+            first = causal and (cache is None or latent_BSL.size(1) == T)
+            y_BHTV = self.expanded(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table, first)
         return self.out(y_BHTV.transpose(1, 2).reshape(B, T, -1))
 
     def expanded(
@@ -92,7 +92,7 @@ class LatentAttention(nn.Module):
         latent_BSL: Tensor,
         turned_BSK: Tensor,
         mask: Tensor | None,
-        causal: bool,
+        first: bool,
     ) -> Tensor:
         """Make the keys and values of all heads, and read them."""
         B, S = latent_BSL.shape[:2]
@@ -105,7 +105,7 @@ class LatentAttention(nn.Module):
             v_BHSV,
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=causal,
+            is_causal=first,
             scale=self.scale,
         )
 
