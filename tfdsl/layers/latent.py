@@ -39,6 +39,8 @@ class LatentAttention(nn.Module):
         self.q_sizes = (head_dim, rope_dim)
         self.down_sizes = (kv_rank, rope_dim)
         self.up_sizes = (head_dim, value_dim)
+        self.value_dim = value_dim
+        self.spare = head_dim + rope_dim - value_dim
         self.scale = scale
         self.q_rank = q_rank
         self.dropout = dropout
@@ -99,7 +101,10 @@ class LatentAttention(nn.Module):
         kv_BHSK = self.kv_up(latent_BSL).view(B, S, self.heads, -1).transpose(1, 2)
         k_BHSK, v_BHSV = kv_BHSK.split(self.up_sizes, dim=-1)
         turned_BHSK = turned_BSK.unsqueeze(1).expand(-1, self.heads, -1, -1)
-        return F.scaled_dot_product_attention(
+        if self.spare > 0 and not self.training:
+            # Fused attention wants values as wide as keys. To train, it is slower for that.
+            v_BHSV = F.pad(v_BHSV, (0, self.spare))
+        y_BHTV = F.scaled_dot_product_attention(
             torch.cat((q_BHTK, turned_BHTK), dim=-1),
             torch.cat((k_BHSK, turned_BHSK), dim=-1),
             v_BHSV,
@@ -108,6 +113,7 @@ class LatentAttention(nn.Module):
             is_causal=first,
             scale=self.scale,
         )
+        return y_BHTV[..., : self.value_dim]
 
     def absorbed(
         self, q_BHTK: Tensor, turned_BHTK: Tensor, latent_BSL: Tensor, turned_BSK: Tensor, mask: Tensor | None
