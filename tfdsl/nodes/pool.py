@@ -101,7 +101,7 @@ class At(Pool, type="at"):
     def shape(self, io: Ports) -> Tensor:
         x, shows = io.sequence(), io.value("of")
         wanted = x.sizes[:1] if self.token is None else x.sizes[:2]
-        if len(x.axes) != 3 or shows.dtype != "int" or shows.sizes != wanted:
+        if shows.dtype != "int" or shows.sizes != wanted:
             shape = f"[{', '.join(map(str, wanted))}]"
             what = "tokens" if self.token is not None else "positions"
             message = f"`{self.of}` is {shows}, and does not show a position of {x}"
