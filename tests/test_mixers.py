@@ -288,6 +288,43 @@ model:
             **delta("model.layers.{i}.linear_attn", "norm", "out_proj"),
         },
     ),
+    Case(
+        "GraniteMoeHybrid",
+        {**SIZES, **HEADS, "layer_types": ["mamba", "attention"], "shared_intermediate_size": 24, "rms_norm_eps": 0.002}
+        | {"mamba_n_heads": 8, "mamba_n_groups": 1, "mamba_d_state": 6, "mamba_d_head": 8, "num_local_experts": 4}
+        | {"embedding_multiplier": 3.0, "logits_scaling": 2.0, "residual_multiplier": 0.7, "attention_multiplier": 0.2}
+        | {"intermediate_size": 20, "position_embedding_type": "nope"},
+        HEAD
+        + """
+blocks:
+  see: [attention: {heads: 4, kv_heads: 2, mask: causal, scale: 0.2}]
+  keep: [mamba2: {heads: 8, head_dim: 8, state: 6, eps: 0.002}]
+  layer:
+    params: {mix: keep}
+    body:
+      - residual: {body: [norm, use: $mix], scale: 0.7}
+      - residual: {body: [norm, moe: {experts: 4, top_k: 2, hidden: 20, activation: swiglu, shared: 24}], scale: 0.7}
+model:
+  - embed: {from: tokens, width: 32, scale: 3}
+  - repeat: {block: layer, times: 2, vary: {mix: {cycle: [keep, see]}}}
+  - norm
+  - unembed: {width: 97}
+  - scale: {id: logits, by: 0.5}
+""",
+        {
+            **EMBED,
+            **HEAD_WEIGHT,
+            **norms(),
+            **mamba2("model.layers.{i}.mamba", "layers.{i}.mix.mamba2"),
+            "layers.{i}.mix.attention.qkv.weight": [f"model.layers.{{i}}.self_attn.{p}_proj.weight" for p in "qkv"],
+            "layers.{i}.mix.attention.out.weight": "model.layers.{i}.self_attn.o_proj.weight",
+            "layers.{i}.moe.shared.up.weight": "model.layers.{i}.shared_mlp.input_linear.weight",
+            "layers.{i}.moe.shared.down.weight": "model.layers.{i}.shared_mlp.output_linear.weight",
+            "layers.{i}.moe.router.weight": "model.layers.{i}.block_sparse_moe.router.weight",
+            "layers.{i}.moe.up": "model.layers.{i}.block_sparse_moe.experts.gate_up_proj",
+            "layers.{i}.moe.down": "model.layers.{i}.block_sparse_moe.experts.down_proj",
+        },
+    ),
 ]
 
 
@@ -333,6 +370,40 @@ model: [gated_delta: {from: x, heads: 4, key_dim: 6, value_dim: 5, eps: 1e-5, ne
     x = torch.randn(2, 13, 32, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     with torch.no_grad(), foreign.widened():
         torch.testing.assert_close(model(x), theirs(x), rtol=0, atol=1e-12)
+
+
+def test_the_latent_attention_of_longcat() -> None:
+    sizes = {**SIZES, **HEADS, "num_layers": 1, "ffn_hidden_size": 40, "q_lora_rank": 12, "kv_lora_rank": 16}
+    sizes |= {
+        "qk_nope_head_dim": 8,
+        "qk_rope_head_dim": 4,
+        "v_head_dim": 6,
+        "n_routed_experts": 2,
+        "zero_expert_num": 1,
+    }
+    sizes |= {"num_key_value_heads": 4, "moe_topk": 1, "expert_ffn_hidden_size": 8, "head_dim": 4}
+    whole: Any = foreign.tiny("LongcatFlashForCausalLM", foreign.config("LongcatFlashConfig", **sizes))
+    theirs = whole.model.layers[0].self_attn[0]
+    spec = """
+tfdsl: 1
+name: m
+inputs: {x: {shape: [B, T, 32], dtype: float}}
+model:
+  - latent_attention: {from: x, heads: 4, kv_rank: 16, q_rank: 12, head_dim: 8, rope_dim: 4, value_dim: 6,
+      position: {type: rope, theta: 1e7, style: interleaved},
+      scale: (32 / 12) ** 0.5 * 12 ** -0.5, latent_scale: (32 / 16) ** 0.5}
+"""
+    model = tfdsl.build(tfdsl.check(spec)).double().eval()
+    weights = {
+        mine.removeprefix("layers.{i}."): f".{str(each).rpartition('self_attn.')[2]}"
+        for mine, each in latent(True).items()
+    }
+    foreign.fill(model, {f".{name}": each for name, each in theirs.state_dict().items()}, weights)
+    x = torch.randn(2, 13, 32, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    mask = torch.full((13, 13), -torch.inf, dtype=torch.float64).triu(1)[None, None]
+    with torch.no_grad(), foreign.widened():
+        turns = whole.model.rotary_emb(x, torch.arange(13)[None])
+        torch.testing.assert_close(model(x), theirs(x, turns, mask)[0], rtol=0, atol=1e-12)
 
 
 NODES = [

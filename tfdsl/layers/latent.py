@@ -27,6 +27,7 @@ class LatentAttention(nn.Module):
         rope_dim: int,
         value_dim: int,
         scale: float,
+        latent_scale: float | None = None,
         q_rank: int | None = None,
         bias: bool = False,
         eps: float = 1e-6,
@@ -42,6 +43,7 @@ class LatentAttention(nn.Module):
         self.value_dim = value_dim
         self.spare = head_dim + rope_dim - value_dim
         self.scale = scale
+        self.latent_scale = latent_scale
         self.q_rank = q_rank
         self.dropout = dropout
         self.causal = causal
@@ -72,6 +74,8 @@ class LatentAttention(nn.Module):
         q_BHTK, turned_BHTK = q.view(B, T, self.heads, -1).transpose(1, 2).split(self.q_sizes, dim=-1)
         latent_BSL, turned_BSK = self.kv_down(x_BTD).split(self.down_sizes, dim=-1)
         latent_BSL = self.kv_norm(latent_BSL)
+        if self.latent_scale is not None:
+            latent_BSL = latent_BSL * self.latent_scale
         if rope is not None:
             turned_BHTK = rotate(turned_BHTK, rope, self.style, None)
             turned_BSK = rotate(turned_BSK, rope, self.style, None)
