@@ -270,7 +270,9 @@ class Dice:
         """Return latent attention, or where the stream looks back alone perhaps a mixer that must."""
         heads = {"heads": "n_heads"}
         latent = {"kv_rank": self.pick(6, 9), "head_dim": 5, "rope_dim": 4, "mask": "causal" if self.causal else "full"}
-        latent |= self.pick({}, {"q_rank": 7}, {"value_dim": 3}, {"position": "none"}, {"bias": True})
+        latent |= self.pick(
+            {}, {"q_rank": 7}, {"value_dim": 3}, {"position": "none"}, {"bias": True}, {"latent_scale": 1.5}
+        )
         behind = (
             {"short_conv": {"size": self.pick(2, 4), "gated": self.chance()}},
             {
