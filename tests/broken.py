@@ -88,7 +88,7 @@ BREAKS = [
     Break(BERT, "vocab: 2}", "vocab: two}", "E402", "`two`"),
     Break(BERT, "segments: {shape: [B, T]", "segments: {shape: [B, S]", "T204", "[B, S, 768]", at="from: segments"),
     Break(VIT, "dtype: float", "dtype: floats", "D104", "did you mean `float`?"),
-    Break(VIT, "dtype: float", "dtype: int", "D118", "tokens or numbers", at="pixels"),
+    Break(VIT, "dtype: float", "dtype: int", "T205", "holds whole numbers", at="- patch"),
     # -- defaults
     Break(GPT2, "norm: {type: layer", "nrom: {type: layer", "D101", "did you mean `norm`?"),
     Break(GPT2, "norm: {type: layer", "norm: {type: layr", "D104", "did you mean `layer`?"),

@@ -90,7 +90,7 @@ def tiny(name: str, config: Any, seed: int = 0) -> nn.Module:
                     each.add_(torch.randn_like(each) * (0.3 if each.dim() == 1 else 0.15))
             kept = model.state_dict()
             for buffer, each in model.named_buffers():
-                if buffer in kept and each.is_floating_point() and "bias" in buffer:  # a router's correction, for one
+                if buffer in kept and each.is_floating_point() and "correction" in buffer:  # a router's
                     each.add_(torch.randn_like(each) * 0.3)
     return model
 
@@ -161,7 +161,8 @@ def agree(
 
 def fill(model: nn.Module, theirs: Weights, given: Mapping[str, Given], ignore: str = "$^") -> None:
     """Fill our module from foreign weights; `{i}` in one of our names stands for every copy's number."""
-    own, seen = dict(model.named_parameters()), _Seen(theirs)
+    kept, seen = model.state_dict(), _Seen(theirs)
+    own = {**dict(model.named_parameters()), **{name: each for name, each in model.named_buffers() if name in kept}}
     filled: dict[str, Tensor] = {}
     for pattern, value in given.items():
         wanted = re.compile(re.escape(pattern).replace(r"\{i\}", r"(?P<i>\d+)"))

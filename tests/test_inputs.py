@@ -111,6 +111,39 @@ def test_a_convolution_that_is_not_causal_has_no_cache_and_is_warned_of() -> Non
     assert "cache" not in tfdsl.compile(tfdsl.check(text))
 
 
+def test_a_table_along_the_positions_has_no_cache() -> None:
+    text = """
+tfdsl: 1
+name: m
+inputs: {x: {shape: [B, LENGTH, 8], dtype: float}}
+model:
+  - attention: {id: y, from: x, heads: 2, mask: causal}
+  - parameter: {id: table, shape: [SHAPE8]}
+  - sum: {from: [y, table]}
+"""
+    for length, shape, cached in (("16", "16, ", False), ("16", "", True), ("T", "1, ", True)):
+        source = tfdsl.compile(tfdsl.check(text.replace("LENGTH", length).replace("SHAPE", shape)))
+        assert ("cache" in source) == cached
+
+
+def test_a_value_with_axes_before_its_positions_is_no_sequence() -> None:
+    for node in ("attention: 2", "pool: mean", "prepend: 1", "conv: 3", "position: sinusoidal"):
+        checked = tfdsl.check(f"""
+tfdsl: 1
+name: m
+inputs: {{x: {{shape: [B, N, T, 8], dtype: float}}}}
+model: [norm: {{from: x}}, {node}]
+""")
+        assert [each.code for each in checked.diagnostics] == ["T202"]
+    text = """
+tfdsl: 1
+name: m
+inputs: {tokens: {shape: [B, T], vocab: 9, pad: 0}}
+model: [embed: {from: tokens, width: 4}, slice: {axis: 0, at: 0}]
+"""
+    assert [each.code for each in tfdsl.check(text).diagnostics] == ["W523"]
+
+
 @pytest.mark.parametrize(("by", "x"), [(1, 5), (2, 5), (-1, 5), (-3, 5)])
 def test_shift(by: int, x: int) -> None:
     wide, tokens = values(2, x, 3), torch.randint(0, 9, (2, x))

@@ -57,7 +57,7 @@ def test_a_stated_formula_is_what_is_counted(name: str, example: Example) -> Non
     dims = sizes(example)
     checked, step = counted(example.text, name, dims)
     known = {**checked.dims, **lengths(checked)}
-    own = {key: list(each.shape) for key, each in step.weights.items() if not each.tied}
+    own = {key: list(each.shape) or [1] for key, each in step.weights.items() if not each.tied}
     assert {key: [value(side, known) for side in shape.split(" × ")] for key, shape in example.weights} == own
     assert {cost: value(formula, known) for cost, formula in example.costs} == costs(checked, step)
     base = costs(checked, step)

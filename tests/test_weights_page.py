@@ -72,3 +72,28 @@ def test_layouts_are_what_their_words_say(tmp_path: Path) -> None:
     )
     assert torch.equal(found, torch.stack(wanted))
     assert load_file(tmp_path / "model.safetensors").keys() == given.keys()
+
+
+HALVES = """
+tfdsl: 1
+name: halves
+inputs: {{x: {{shape: [B, 8], dtype: float}}}}
+outputs: {{a: [B, 4], b: [B, 4]}}
+model:
+  - linear: {{id: a, from: x, width: 4}}
+  - linear: {{id: b, from: x, width: 4}}
+weights:
+  map:
+    a.weight: {{from: both.weight, rows: [0, 4]}}
+    b.weight: {{from: both.weight, rows: [{0}, {1}]}}
+"""
+
+
+@pytest.mark.parametrize(("rows", "size", "code"), [((2, 6), 8, "R724"), ((4, 8), 10, "R727"), ((6, 10), 8, "R725")])
+def test_parts_of_a_tensor_are_all_taken_and_each_once(
+    rows: tuple[int, int], size: int, code: str, tmp_path: Path
+) -> None:
+    save_file({"both.weight": torch.randn(size, 8)}, tmp_path / "model.safetensors")
+    with pytest.raises(tfdsl.RunError) as told:
+        tfdsl.load_weights(HALVES.format(*rows), tmp_path)
+    assert [each.code for each in told.value.diagnostics] == [code]

@@ -55,13 +55,17 @@ def formulas(text: str, kind: str) -> Formulas | None:
         return None
     names = tuple(dims)
     weights = [
-        (name, " × ".join(say(sizes.get(f"{name} {side}", 0), names) for side in range(len(weight.shape))))
+        (name, _sides([say(sizes.get(f"{name} {side}", 0), names) for side in range(len(weight.shape))]))
         for name, weight in step.weights.items()
         if not weight.tied
     ]
     takes = tuple(_shape(tensor) for tensor in step.inputs)
     costs = {cost: sizes.get(cost, 0) for cost in ("parameters", "flops", "cache")}
     return Formulas(takes, _shape(step.output), tuple(weights), costs)
+
+
+def _sides(sides: Sequence[str]) -> str:
+    return " × ".join(f"({side})" if " " in side and len(sides) > 1 else side for side in sides) or "1"
 
 
 def _shape(tensor: Tensor) -> str:

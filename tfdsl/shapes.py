@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from tfdsl.expressions import Binary, Call, Expression, ExpressionError, Name, Numbers
 
-Monomial = tuple[tuple["str | Quotient", int], ...]
+Monomial = tuple[tuple["str | Quotient | Longer", int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,17 @@ class Quotient:
     def __str__(self) -> str:
         top = f"({self.top})" if len(self.top.terms) > 1 else self.top
         return f"({top} // {self.bottom})"
+
+
+@dataclass(frozen=True, slots=True)
+class Longer:
+    """Whether a size is above a limit: 1 where it is, else 0."""
+
+    top: Poly
+    limit: int
+
+    def __str__(self) -> str:
+        return f"({self.top} > {self.limit})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +92,7 @@ class Poly:
         total = Fraction(0)
         for monomial, factor in self.terms:
             for atom, power in monomial:
-                length = values[atom] if isinstance(atom, str) else atom.top.at(values) // atom.bottom
-                factor *= length**power
+                factor *= _length(atom, values) ** power
             total += factor
         return int(total)
 
@@ -90,16 +100,30 @@ class Poly:
     def symbols(self) -> frozenset[str]:
         """Return the names of the axes in it."""
         atoms = [atom for monomial, _ in self.terms for atom, _ in monomial]
-        return frozenset[str]().union(*(atom.top.symbols if isinstance(atom, Quotient) else {atom} for atom in atoms))
+        return frozenset[str]().union(*({atom} if isinstance(atom, str) else atom.top.symbols for atom in atoms))
 
     def __str__(self) -> str:
         text = " + ".join(_term(monomial, factor) for monomial, factor in self.terms)
         return text.replace("+ -", "- ")
 
 
-def symbol(atom: str | Quotient) -> Poly:
+def symbol(atom: str | Quotient | Longer) -> Poly:
     """Return the size of the axis `atom`, as yet unknown."""
     return Poly(((((atom, 1),), Fraction(1)),))
+
+
+def _length(atom: str | Quotient | Longer, values: Mapping[str, int]) -> int:
+    if isinstance(atom, str):
+        return values[atom]
+    top = atom.top.at(values)
+    return top // atom.bottom if isinstance(atom, Quotient) else int(top > atom.limit)
+
+
+def either(size: int | Poly, limit: int, above: int | Poly, below: int | Poly) -> int | Poly:
+    """Return `above` where `size` is above `limit`, else `below`."""
+    if isinstance(size, int):
+        return above if size > limit else below
+    return below + symbol(Longer(size, limit)) * (above - below)
 
 
 def at(size: int | Poly, values: Mapping[str, int]) -> int:

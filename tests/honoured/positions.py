@@ -59,8 +59,20 @@ RELATIVE = [
     "{type: shaw, max_distance: 3}",
     "{type: shaw, ahead: 1}",
     "{type: shaw, both: true}",
+    "{type: shaw, values: true}",
+    "{type: shaw, values: true, both: true}",
     "transformer_xl",
     "{type: transformer_xl, style: interleaved}",
+    "deberta",
+    "{type: deberta, max_distance: 9}",
+    "{type: deberta, buckets: 8}",
+    "{type: deberta, terms: content_to_position}",
+    "{type: deberta, terms: position_to_content}",
+    "{type: deberta, project: own}",
+    "{type: deberta, project: own, key_bias: true}",
+    "{type: deberta, project: own, query_bias: true}",
+    "{type: deberta, norm: 0.1}",
+    "{type: deberta, share: tab}",
 ]
 PATCHES = (
     "sum: {{from: i, pipes: [[patch: {{size: {size}, width: 16}}{cls}, "

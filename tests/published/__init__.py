@@ -25,8 +25,9 @@ class Published:
     """A model of `transformers` and the spec of the same name in specs/.
 
     `config` is the published one; `keys` says which of its entries each of our dims is, so that both can be made small
-    alike, and `small` what else a small one needs. `weights` gives each of ours from theirs; `ours` are dims that a
-    small spec has besides. `less` parameters of theirs are not ours, and match `ignore`.
+    alike, and `small` what else a small one needs. `weights` gives each of ours from theirs; `ours` are dims of a small
+    one that are not as in `TINY`. What matches `ignore` of theirs is not ours. `untied` elements were published apart,
+    and `transformers` 5 ties them whatever its config says.
     """
 
     model: str
@@ -35,8 +36,8 @@ class Published:
     weights: Mapping[str, Given]
     small: Config = field(default_factory=dict[str, Any])
     ours: Mapping[str, float] = field(default_factory=dict[str, float])
-    less: int = 0
     ignore: str = r"inv_freq|position_ids|rotary"
+    untied: int = 0
     output: str = "logits"
     result: str | None = None
 
@@ -48,11 +49,15 @@ class Published:
     @property
     def shrunk(self) -> Config:
         """Return the configuration at the sizes of `TINY`."""
-        return {**self.config, **{key: TINY[dim] for dim, key in self.keys.items()}, **self.small}
+        made = {name: dict(each) if isinstance(each, Mapping) else each for name, each in self.config.items()}
+        for dim, key in self.keys.items():
+            part, _, name = key.rpartition(".")  # `text_config.hidden_size` stands in a part of its own
+            (made[part] if part else made)[name] = self.ours.get(dim, TINY.get(dim))
+        return {**made, **self.small}
 
     def overrides(self, names: Mapping[str, Any]) -> list[str]:
         """Return what makes a spec with these dims as small."""
-        wanted = {**{dim: TINY[dim] for dim in self.keys}, **self.ours}
+        wanted = {**{dim: TINY[dim] for dim in self.keys if dim in TINY}, **self.ours}
         return [f"dims.{name}={value}" for name, value in wanted.items() if name in names]
 
 
@@ -63,6 +68,6 @@ def rows(prefix: str, names: str, suffix: str = "weight") -> list[str]:
 
 def every() -> dict[str, Published]:
     """Return every published model that is compared, by the name of its spec."""
-    from tests.published import decoders, encoders
+    from tests.published import decoders, encoders, mixers, pairs
 
-    return {**decoders.MODELS, **encoders.MODELS}
+    return {**decoders.MODELS, **encoders.MODELS, **mixers.MODELS, **pairs.MODELS}

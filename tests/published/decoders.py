@@ -94,7 +94,7 @@ def _parted(name: str, heads: int):
     return taken
 
 
-H = "transformer.h.{i}."
+H, BLOCKS = "transformer.h.{i}.", "transformer.blocks.{i}."
 GPT2_PARTS = {
     "attention.qkv": "attn.c_attn",
     "attention.out": "attn.c_proj",
@@ -282,6 +282,47 @@ MODELS: dict[str, Published] = {
                     f"{OURS}attention.out": f"{H}self_attention.dense",
                     f"{OURS}ffn.up": f"{H}mlp.dense_h_to_4h",
                     f"{OURS}ffn.down": f"{H}mlp.dense_4h_to_h",
+                }
+            ),
+        },
+    ),
+    "bloom": Published(
+        "BloomForCausalLM",
+        {"vocab_size": 250880, "hidden_size": 14336, "n_layer": 70, "n_head": 112, "layer_norm_epsilon": 1e-5},
+        {"vocab_size": "vocab_size", "n_layers": "n_layer", "d_model": "hidden_size", "n_heads": "n_head"},
+        {
+            "tok.weight": "transformer.word_embeddings.weight",
+            **same(
+                {
+                    "norm_1": "transformer.word_embeddings_layernorm",
+                    f"{OURS}norm_1": f"{H}input_layernorm",
+                    f"{OURS}attention.out": f"{H}self_attention.dense",
+                    f"{OURS}norm_2": f"{H}post_attention_layernorm",
+                    f"{OURS}ffn.up": f"{H}mlp.dense_h_to_4h",
+                    f"{OURS}ffn.down": f"{H}mlp.dense_4h_to_h",
+                    "norm_2": "transformer.ln_f",
+                },
+                bias=True,
+            ),
+            f"{OURS}attention.qkv.weight": _parted(f"{H}self_attention.query_key_value.weight", 4),
+            f"{OURS}attention.qkv.bias": _parted(f"{H}self_attention.query_key_value.bias", 4),
+        },
+    ),
+    "mpt_7b": Published(
+        "MptForCausalLM",
+        {"vocab_size": 50432, "d_model": 4096, "n_layers": 32, "n_heads": 32, "expansion_ratio": 4},
+        {"vocab_size": "vocab_size", "n_layers": "n_layers", "d_model": "d_model", "n_heads": "n_heads"},
+        {
+            "tok.weight": "transformer.wte.weight",
+            **same(
+                {
+                    f"{OURS}norm_1": f"{BLOCKS}norm_1",
+                    f"{OURS}attention.qkv": f"{BLOCKS}attn.Wqkv",
+                    f"{OURS}attention.out": f"{BLOCKS}attn.out_proj",
+                    f"{OURS}norm_2": f"{BLOCKS}norm_2",
+                    f"{OURS}ffn.up": f"{BLOCKS}ffn.up_proj",
+                    f"{OURS}ffn.down": f"{BLOCKS}ffn.down_proj",
+                    "norm": "transformer.norm_f",
                 }
             ),
         },

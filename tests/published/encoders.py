@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
+
 from tests.foreign import Given
 from tests.published import Published
 from tests.published.decoders import joined, same
@@ -110,12 +114,36 @@ def vit(layers: int, width: int, heads: int) -> Published:
     return Published("ViTForImageClassification", config, keys, VIT)
 
 
+DEIT: dict[str, Given] = {
+    **joined("trunk.layers.{i}.attention.qkv", "deit.layers.{i}.attention.", "q_proj k_proj v_proj", bias=True),
+    **same(
+        {
+            "trunk.patch": "deit.embeddings.patch_embeddings.projection",
+            "trunk.layers.{i}.norm_1": "deit.layers.{i}.layernorm_before",
+            "trunk.layers.{i}.norm_2": "deit.layers.{i}.layernorm_after",
+            "trunk.layers.{i}.attention.out": "deit.layers.{i}.attention.o_proj",
+            "trunk.layers.{i}.ffn.up": "deit.layers.{i}.mlp.fc1",
+            "trunk.layers.{i}.ffn.down": "deit.layers.{i}.mlp.fc2",
+            "trunk.norm": "deit.layernorm",
+            "head.own": "cls_classifier",
+            "head.taught": "distillation_classifier",
+        },
+        bias=True,
+    ),
+    "trunk.marks.weight": lambda weights: torch.cat(
+        [weights[f"deit.embeddings.{each}_token"][0] for each in ("cls", "distillation")]
+    ),
+    "trunk.position.weight": lambda weights: weights["deit.embeddings.position_embeddings"][0],
+}
+
+
 ALBERT = "albert.encoder.albert_layer_groups.0.albert_layers.0."
 MODELS: dict[str, Published] = {
     "bert": bert(12, 768, 12),
     "bert_large": bert(24, 1024, 16),
     "vit": vit(12, 768, 12),
     "vit_l16": vit(24, 1024, 16),
+    "deit": replace(vit(12, 768, 12), model="DeiTForImageClassificationWithTeacher", weights=DEIT),
     "distilbert": Published(
         "DistilBertForMaskedLM",
         {

@@ -85,9 +85,8 @@ class Place:
     def floats(self) -> Tensor:
         """Return the value before, which must hold numbers."""
         if self.x.dtype != "float":
-            self.fail(
-                "T205", f"`{self.name}` works on numbers, and {self.x} holds ids", help="embed the ids first: `embed`"
-            )
+            what, help = ("whole numbers", "") if self.x.vocab is None else ("ids", "embed the ids first: `embed`")
+            self.fail("T205", f"`{self.name}` works on numbers, and {self.x} holds {what}", help=help)
         return self.x
 
     def width(self) -> int:
@@ -99,10 +98,12 @@ class Place:
         return size
 
     def sequence(self) -> Tensor:
-        """Return the value before, which must have positions and a known width."""
+        """Return the value before, which must have a batch, positions and a known width."""
         self.width()
-        if len(self.x.axes) < 3:
-            self.fail("T202", f"`{self.name}` works on sequences [B, T, D], and this is {self.x}")
+        if len(self.x.axes) != 3:
+            more = "make the axes before the positions one: `rearrange: a b t d -> (a b) t d`"
+            message = f"`{self.name}` works on sequences [B, T, D], and this is {self.x}"
+            self.fail("T202", message, help=more if len(self.x.axes) > 3 else "")
         return self.x
 
     def named(self, field: str, name: str, index: int | None = None) -> Tensor:
@@ -177,9 +178,10 @@ class Place:
             said = bound.value if bound is not None else None
         return said.text if isinstance(said, Expression) else said if isinstance(said, str) else ""
 
-    def limit(self, axis: Axis, field: str) -> None:
-        """Say that `axis` may be no longer than what `field` holds."""
-        most: int = self._field(field)
+    def limit(self, axis: Axis, field: str, most: int | None = None) -> None:
+        """Say that `axis` may be no longer than what `field` holds, or than `most`, which stands in it."""
+        most = self._field(field) if most is None else most
+        assert most is not None, "a limit is a number"
         path = self.walk.fields.field_path(self.written, self.path, (field,))
         if isinstance(axis.size, int):
             if axis.size > most:

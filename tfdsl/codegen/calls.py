@@ -70,8 +70,33 @@ def sites(texts: Mapping[str, str]) -> Iterator[Site]:
     for top in (node for text in texts.values() for node in ast.parse(text).body):
         owner = top.name if isinstance(top, ast.ClassDef) else ""
         for function in (node for node in ast.walk(top) if isinstance(node, ast.FunctionDef)):
-            maybe = signature(function).optional
+            maybe = _maybe(function)
             yield from (Site(owner, node, maybe) for node in ast.walk(function) if isinstance(node, ast.Call))
+
+
+def _maybe(function: ast.FunctionDef) -> frozenset[str]:
+    """Return the names in a function that may be None: its parameters, and what is made of one or the other."""
+    found = {"None", *signature(function).optional}
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if found & _one_of(value):
+                found.add(name)
+            case _:
+                pass
+    return frozenset(found)
+
+
+def _one_of(value: ast.expr) -> set[str]:
+    """Return the names of which an expression is one; `None` is one too."""
+    match value:
+        case ast.IfExp():
+            return _one_of(value.body) | _one_of(value.orelse)
+        case ast.Name():
+            return {value.id}
+        case ast.Constant(value=None):
+            return {"None"}
+        case _:
+            return set()
 
 
 def holders(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
@@ -97,6 +122,17 @@ def passed(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
         for keyword in site.call.keywords
         if keyword.arg and isinstance(keyword.value, ast.Call) and dotted(keyword.value.func) == layer
     }
+
+
+def beside(layer: str, texts: Mapping[str, str]) -> bool:
+    """Return whether a constructor is given another layer, at another call, where it is given this one."""
+    places = passed(layer, texts)
+    return any(
+        (site.name, keyword.arg) in places
+        for site in sites(texts)
+        for keyword in site.call.keywords
+        if keyword.arg and isinstance(keyword.value, ast.Call) and dotted(keyword.value.func) != layer
+    )
 
 
 def uses(sign: Signature, found: Sequence[Site]) -> Uses:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from tfdsl.codegen.calls import Signature, Site, Uses, holders, passed, signature, sites, uses, without
+from tfdsl.codegen.calls import Signature, Site, Uses, beside, holders, passed, signature, sites, uses, without
 from tfdsl.codegen.fold import Fold
 from tfdsl.codegen.library import Entry, constants, library, names, tables
 from tfdsl.codegen.prune import attributes, prune, without_methods, without_parameters
@@ -91,7 +91,9 @@ def _take_class(entry: Entry, node: ast.ClassDef, texts: dict[str, str]) -> None
     making, running = uses(made, list(filter(makes_it, calls))), uses(run, list(filter(runs_it, calls)))
     text = prune("\n".join(_class(entry, node, making, running)))
     text, dropped = without_parameters(text, "__init__")
-    text, unread = without_parameters(text, "forward")
+    unread = frozenset[str]()
+    if not beside(node.name, texts):  # another layer may read what this one does not
+        text, unread = without_parameters(text, "forward")
     texts[entry.name] = _without_idle_methods(entry.name, text, texts)
     without(texts, made, dropped | frozenset(making.fixed), makes_it)
     without(texts, run, unread | frozenset(running.fixed), runs_it)

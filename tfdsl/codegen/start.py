@@ -52,13 +52,13 @@ def _buffers(found: list[Declared]) -> list[str]:
     """Return the lines that start what no gradient moves."""
     if not found:
         return []
-    ends = sorted({str(each.path[-1]) for each in found})
-    test = f'"{ends[0]}"' if len(ends) == 1 else f"({', '.join(map(repr, ends))})".replace("'", '"')
-    return [
-        "    for name, buffer in self.named_buffers():",
-        f"        if name.endswith({test}):",
-        "            nn.init.zeros_(buffer)",
-    ]
+    actions = {each.name: each.weight.init if isinstance(each.weight.init, str) else ZEROS for each in found}
+    actions = {name: ZEROS if action in ("normal", "zeros") else action for name, action in actions.items()}
+    lines = ["    for name, weight in self.named_buffers():"]
+    for action in dict.fromkeys(actions.values()):
+        test = _ends([each for each in found if actions[each.name] == action], found)
+        lines += [f"        if {test}:", f"            {action}"]
+    return lines
 
 
 def _normal(init: Init) -> str:

@@ -90,8 +90,8 @@ def _remembering(checked: Checked, program: Program) -> frozenset[str]:
     """Return the streams that a cache serves, and note the axis that it holds positions of.
 
     Their attention looks back alone, along one axis of the model, and so do positions and added tokens (what stands
-    before these is early); what looks everywhere neither comes after them nor touches that axis. Where that cannot be
-    had, no stream has a cache.
+    before these is early); what looks everywhere neither comes after them nor touches that axis, and no table is made
+    of nothing along it. Where that cannot be had, no stream has a cache.
     """
     sees = {name: _sees(stream) for name, stream in checked.streams.items()}
     cached = frozenset(name for name, each in sees.items() if "behind" in each and not each & WHOLE)
@@ -104,8 +104,9 @@ def _remembering(checked: Checked, program: Program) -> frozenset[str]:
     apart = len(early) < len(gaps)
     if len(axes) != 1 or apart or counted - axes or any(sees[name] & WHOLE for name in _after(checked, cached)):
         return frozenset()
-    whole = (stream for name, stream in checked.streams.items() if sees[name] & WHOLE)
-    if any(axis.size in axes for stream in whole for step in steps(stream.flow) for axis in step.output.axes):
+    whole = [step for name, each in checked.streams.items() if sees[name] & WHOLE for step in steps(each.flow)]
+    fixed = [step for each in checked.streams.values() for step in steps(each.flow) if step.node.begins]
+    if any(axis.size in axes for step in (*whole, *fixed) for axis in step.output.axes):
         return frozenset()
     program.remembers = frozenset(axes)
     program.early = early

@@ -61,8 +61,9 @@ def _lanes(checked: Checked, ends: dict[str, str], opened: frozenset[str]) -> It
 
 def _reads(checked: Checked, step: Step, scope: Scope, ends: dict[str, str]) -> Iterator[Lane]:
     for field, value in step.reads.items():
-        if field.split(".")[0] != "from" and value.kind != "input":
-            label = f"{READS.get(field, field)} : {value.tensor.label}"
+        if field != "from" and value.kind != "input":
+            said = READS.get(field, "" if field.startswith("from.") else field)
+            label = " : ".join(piece for piece in (said, value.tensor.label) if piece)
             yield Lane("memory", _maker(checked, value, ends, scope), scope.id(step), label)
 
 

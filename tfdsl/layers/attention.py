@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tfdsl.layers.activations import ACTIVATIONS
 from tfdsl.layers.cache import Cache
 from tfdsl.layers.rotary import rotate
-from tfdsl.layers.softmax import attend
+from tfdsl.layers.softmax import attend, paired
 
 
 class Attention(nn.Module):
@@ -39,6 +39,8 @@ class Attention(nn.Module):
         rotated: int | None = None,
         end: bool = False,
         relative: nn.Module | None = None,
+        temperature: nn.Module | None = None,
+        tied: bool = False,
         softcap: float | None = None,
         sinks: str = "",
         before: nn.Module | None = None,
@@ -48,6 +50,9 @@ class Attention(nn.Module):
         gate: nn.Module | None = None,
         gate_by: str = "sigmoid",
         gate_heads: bool = False,
+        blocks: nn.Module | None = None,
+        first: nn.Module | None = None,
+        method: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if kv_heads is None:
@@ -75,7 +80,11 @@ class Attention(nn.Module):
         self.gate_by = gate_by
         self.gate_heads = gate_heads
         # One projection for queries, keys and values.
-        if value_dim is None:
+        if tied:
+            # Values are keys, as they are before norm and rotation.
+            self.rows: tuple[int, ...] = (self.heads[0] * self.head_dim, self.heads[1] * self.head_dim)
+            self.qkv = nn.Linear(width, sum(self.rows), bias=bias == "qkv")
+        elif value_dim is None:
             self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=bias == "qkv")
         else:
             self.rows = (self.heads[0] * self.head_dim, self.heads[1] * self.head_dim, self.heads[2] * value_dim)
@@ -88,10 +97,15 @@ class Attention(nn.Module):
             self.v_bias = nn.Parameter(torch.zeros(self.heads[2] * self.head_dim))
         elif "v" in bias and bias != "qkv":
             self.v_bias = nn.Parameter(torch.zeros(self.rows[2]))
+        self.tied = tied
         self.q_norm = q_norm
         self.k_norm = k_norm
         self.v_norm = v_norm
         self.relative = relative
+        self.blocks = blocks
+        self.first = first
+        self.method = method
+        self.temperature = temperature
         if sinks == "learned":
             self.sink = nn.Parameter(torch.zeros(heads))
         self.before = before
@@ -104,15 +118,16 @@ class Attention(nn.Module):
         else:
             self.out = nn.Linear(heads * self.head_dim, width, bias=out_bias)
 
-    def forward(
+    def forward(  # noqa: C901 (a model has the branches that it takes)
         self,
         x_BTD: Tensor,
         rope: tuple[Tensor, Tensor] | None = None,
         mask: Tensor | None = None,
         cache: Cache | None = None,
+        rank: Tensor | None = None,
     ) -> Tensor:
         B, T = x_BTD.shape[:2]
-        if self.value_dim is None and self.bias in ("", "qkv"):
+        if self.value_dim is None and not self.tied and self.bias in ("", "qkv"):
             qkv_BTHK = self.qkv(x_BTD).view(B, T, -1, self.head_dim)
             parts = qkv_BTHK.split(self.heads, dim=2)
         else:
@@ -123,57 +138,69 @@ class Attention(nn.Module):
         if rope is not None:
             q_BHTK = rotate(q_BHTK, rope, self.style, self.rotated, self.end)
             k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
-        if self.q_norm is not None and self.k_norm is not None and self.norm_late:
-            q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
-        if cache is not None:
-            k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-        causal = self.causal and mask is None
-        if self.relative is not None:
-            table = self.relative(q_BHTK, k_BHTK, mask)
+        if self.norm_late or self.temperature is not None:
+            q_BHTK, k_BHTK = self.placed(q_BHTK, k_BHTK, cache)
+        if self.method is not None:
+            y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache)
         else:
-            table = cache.lower_right(x_BTD) if causal and cache is not None else mask
-        if self.differential is not None:
-            # Two heads that are subtracted read the same values, those of both.
-            v_BHTK = torch.cat(v_BHTK.chunk(2, dim=1), dim=-1).repeat(1, 2, 1, 1)
-        if self.softcap is None and self.sinks == "" and self.before is None and self.after is None:
-            y_BHTK = F.scaled_dot_product_attention(
-                q_BHTK,
-                k_BHTK,
-                v_BHTK,
-                attn_mask=table,
-                dropout_p=self.dropout if self.training else 0.0,
-                is_causal=causal and (cache is None or k_BHTK.size(2) == T),
-                scale=self.scale,
-                enable_gqa=self.kv_heads is not None,
-            )
-        else:
-            y_BHTK = attend(
-                q_BHTK,
-                k_BHTK,
-                v_BHTK,
-                table,
-                scale=self.head_dim**-0.5 if self.scale is None else self.scale,
-                dropout=self.dropout if self.training else 0.0,
-                softcap=self.softcap,
-                sinks=self.sink if self.sinks == "learned" else None,
-                zero=self.sinks == "zero",
-                before=self.before,
-                after=self.after,
-                padded=self.padded,
-            )
+            if cache is not None:
+                k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
+            causal = self.causal and mask is None
+            if self.relative is not None:
+                table = self.relative(q_BHTK, k_BHTK, mask)
+            else:
+                table = cache.lower_right(x_BTD) if causal and cache is not None else mask
+            if self.differential is not None:
+                q_BHTK, k_BHTK, v_BHTK = paired(q_BHTK, k_BHTK, v_BHTK)
+            scale = self.head_dim**-0.5 if self.scale is None else self.scale
+            if self.blocks is not None and mask is not None and mask.size(-2) < T:
+                # The mask of a long sequence tells padding alone; what else is hidden, the blocks leave out.
+                y_BHTK = self.blocks(q_BHTK, k_BHTK, v_BHTK, mask)
+            elif self.softcap is None and self.sinks == "" and self.before is None and self.after is None:
+                y_BHTK = F.scaled_dot_product_attention(
+                    q_BHTK,
+                    k_BHTK,
+                    v_BHTK,
+                    attn_mask=table,
+                    dropout_p=self.dropout if self.training else 0.0,
+                    is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+                    scale=self.scale if self.differential is None else scale,
+                    enable_gqa=self.kv_heads is not None,
+                )
+            else:
+                y_BHTK = attend(
+                    q_BHTK,
+                    k_BHTK,
+                    v_BHTK,
+                    table,
+                    scale=scale,
+                    dropout=self.dropout if self.training else 0.0,
+                    softcap=self.softcap,
+                    sinks=self.sink if self.sinks == "learned" else None,
+                    zero=self.sinks == "zero",
+                    before=self.before,
+                    after=self.after,
+                    padded=self.padded,
+                )
+        if self.first is not None:
+            first_BHGK = self.first(x_BTD, mask)
+            y_BHTK = torch.cat((first_BHGK, y_BHTK[:, :, first_BHGK.size(2) :]), dim=2)
         plain = self.differential is None and self.out_norm is None and self.gate is None
         return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1) if plain else self.mixed(y_BHTK, x_BTD))
 
     def parts(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values by heads, shifted."""
-        if self.value_dim is None:
-            qkv_BTHK = self.qkv(x_BTD).unflatten(2, (-1, self.head_dim))
-            q_BTHK, k_BTHK, v_BTHK = qkv_BTHK.split(self.heads, dim=2)
+        if self.tied:
+            q_BTA, k_BTA = self.qkv(x_BTD).split(self.rows, dim=2)
+            v_BTA = k_BTA
+        elif self.value_dim is None:
+            rows = [heads * self.head_dim for heads in self.heads]
+            q_BTA, k_BTA, v_BTA = self.qkv(x_BTD).split(rows, dim=2)
         else:
             q_BTA, k_BTA, v_BTA = self.qkv(x_BTD).split(self.rows, dim=2)
-            q_BTHK = q_BTA.unflatten(2, (self.heads[0], -1))
-            k_BTHK = k_BTA.unflatten(2, (self.heads[1], -1))
-            v_BTHK = v_BTA.unflatten(2, (self.heads[2], -1))
+        q_BTHK = q_BTA.unflatten(2, (self.heads[0], -1))
+        k_BTHK = k_BTA.unflatten(2, (self.heads[1], -1))
+        v_BTHK = v_BTA.unflatten(2, (self.heads[2], -1))
         if "q" in self.bias and self.bias != "qkv":
             q_BTHK = q_BTHK + self.q_bias.view(self.heads[0], -1)
         if "k" in self.bias and self.bias != "qkv":
@@ -203,6 +230,14 @@ class Attention(nn.Module):
         elif self.v_norm is not None:
             v_BTHK = self.v_norm(v_BTHK)
         return q_BTHK, k_BTHK, v_BTHK
+
+    def placed(self, q_BHTK: Tensor, k_BHTK: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor]:
+        """Return turned queries and keys, brought to one size, and queries as warm as their place wants them."""
+        if self.q_norm is not None and self.k_norm is not None and self.norm_late:
+            q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
+        if self.temperature is not None:
+            q_BHTK = self.temperature(q_BHTK, 0 if cache is None else cache.position)
+        return q_BHTK, k_BHTK
 
     def mixed(self, y_BHTK: Tensor, x_BTD: Tensor) -> Tensor:
         """Return what the heads read, side by side."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tfdsl.layers.activations import ACTIVATIONS
 from tfdsl.layers.cache import Cache, once
-from tfdsl.layers.softmax import attend
+from tfdsl.layers.softmax import attend, paired
 
 
 class CrossAttention(nn.Module):
@@ -96,8 +96,8 @@ class CrossAttention(nn.Module):
         q_BHTK = self.asked(x_BTD)
         k_BHSK, v_BHSK = once(cache, self.read, memory_BSM)
         if self.differential is not None:
-            # Two heads that are subtracted read the same values, those of both.
-            v_BHSK = torch.cat(v_BHSK.chunk(2, dim=1), dim=-1).repeat(1, 2, 1, 1)
+            q_BHTK, k_BHSK, v_BHSK = paired(q_BHTK, k_BHSK, v_BHSK)
+        scale = self.head_dim**-0.5 if self.scale is None else self.scale
         if self.softcap is None and self.sinks == "" and self.before is None and self.after is None:
             y_BHTK = F.scaled_dot_product_attention(
                 q_BHTK,
@@ -105,7 +105,7 @@ class CrossAttention(nn.Module):
                 v_BHSK,
                 attn_mask=mask,
                 dropout_p=self.dropout if self.training else 0.0,
-                scale=self.scale,
+                scale=self.scale if self.differential is None else scale,
                 enable_gqa=self.kv_heads is not None,
             )
         else:
@@ -114,7 +114,7 @@ class CrossAttention(nn.Module):
                 k_BHSK,
                 v_BHSK,
                 mask,
-                scale=self.head_dim**-0.5 if self.scale is None else self.scale,
+                scale=scale,
                 dropout=self.dropout if self.training else 0.0,
                 softcap=self.softcap,
                 sinks=self.sink if self.sinks == "learned" else None,

@@ -6,21 +6,72 @@ import torch
 from torch import Tensor
 
 
-def causal_table(x_BTD: Tensor, start: int = 0, window: int | None = None) -> Tensor:
+def causal_table(
+    x_BTD: Tensor, start: int = 0, window: int | None = None, tokens: int | None = None, whole: int | None = None
+) -> Tensor:
     """Return a (T, S) table, true where a key does not come after the query.
 
     The T queries stand behind `start` earlier positions: S = start + T.
     """
+    if whole is not None and start == 0 and x_BTD.size(1) > whole:
+        # One row for all queries: the layer takes a long sequence in blocks, and they hide the rest.
+        return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
     table_TS = key_S <= query_T1
-    if window is not None:
+    if window is not None and tokens is not None:
+        # At most `window` keys, its own position among them, and the first `tokens`.
+        table_TS = table_TS & ((key_S > query_T1 - window) | (key_S < tokens))
+    elif window is not None:
         # At most `window` keys, its own position among them.
         table_TS = table_TS & (key_S > query_T1 - window)
     return table_TS
 
 
-def window_table(x_BTD: Tensor, window: int) -> Tensor:
+def window_table(x_BTD: Tensor, window: int, tokens: int | None = None, whole: int | None = None) -> Tensor:
     """Return a (T, T) table, true where query and key are fewer than `window` apart."""
+    if whole is not None and x_BTD.size(1) > whole:
+        # One row for all queries: the layer takes a long sequence in blocks, and they hide the rest.
+        return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
     place_T = torch.arange(x_BTD.size(1), device=x_BTD.device)
-    return (place_T - place_T.unsqueeze(1)).abs() < window
+    table_TS = (place_T - place_T.unsqueeze(1)).abs() < window
+    if tokens is not None:
+        # The first ones see all and are seen by all.
+        table_TS = table_TS | (place_T < tokens) | (place_T.unsqueeze(1) < tokens)
+    return table_TS
+
+
+def step_table(
+    x_BTD: Tensor, start: int = 0, window: int = 1, step: int = 1, causal: bool = True, whole: int | None = None
+) -> Tensor:
+    """Return a (T, S) table, true where a key is 0, 1, ... or `window - 1` steps before (or after) the query."""
+    if whole is not None and start == 0 and x_BTD.size(1) > whole:
+        # One row for all queries: the layer takes a long sequence in blocks, and they hide the rest.
+        return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
+    key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
+    back_TS = key_S[start:].unsqueeze(1) - key_S
+    table_TS = (back_TS % step == 0) & (back_TS.abs() < window * step)
+    if causal:
+        table_TS = table_TS & (back_TS >= 0)
+    return table_TS
+
+
+def chunk_table(x_BTD: Tensor, start: int = 0, size: int = 1, causal: bool = True, whole: int | None = None) -> Tensor:
+    """Return a (T, S) table, true where query and key stand in one chunk of `size` positions."""
+    if whole is not None and start == 0 and x_BTD.size(1) > whole:
+        # One row for all queries: the layer takes a long sequence in chunks, and they hide the rest.
+        return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
+    key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
+    query_T1 = key_S[start:].unsqueeze(1)
+    table_TS = key_S // size == query_T1 // size
+    if causal:
+        table_TS = table_TS & (key_S <= query_T1)
+    return table_TS
+
+
+def prefix_table(x_BTD: Tensor, start: int = 0, length: int = 0) -> Tensor:
+    """Return a (T, S) table: the first `length` positions are seen by all, the others by those that follow them."""
+    if start > 0 and start < length:
+        raise ValueError(f"the first {length} positions see each other: the first forward must hold all of them")
+    key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
+    return (key_S <= key_S[start:].unsqueeze(1)) | (key_S < length)

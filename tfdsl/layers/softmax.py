@@ -113,6 +113,16 @@ def lowered(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return mask.clamp(min=least)
 
 
+def paired(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what heads in pairs read: each head the values of both, side by side.
+
+    Zeros make queries and keys as wide as that, since torch's fused attention wants one size.
+    """
+    v_BGSV = torch.cat(v_BGSV.chunk(2, dim=1), dim=-1).repeat(1, 2, 1, 1)
+    more = max(v_BGSV.size(-1) - q_BHTK.size(-1), 0)
+    return F.pad(q_BHTK, (0, more)), F.pad(k_BGSK, (0, more)), v_BGSV
+
+
 class HeadMix(nn.Module):
     """A matrix that mixes the heads of scores or of weights: x_BHTS -> x_BHTS.
 

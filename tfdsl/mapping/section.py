@@ -123,7 +123,14 @@ class Weights(Part):
     """The `weights` section: our names, with gaps for numbers and endings, and where each comes from."""
 
     map: dict[Ours, Take] = Field(
-        {}, description="For each weight of this model where it comes from: `layers.$i.norm.*: h.$i.ln.*`."
+        default={}, description="For each weight of this model where it comes from: `layers.$i.norm.*: h.$i.ln.*`."
     )
-    ignore: Several = Field((), description="Tensors of the checkpoint that are left out: `*.rotary_emb.inv_freq`.")
-    prefix: Several = Field((), description="What some checkpoints have before every name, and others have not.")
+    ignore: Several = Field(
+        default=(), description="Tensors of the checkpoint that are left out: `*.rotary_emb.inv_freq`."
+    )
+    zeros: Several = Field(
+        default=(), description="Tensors that are left out because they are 0 throughout, which is checked."
+    )
+    prefix: Several = Field(
+        default=(), description="What some checkpoints have before every name, and others have not."
+    )

@@ -85,6 +85,17 @@ def leaves(tree: Tree) -> Iterator[Leaf]:
             pass
 
 
+def partial(tree: Tree) -> bool:
+    """Return whether a tree takes only a part of a tensor somewhere."""
+    match tree:
+        case Join() | Stack() | Either():
+            return any(partial(part) for part in tree.parts)
+        case Change():
+            return tree.rows is not None or tree.at is not None or partial(tree.inner)
+        case _:
+            return False
+
+
 @dataclass(frozen=True)
 class Planter:
     """Makes trees of entries. `dims` are the spec's numbers; `shape` is that of the weight which the tree fills."""

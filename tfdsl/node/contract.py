@@ -108,7 +108,8 @@ class Node(Part, ABC):
     def sight(self, step: Step) -> Sight:
         """Return what a position's value depends on: what stands there, its place too, what stands behind, or all.
 
-        `count` is a place among those that are not padding. A node that mixes positions in a way that it cannot tell says `unknown`: no cache can serve it.
+        `count` is a place among those that are not padding. A node that mixes positions in a way that it cannot tell
+        says `unknown`: no cache can serve it.
         """
         return "here"
 

@@ -85,7 +85,7 @@ class Ports(Protocol):
         ...
 
     def sequence(self) -> Tensor:
-        """Return the value before, which must be numbers with a batch, one or more positions and a known width."""
+        """Return the value before, which must be numbers with a batch, positions and a known width."""
         ...
 
     @property
@@ -143,8 +143,8 @@ class Ports(Protocol):
         """Check that the weight that `field` shares has this shape."""
         ...
 
-    def limit(self, axis: Axis, field: str) -> None:
-        """Say that the axis may be no longer than `field` holds."""
+    def limit(self, axis: Axis, field: str, most: int | None = None) -> None:
+        """Say that the axis may be no longer than `field` holds, or than `most`, which stands in it."""
         ...
 
     def known(self, value: Tensor | None) -> Tensor:

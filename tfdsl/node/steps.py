@@ -49,8 +49,9 @@ class Work:
     multiply the value which the node takes by a weight, `fixed` those that multiply what nothing learns by one;
     `backward` those that the backward pass takes beyond twice `flops`. `needs` names the values that the backward pass
     needs: `x`, what the node takes; `y`, what it gives; or the field that names one (`kv`). `kept` counts the elements
-    that it needs besides, as PyTorch keeps them on a CPU; an id counts as two. `cache` counts those that cached decoding
-    holds once it has seen the whole sequence. `view` says that what the node gives lies in the memory of what it takes.
+    that it needs besides, as PyTorch keeps them on a CPU; an id counts as two. `cache` counts those that cached
+    decoding holds once it has seen the whole sequence. `view` says that what the node gives lies in the memory of what
+    it takes.
     """
 
     flops: Size = 0
@@ -77,11 +78,12 @@ class Shared:
     """A module of the whole model that is run once a forward and whose result many nodes read.
 
     `role` says what attention makes of it: `rope` turns queries and keys, `bias` is added to the scores (its call takes
-    the mask too), `mask` says what may be read: a function's call, or None where padding alone is hidden. Two with one
-    `name` are the same, and must be equal. `queries` and `keys` are the axes that it spans.
+    the mask too), `table` holds rows for distances, `rank` makes a few keys of all, `mask` says what may be read: a
+    function's call, or None where padding alone is hidden. Two with one `name` are the same, and must be equal.
+    `queries` and `keys` are the axes that it spans.
     """
 
-    role: Literal["rope", "bias", "mask"]
+    role: Literal["rope", "bias", "mask", "table", "rank"]
     name: str
     call: Call | None
     queries: Axis
@@ -92,7 +94,7 @@ class Shared:
     @property
     def held(self) -> str:
         """Return the attribute that holds it; a table of weights never has the bare name, which may be a stream's."""
-        return f"{self.name}_bias" if self.weights else self.name
+        return f"{self.name}_{'table' if self.role == 'table' else 'bias'}" if self.weights else self.name
 
 
 @dataclass(frozen=True, slots=True)

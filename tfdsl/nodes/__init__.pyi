@@ -47,6 +47,7 @@ from tfdsl.nodes.softcap import Softcap as Softcap
 from tfdsl.nodes.softmax import Softmax as Softmax
 from tfdsl.nodes.sum import Sum as Sum
 from tfdsl.nodes.unembed import Unembed as Unembed
+from tfdsl.nodes.unet import Unet as Unet
 from tfdsl.nodes.use import Use as Use
 
 def classes() -> dict[str, type]: ...

@@ -61,8 +61,6 @@ class Conv(Node):
 
     def shape(self, io: Ports) -> Tensor:
         x, width = io.sequence(), io.width()
-        if len(x.axes) != 3:
-            io.fail("T202", f"`conv` works on sequences [B, T, D], and this is {x}")
         wide = io.axis("width") if self.width is not None else x.axes[-1]
         for said, features in (("enter", width), ("leave", wide.known)):
             if features % self.groups:

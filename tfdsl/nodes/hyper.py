@@ -28,6 +28,13 @@ class Hyper(Node):
     headline = "body"
     title = "Streams"
     form = "group"
+    example = """
+    dims: {d_model: 512, streams: 4}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: rms}
+      - hyper: {streams: streams, body: [hyper_residual: [norm, ffn: 4 * d_model]]}
+    """
     body: Pipe = needed(description="What runs over the streams: a pipe of `hyper_residual`, `repeat` and `use`.")
     streams: Positive = Field(4, description="How many streams.")
     end: Literal["sum", "mean", "head"] = Field("sum", description="How one value is made of the streams at the end.")

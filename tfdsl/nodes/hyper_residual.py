@@ -124,6 +124,13 @@ class HyperResidual(Node):
     keeps = True
     headline = "body"
     title = "Hyper-connection"
+    example = """
+    dims: {d_model: 512, streams: 4}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    model:
+      - norm: {from: x, type: rms}
+      - hyper: {streams: streams, body: [hyper_residual: [norm, ffn: 4 * d_model]]}
+    """
     form = "branch"
     branches = True
     body: Pipe = needed(description="The branch, a pipe over [B, T, D].")

@@ -50,7 +50,7 @@ class First(Pool, type="first"):
     plain = "{x}[:, 0]"
 
     def work(self, step: Step) -> Work:
-        return Work(needs=("x",))
+        return Work(view=True)
 
     def write(self, w: Writer, step: Step) -> None:
         w.let(self.plain.format(x=w.x))
@@ -63,7 +63,7 @@ class Last(Pool, type="last"):
     plain = "{x}[:, -1]"
 
     def work(self, step: Step) -> Work:
-        return Work(needs=("x",))
+        return Work(view=step.x.axes[-2].keep is None)
 
 
 class Mean(Pool, type="mean"):
@@ -101,7 +101,7 @@ class At(Pool, type="at"):
     def shape(self, io: Ports) -> Tensor:
         x, shows = io.sequence(), io.value("of")
         wanted = x.sizes[:1] if self.token is None else x.sizes[:2]
-        if len(x.axes) != 3 or shows.dtype != "int" or shows.sizes != wanted:
+        if shows.dtype != "int" or shows.sizes != wanted:
             shape = f"[{', '.join(map(str, wanted))}]"
             what = "tokens" if self.token is not None else "positions"
             message = f"`{self.of}` is {shows}, and does not show a position of {x}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from tfdsl.axes import lost, place, shifted
+from tfdsl.axes import led, lost, place, shifted
 from tfdsl.node import Node, Ports, Sight, Step, Work, Writer
 from tfdsl.parts import Whole
 from tfdsl.shapes import Axis, Tensor
@@ -41,8 +41,8 @@ class Slice(Node):
             io.fail("D108", "`slice` takes either `at`, or `start`, `stop` or both")
         if self.at is not None:
             self._inside(io, axis, "at", self.at, self.at + 1 if self.at >= 0 else -self.at)
-            return replace(x, axes=(*x.axes[:index], *x.axes[index + 1 :]))
-        return replace(x, axes=(*x.axes[:index], self._stretch(io, axis), *x.axes[index + 1 :]))
+            return led(io, x, replace(x, axes=(*x.axes[:index], *x.axes[index + 1 :])))
+        return led(io, x, replace(x, axes=(*x.axes[:index], self._stretch(io, axis), *x.axes[index + 1 :])))
 
     def _inside(self, io: Ports, axis: Axis, field: str, said: int, least: int) -> None:
         if isinstance(axis.size, int) and axis.size < least:

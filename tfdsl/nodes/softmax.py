@@ -39,6 +39,9 @@ class Softmax(Node):
         return x
 
     def work(self, step: Step) -> Work:
+        axis = self.axis % len(step.x.axes)
+        if self.mask.hides or step.x.axes[axis].keep is not None:
+            return Work(kept=step.x.count)  # the shares before what is hidden gets 0
         return Work(needs=("y",))
 
     def call(self, step: Step) -> None:

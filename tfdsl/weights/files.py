@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ class Tensors(Mapping[str, Tensor]):
     files: Mapping[str, Path]
     shapes: Mapping[str, tuple[int, ...]]
     _open: dict[Path, Any] = field(default_factory=dict[Path, Any], repr=False)
+
+    def count(self, name: str) -> int:
+        """Return how many numbers a tensor has."""
+        return prod(self.shapes[name])
 
     def __getitem__(self, name: str) -> Tensor:
         path = self.files[name]

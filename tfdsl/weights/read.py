@@ -13,7 +13,7 @@ from tfdsl.diagnostics import Diagnostic, Span, suggest
 from tfdsl.mapping import Weights
 from tfdsl.mapping.axes import AxesError
 from tfdsl.mapping.plan import Planned
-from tfdsl.mapping.trees import Change, Either, Fill, Join, Leaf, New, Stack, Tree, leaves
+from tfdsl.mapping.trees import Change, Either, Fill, Join, Leaf, New, Stack, Tree, leaves, partial
 from tfdsl.weights.files import Tensors
 
 SHOWN = 4  # names that one diagnostic tells
@@ -30,11 +30,15 @@ class Unfit(Exception):
 
 @dataclass
 class Reader:
-    """Reads trees. `used` says for each tensor which entry has taken it."""
+    """Reads trees. `used` says for each tensor which entry has taken it.
+
+    Of a tensor that is taken in parts, `parts` says which elements are taken.
+    """
 
     tensors: Tensors
     section: Weights
     used: dict[str, str] = field(default_factory=dict[str, str])
+    parts: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     def found(self, name: str) -> str | None:
         """Return the name under which the checkpoint has a tensor: with one of the prefixes, or without."""
@@ -52,7 +56,7 @@ class Reader:
         if name is None:
             near = suggest(leaf.name, self.tensors)
             raise Unfit("R723", f"the checkpoint has no `{leaf.name}`", f"did you mean `{near}`?" if near else "")
-        if self.used.setdefault(name, key) != key:
+        if self.used.setdefault(name, key) != key and name not in self.parts:
             message = f"`{name}` is taken by `{self.used[name]}` and by `{key}`"
             raise Unfit("R724", message, "one tensor in two places is one weight: `tie` the nodes")
         tensor = self.tensors[name]
@@ -78,7 +82,7 @@ class Reader:
             case New():
                 return None
             case Fill():
-                return torch.full(shape, tree.value)
+                return torch.full(shape, self.number(tree))
             case Either():
                 return self.value(self._chosen(tree), key, shape)
             case Stack():
@@ -110,7 +114,7 @@ class Reader:
         for index, part in enumerate(tree.parts):
             if isinstance(part, Fill):
                 rows = tree.heights[index] if tree.heights else left // gaps
-                parts[index] = torch.full((rows, *there[0].shape[1:]), part.value, dtype=there[0].dtype)
+                parts[index] = torch.full((rows, *there[0].shape[1:]), self.number(part), dtype=there[0].dtype)
         if len({part.shape[1:] for part in parts if part is not None}) > 1:
             sizes = " and ".join(str(list(part.shape)) for part in parts if part is not None)
             raise Unfit("R725", f"tensors of {sizes} cannot be joined for `{key}`")
@@ -125,8 +129,54 @@ class Reader:
         if tree.pattern is not None:
             order = tree.pattern.order(tuple(value.shape), dict(tree.sizes))
             value = value.reshape(order.split).permute(order.turned).reshape(order.joined)
-        value = _picked(tree, value)
+        return self.scaled(tree, _picked(tree, value))
+
+    def number(self, tree: Fill) -> float:
+        """Return the number that stands for a tensor which is not there."""
+        return tree.value
+
+    def scaled(self, tree: Change, value: Tensor) -> Tensor:
+        """Return a value times a number and plus a number."""
         return value if tree.scale == 1 and tree.add == 0 else value * tree.scale + tree.add
+
+    def part(self, tree: Tree, key: str, shape: tuple[int, ...]) -> None:
+        """Note which elements of its tensors a tree takes that does not take them whole."""
+        places = Places(self.tensors, self.section)
+        found = places.value(tree, key, shape)
+        assert found is not None, "what is new takes no part"
+        found = found.flatten().long()
+        for name, start in places.starts.items():
+            count = self.tensors.count(name)
+            own = found[(found >= start) & (found < start + count)] - start
+            taken = self.parts.setdefault(name, torch.zeros(count, dtype=torch.bool))
+            if name in self.used and bool(taken[own].any()) or own.unique().numel() < own.numel():
+                message = f"a part of `{name}` is taken by `{self.used.get(name, key)}` and by `{key}`"
+                raise Unfit("R724", message, "`rows` and `at` take each part once")
+            taken[own] = True
+
+
+@dataclass
+class Places(Reader):
+    """Reads trees over the places of elements in place of their numbers; each tensor's places begin at `starts`."""
+
+    starts: dict[str, int] = field(default_factory=dict[str, int])
+
+    def tensor(self, leaf: Leaf, key: str) -> Tensor:
+        """Return the places of a tensor's elements."""
+        name = self.found(leaf.name)
+        if name is None:
+            return super().tensor(leaf, key)
+        start = self.starts.setdefault(name, sum(self.tensors.count(each) for each in self.starts))
+        count = self.tensors.count(name)
+        return torch.arange(start, start + count, dtype=torch.float64).view(self.tensors.shapes[name])
+
+    def number(self, tree: Fill) -> float:
+        """Return no place."""
+        return -1.0
+
+    def scaled(self, tree: Change, value: Tensor) -> Tensor:
+        """Return the places as they are."""
+        return value
 
 
 def _picked(tree: Change, value: Tensor) -> Tensor:
@@ -157,7 +207,9 @@ def read(
         except AxesError as error:
             problems.setdefault(("R725", each.key), []).append(Unfit("R725", f"`{each.weight.name}`: {error}"))
     found = [_told(key, unfits, where) for (_, key), unfits in problems.items()]
+    found += _zeros(reader)
     found += _unused(reader) if not any(each.code == "R723" for each in found) else []  # a name that is misspelt
+    found = found or _parts(reader)
     if found:
         return found
     with torch.no_grad():
@@ -181,6 +233,8 @@ def _make(each: Planned, reader: Reader, made: dict[str, Tensor]) -> None:
             if name is not None and weight.tied in made:
                 reader.same(name, made[weight.tied], weight.tied, each.key)
         return
+    if partial(each.tree):
+        reader.part(each.tree, each.key, weight.shape)
     value = reader.value(each.tree, each.key, weight.shape)
     if value is None:
         return
@@ -193,6 +247,19 @@ def _make(each: Planned, reader: Reader, made: dict[str, Tensor]) -> None:
 def _sources(tree: Tree, shapes: Mapping[str, tuple[int, ...]]) -> str:
     found = [f"`{leaf.name}` is {list(shapes[leaf.name])}" for leaf in leaves(tree) if leaf.name in shapes]
     return ", ".join(found[:SHOWN])
+
+
+def _zeros(reader: Reader) -> list[Diagnostic]:
+    """Return what is said to be 0 throughout and is not."""
+    found: list[Diagnostic] = []
+    for each in reader.section.zeros:
+        name = reader.found(each)
+        if name is not None:
+            reader.used[name] = "zeros"
+            if bool(reader.tensors[name].any()):
+                help = "this model has no place for it"
+                found.append(Diagnostic("R726", f"`{name}` is not 0 throughout", help=help))
+    return found
 
 
 def _unused(reader: Reader) -> list[Diagnostic]:
@@ -209,3 +276,13 @@ def _unused(reader: Reader) -> list[Diagnostic]:
     )
     help = "map them in the spec's `weights`, or name them under `ignore`"
     return [Diagnostic("R727", f"the checkpoint has tensors that no weight takes: {shown}", help=help)]
+
+
+def _parts(reader: Reader) -> list[Diagnostic]:
+    """Return what is left of tensors that are taken in parts."""
+    for name, taken in reader.parts.items():
+        if not bool(taken.all()):
+            count = int((~taken).sum())
+            message = f"of `{name}`, {list(reader.tensors.shapes[name])}, {count:,} numbers are taken by no weight"
+            return [Diagnostic("R727", message, help="`rows` and `at` must take all of a tensor between them")]
+    return []

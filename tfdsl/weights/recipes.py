@@ -78,14 +78,18 @@ def masks(c: Config, count: int, types: list[str], window: int | None) -> list[A
     return c.words("layer_types", meanings, count) or [meanings[each] for each in types]
 
 
-def experts(place: str, gate: str, up: str, down: str, ours: str = "layers.$i.moe") -> Tree:
-    """Return the entries of a mixture whose experts stand apart in the checkpoint."""
-    inner = f"{place}.experts.$e"
-    return {
-        f"{ours}.router.weight": f"{place}.gate.weight",
-        f"{ours}.up": {"stack": [f"{inner}.{gate}.weight", f"{inner}.{up}.weight"]},
-        f"{ours}.down": {"stack": f"{inner}.{down}.weight"},
+def experts(place: str, gate: str, up: str, down: str, shared: str = "") -> Tree:
+    """Return the entries of a mixture whose experts stand apart in the checkpoint, and of what all positions share."""
+    inner, beside = f"{place}.experts.$e", f"{place}.{shared}"
+    found: Tree = {
+        "layers.$i.moe.router.weight": f"{place}.gate.weight",
+        "layers.$i.moe.up": {"stack": [f"{inner}.{gate}.weight", f"{inner}.{up}.weight"]},
+        "layers.$i.moe.down": {"stack": f"{inner}.{down}.weight"},
     }
+    if shared:
+        found["layers.$i.moe.shared.up.weight"] = [f"{beside}.{gate}.weight", f"{beside}.{up}.weight"]
+        found["layers.$i.moe.shared.down.weight"] = f"{beside}.{down}.weight"
+    return found
 
 
 def late_windows(c: Config) -> tuple[list[Any], Tree]:

@@ -33,7 +33,7 @@ class Writer:
         """Undo a tree: put what `value` holds into the tensors that the tree would make it of."""
         match tree:
             case Leaf():
-                self._leaf(self._known(tree.name) or tree.name, value)
+                self._leaf(self.known(tree.name) or tree.name, value)
             case New():
                 raise Unfit("R733", "a weight that is `new` has no place in the checkpoint")
             case Fill():
@@ -48,7 +48,7 @@ class Writer:
                 self.put(tree.inner, self._undone(tree, value))
 
     def _chosen(self, tree: Either) -> Tree:
-        there = [part for part in tree.parts if all(self._known(leaf.name) for leaf in leaves(part))]
+        there = [part for part in tree.parts if all(self.known(leaf.name) for leaf in leaves(part))]
         return (there or list(tree.parts))[0]
 
     def _same(self, tree: Fill, value: Tensor) -> None:
@@ -66,7 +66,7 @@ class Writer:
             raise Unfit("R733", f"`{name}` would be two different tensors", "its weights here were trained apart")
         self.tensors[name] = torch.where(before.isnan(), value, before)
 
-    def _known(self, name: str) -> str | None:
+    def known(self, name: str) -> str | None:
         """Return the name that the checkpoint had a tensor under, or None."""
         if name in self.shapes:
             return name
@@ -80,7 +80,7 @@ class Writer:
         """Return the shape of what a tree makes, where the shapes of its tensors are known."""
         match tree:
             case Leaf():
-                known = self._known(tree.name)
+                known = self.known(tree.name)
                 return tuple(self.shapes[known]) if known else None
             case Change():
                 inner = self._turned(tree)
@@ -161,6 +161,10 @@ def write(
             problems.setdefault(each.key, Diagnostic(unfit.code, f"{name}: {unfit.message}", help=unfit.help))
         except AxesError as error:
             problems.setdefault(each.key, Diagnostic("R733", f"{name}: {error}"))
+    for name in section.zeros:
+        known = writer.known(name)
+        if known is not None:
+            writer.tensors[known] = torch.zeros(shapes[known])
     return writer.tensors, list(problems.values()) or _differing(writer.tensors, shapes)
 
 

@@ -1,4 +1,5 @@
-"""bert.
+"""bert: BERT base (arXiv:1810.04805), 110,104,890 parameters with its word head and
+without its classifier of pairs.
 
 The capitals behind a name are its axes: B batch; T length of tokens, segments; D
 d_model = 768; V vocab_size = 30522; H heads; K features of a head; F hidden features.
@@ -80,15 +81,15 @@ class Layer(nn.Module):
         self.norm_2 = nn.LayerNorm(768, eps=1e-12)
 
     def forward(self, x_BTD, padding_mask):
-        # bert.yaml:16
+        # bert.yaml:17
         y_BTD = self.attention(x_BTD, mask=padding_mask)
         x_BTD = x_BTD + self.dropout_1(y_BTD)
-        # bert.yaml:17
-        x_BTD = self.norm_1(x_BTD)
         # bert.yaml:18
+        x_BTD = self.norm_1(x_BTD)
+        # bert.yaml:19
         y_BTD = self.ffn(x_BTD)
         x_BTD = x_BTD + self.dropout_2(y_BTD)
-        # bert.yaml:19
+        # bert.yaml:20
         x_BTD = self.norm_2(x_BTD)
         return x_BTD
 
@@ -106,20 +107,20 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer() for _ in range(12))
 
     def forward(self, tokens_BT, segments_BT, tokens_keep_BT):
-        # bert.yaml:23
-        y_BTD = self.tok(tokens_BT)
         # bert.yaml:24
-        z_BTD = self.embed(segments_BT)
-        # bert.yaml:22
-        x_BTD = y_BTD + z_BTD
+        y_BTD = self.tok(tokens_BT)
         # bert.yaml:25
-        x_BTD = self.position(x_BTD)
+        z_BTD = self.embed(segments_BT)
+        # bert.yaml:23
+        x_BTD = y_BTD + z_BTD
         # bert.yaml:26
-        x_BTD = self.norm(x_BTD)
+        x_BTD = self.position(x_BTD)
         # bert.yaml:27
+        x_BTD = self.norm(x_BTD)
+        # bert.yaml:28
         x_BTD = self.dropout(x_BTD)
         padding_mask = tokens_keep_BT[:, None, None, :]
-        # bert.yaml:28
+        # bert.yaml:29
         for layer in self.layers:
             x_BTD = layer(x_BTD, padding_mask)
         return x_BTD
@@ -136,13 +137,13 @@ class Word(nn.Module):
         self.logits = nn.Linear(768, 30522)
 
     def forward(self, encoder_BTD):
-        # bert.yaml:30
-        x_BTD = self.linear(encoder_BTD)
         # bert.yaml:31
-        x_BTD = self.activation(x_BTD)
+        x_BTD = self.linear(encoder_BTD)
         # bert.yaml:32
-        x_BTD = self.norm(x_BTD)
+        x_BTD = self.activation(x_BTD)
         # bert.yaml:33
+        x_BTD = self.norm(x_BTD)
+        # bert.yaml:34
         logits_BTV = self.logits(x_BTD)
         return logits_BTV
 
@@ -156,11 +157,11 @@ class Sentence(nn.Module):
         self.pooled = nn.Tanh()
 
     def forward(self, encoder_BTD):
-        # bert.yaml:35
-        x_BD = encoder_BTD[:, 0]
         # bert.yaml:36
-        x_BD = self.linear(x_BD)
+        x_BD = encoder_BTD[:, 0]
         # bert.yaml:37
+        x_BD = self.linear(x_BD)
+        # bert.yaml:38
         pooled_BD = self.pooled(x_BD)
         return pooled_BD
 

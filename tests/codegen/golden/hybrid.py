@@ -15,11 +15,14 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def causal_table(x_BTD, start, window=None):
+def causal_table(x_BTD, start, window=None, whole=None):
     """Return a (T, S) table, true where a key does not come after the query.
 
     The T queries stand behind `start` earlier positions: S = start + T.
     """
+    if whole is not None and start == 0 and x_BTD.size(1) > whole:
+        # One row for all queries: the layer takes a long sequence in blocks, and they hide the rest.
+        return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
     table_TS = key_S <= query_T1
@@ -56,10 +59,22 @@ def turns(angle_TP):
     return cos_TK, sin_TK
 
 
+def fold(x_BHTK, size):
+    """Cut a sequence into blocks of `size` and make them a batch: x_BHTK -> x_NHCK. Zeros fill the last one."""
+    x_BTHK = F.pad(x_BHTK.transpose(1, 2), (0, 0, 0, 0, 0, -x_BHTK.size(2) % size))
+    return x_BTHK.reshape(-1, size, *x_BTHK.shape[2:]).transpose(1, 2)
+
+
+def unfold(x_NHCK, batch, length):
+    """Put the blocks of each sequence behind one another again: x_NHCK -> x_BHTK."""
+    x_BTHK = x_NHCK.transpose(1, 2).reshape(batch, -1, x_NHCK.size(1), x_NHCK.size(3))
+    return x_BTHK[:, :length].transpose(1, 2)
+
+
 class Attention(nn.Module):
     """Multi-head self-attention: x_BTD -> x_BTD (Vaswani et al. 2017, section 3.2)."""
 
-    def __init__(self, width, heads, kv_heads, q_norm, k_norm):
+    def __init__(self, width, heads, kv_heads, q_norm, k_norm, blocks=None):
         super().__init__()
         # A group of query heads shares each key and value head (Ainslie et al. 2023).
         self.heads = (heads, kv_heads, kv_heads)
@@ -68,6 +83,7 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
         self.q_norm = q_norm
         self.k_norm = k_norm
+        self.blocks = blocks
         self.out = nn.Linear(heads * self.head_dim, width, bias=False)
 
     def forward(self, x_BTD, rope, mask=None, cache=None):
@@ -82,14 +98,18 @@ class Attention(nn.Module):
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
         causal = mask is None
         table = cache.lower_right(x_BTD) if causal and cache is not None else mask
-        y_BHTK = F.scaled_dot_product_attention(
-            q_BHTK,
-            k_BHTK,
-            v_BHTK,
-            attn_mask=table,
-            is_causal=causal and (cache is None or k_BHTK.size(2) == T),
-            enable_gqa=True,
-        )
+        if self.blocks is not None and mask is not None and mask.size(-2) < T:
+            # The mask of a long sequence tells padding alone; what else is hidden, the blocks leave out.
+            y_BHTK = self.blocks(q_BHTK, k_BHTK, v_BHTK, mask)
+        else:
+            y_BHTK = F.scaled_dot_product_attention(
+                q_BHTK,
+                k_BHTK,
+                v_BHTK,
+                attn_mask=table,
+                is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+                enable_gqa=True,
+            )
         return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
 
     def normed(self, q_BTHK, k_BTHK, v_BTHK):
@@ -297,6 +317,49 @@ class Rotary(nn.Module):
         return cos_TK.to(x_BTD.dtype), sin_TK.to(x_BTD.dtype)
 
 
+class Windows(nn.Module):
+    """Attention within a window in O(T · window): a block of queries with the keys that one of them may see.
+
+    These stand up to `before` before the block and `after` behind it; the first `tokens` are seen by all and, with
+    `rows`, see all. `mask` says which positions are real. Source: Beltagy et al. 2020, section 3.1.
+    """
+
+    def __init__(self, window, block, before):
+        super().__init__()
+        self.window = window
+        self.block = block
+        self.before = before
+
+    def forward(self, q_BHTK, k_BHTK, v_BHTK, mask):
+        B, T = q_BHTK.size(0), q_BHTK.size(2)
+        keep_BT = mask.flatten(0, -2).expand(B, T)
+        y_NHCK = F.scaled_dot_product_attention(
+            fold(q_BHTK, self.block),
+            self.near(k_BHTK),
+            self.near(v_BHTK),
+            attn_mask=self.table(keep_BT),
+            enable_gqa=True,
+        )
+        return unfold(y_NHCK, B, T)
+
+    def near(self, x_BHTK):
+        """Return what stands in and around each block: x_BHTK -> x_NHSK."""
+        size = self.before + self.block
+        x_BHSK = F.pad(x_BHTK, (0, 0, self.before, -x_BHTK.size(2) % self.block))
+        return x_BHSK.unfold(2, size, self.block).permute(0, 2, 1, 4, 3).flatten(0, 1)
+
+    def table(self, keep_BT):
+        """Return the mask of the blocks (N, 1, C, S): true where a query may see a key."""
+        size = self.before + self.block
+        key_S = torch.arange(-self.before, self.block, device=keep_BT.device)
+        query_C1 = torch.arange(self.block, device=keep_BT.device).unsqueeze(1)
+        near_CS = (key_S <= query_C1) & (key_S > query_C1 - self.window)
+        real_BS = F.pad(keep_BT, (self.before, -keep_BT.size(1) % self.block))
+        real_BNS = real_BS.unfold(1, size, self.block)
+        table_BNCS = near_CS & real_BNS.unsqueeze(2)
+        return table_BNCS.flatten(0, 1).unsqueeze(1)
+
+
 class Local(nn.Module):
     """Block `local`."""
 
@@ -308,6 +371,7 @@ class Local(nn.Module):
             kv_heads=4,
             q_norm=RMSNorm(64, eps=1e-06),
             k_norm=RMSNorm(64, eps=1e-06),
+            blocks=Windows(1024, 512, 1024),
         )
 
     def forward(self, x_BTD, rope, sliding_mask, cache=None):
@@ -477,7 +541,7 @@ class Model(nn.Module):
         x_BTD = self.tok(tokens_BT)
         start = 0 if cache is None else cache.position
         rope = self.rope(x_BTD, start)
-        sliding_mask = causal_table(x_BTD, start, window=1024)
+        sliding_mask = causal_table(x_BTD, start, window=1024, whole=2048)
         # hybrid.yaml:23
         for layer in self.layers:
             x_BTD = layer(x_BTD, rope=rope, sliding_mask=sliding_mask, cache=cache)

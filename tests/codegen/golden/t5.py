@@ -1,4 +1,4 @@
-"""t5: T5 v1.0 small.
+"""t5: T5 v1.0 small (arXiv:1910.10683), 60,506,624 parameters.
 
 The capitals behind a name are its axes: B batch; S length of source; T length of
 target; D d_model = 512; V vocab_size = 32128; H heads; K features of a head; F hidden

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -11,12 +12,13 @@ from tfdsl.look import Element
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Writer
 from tfdsl.nodes.attention import checks, costs, layer, projections
 from tfdsl.nodes.attention.biases import Biases
-from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking
+from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking, Temperature
 from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
 from tfdsl.nodes.attention.norms import HeadNorm
 from tfdsl.nodes.attention.positions import Nowhere, Place, Relative, Rotary
+from tfdsl.nodes.attention.seen import Blocks
 from tfdsl.parts import Name, Positive, PositiveReal, Probability, needed
 from tfdsl.shapes import Axis, Tensor
 
@@ -57,7 +59,13 @@ class Attention(Node):
     value_dim: Positive | None = Field(
         None, description="The features of a value head, and of what a head reads; those of a key head if left out."
     )
+    values: Literal["own", "keys"] = Field(
+        "own",
+        description="What makes values: a matrix of their `own`; or `keys`, that of the keys, whose result is both, "
+        "before `qk_norm`, `v_norm` and rotary positions (Gemma 4's global layers).",
+    )
     scale: PositiveReal | None = Field(None, description="What scores are multiplied by; 1 / √head_dim if left out.")
+    temperature: Temperature | None = Field(None, description="Queries times a number that grows with their place.")
     softcap: PositiveReal | None = Field(
         None, description="Scores become softcap · tanh(scores / softcap), before the mask (Gemma 2: 50)."
     )
@@ -119,18 +127,27 @@ class Attention(Node):
         return step.reads["kv"].tensor if self.kv is not None else step.x
 
     def _shares(self, place: Place) -> list[Shared]:
-        return [*self.position.shares(place), *self._masks(place)]
+        return [*self.position.shares(place), *self.method.shares(place), *self._masks(place)]
 
     def _masks(self, place: Place) -> list[Shared]:
         """Return the boolean mask that its layer is given, where there is one."""
-        table, adds = self.mask.table(), self.position.adds
+        table, adds = self.mask.table(place) if self.method.compares else None, self.position.adds
         if table is None and place.keys.keep is None:
             return []
         if table is None:
             return [Shared("mask", "padding_mask", None, Axis(1), place.keys)]
         if self.mask.built_in and place.keys.keep is None and not adds and self.kv is None and self.fused:
             return []
+        if self.blocks(place) is not None:
+            table = replace(table, named={**table.named, "whole": self.mask.whole})
         return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys)]
+
+    def blocks(self, place: Place) -> Blocks | None:
+        """Return how long sequences are taken in blocks, where they are and that does what is asked."""
+        plain = self.fused and self.differential is None and self.value_dim is None
+        if not plain or self.kv is not None or self.position.adds or not self.method.compares:
+            return None
+        return self.mask.blocks(place)
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
         return projections.declared(self, step)
@@ -147,10 +164,14 @@ class Attention(Node):
         given = [w.x, *([w.value("kv")] if self.kv is not None else [])]
         if "rope" in shared:
             given.append(f"rope={w.shared(shared['rope'])}")
+        if "table" in shared:
+            given.append(w.shared(shared["table"]))
         if bias is not None:
             given.append(f"mask={w.shared(bias, mask)}")
         elif mask is not None:
             given.append(f"mask={w.shared(mask)}")
+        if "rank" in shared:
+            given.append(f"rank={w.shared(shared['rank'])}")
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
@@ -161,7 +182,7 @@ class Attention(Node):
     def sight(self, step: Step) -> Sight:
         if self.kv is not None:
             return "everywhere" if step.reads["kv"].tensor.axes[-2].size == step.x.axes[-2].size else "here"
-        return "everywhere" if self.mask.looks_ahead else "behind"
+        return "behind" if self.mask.decodes else "everywhere"
 
     def heading(self, step: Step) -> str:
         return "Cross-attention" if self.kv is not None else self.mask.title

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tfdsl.node import Size, Step, Work
 from tfdsl.nodes.attention.layer import leaving
 from tfdsl.nodes.attention.positions import Place
-from tfdsl.shapes import Tensor
+from tfdsl.nodes.attention.seen import Blocks
+from tfdsl.shapes import Tensor, either
 
 if TYPE_CHECKING:
     from tfdsl.nodes.attention import Attention
@@ -22,17 +23,27 @@ def work(attention: Attention, step: Step) -> Work:
     q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * value
     read = attention.heads * value
     there, here = memory.positions, step.x.positions
-    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * (k + v)
+    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * (
+        k + (v if attention.values == "own" else 0)
+    )
     products = attention.method.flops(place, batch) + _extra(attention, place, batch)
     out = 2 * here * read * step.width
-    added = attention.position.work(place, batch)
-    decodes = attention.kv is not None or not attention.mask.looks_ahead
+    kept = _kept(attention, step, place, memory)
+    blocks, method = attention.blocks(place), attention.method.work(place, batch)
+    if blocks is not None:
+        length, whole = place.queries.size, attention.mask.whole
+        products = either(length, whole, 4 * batch * (blocks.pairs + blocks.rows * length) * q, products)
+        kept = either(length, whole, _kept_in_blocks(attention, step, place, blocks), kept)
+    elif method is not None:
+        products, kept = method.flops, method.kept + _made(attention, step, place)
+    added, first = attention.position.work(place, batch), attention.mask.work(attention, place, batch, step.width)
+    cache = there * (k + v) if attention.kv is not None or attention.mask.decodes else 0
     return Work(
-        flops=entering + products + out + added.flops,
-        entering=entering,
-        fixed=added.fixed,
-        kept=_kept(attention, step, place, memory) + added.kept,
-        cache=there * (k + v) if decodes else 0,
+        flops=entering + products + out + added.flops + first.flops,
+        entering=entering + first.entering,
+        fixed=added.fixed + (method.fixed if method is not None else 0),
+        kept=kept + added.kept + first.kept,
+        cache=cache if method is None else method.cache,
         needs=("x", "kv") if attention.kv is not None else ("x",),
     )
 
@@ -40,14 +51,16 @@ def work(attention: Attention, step: Step) -> Work:
 def _extra(attention: Attention, place: Place, batch: Size) -> Size:
     """Return what softmax attention does besides its two products: wider values, a key more, mixed heads."""
     rows, keys = batch * place.queries.size * place.heads, place.keys.size
-    read = place.value * (2 if attention.differential is not None else 1)
-    flops = 2 * rows * keys * (read - place.value)
+    pairs = attention.differential is not None
+    read = place.value * (2 if pairs else 1)
+    dim = max(place.dim, read) if pairs else place.dim
+    flops = 2 * rows * keys * (read - place.value + dim - place.dim)
     mixes = attention.talking_heads
     if mixes is not None:
         flops += 2 * rows * keys * place.heads * (2 if mixes.at == "both" else 1)
     elif attention.sinks is not None and attention.softcap is None:
         more = 2 if attention.sinks == "learned" else 0  # of queries and keys, of values
-        flops += 2 * rows * ((keys + 1) * (place.dim + read + more) - keys * (place.dim + read))
+        flops += 2 * rows * ((keys + 1) * (dim + read + more) - keys * (dim + read))
     return flops
 
 
@@ -73,9 +86,40 @@ def _kept(attention: Attention, step: Step, place: Place, memory: Tensor) -> Siz
         kept += q + 2 * there * attention.heads * place.dim + scores * (3 if attention.dropout else 1)
         kept += q + 2 * k if attention.qk_norm else 0
     else:
-        kept += here * attention.heads + _mask(step) + (q if attention.groups != attention.heads else 0)
+        kept += here * attention.heads + _mask(attention, step)
         kept += _projected(attention, q, k)
     heads = here * attention.heads + there * attention.groups
+    return kept + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)
+
+
+def _made(attention: Attention, step: Step, place: Place) -> Size:
+    """Return what is kept of what the last matrix takes, and of norms of queries and keys."""
+    q, k = (step.x.positions * count * place.dim for count in (place.heads, place.groups))
+    heads = step.x.positions * (place.heads + place.groups)
+    return q + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)
+
+
+def _kept_in_blocks(attention: Attention, step: Step, place: Place, blocks: Blocks) -> Size:
+    """Return what the backward pass needs where long sequences are taken in blocks.
+
+    The blocks have queries, keys and values of their own, and a mask; then what all read together is put in its place.
+    """
+    batch, dim, here = prod(step.x.sizes[:-2], start=1), place.dim, step.x.positions
+    q, k = here * attention.heads * dim, here * attention.groups * dim
+    heads = here * (attention.heads + attention.groups)
+    each = place.heads if attention.dropout else place.groups
+    kept = q + batch * (blocks.queries * place.heads + 2 * blocks.keys * each) * dim + 2 * batch * blocks.drawn
+    if attention.dropout:
+        kept += 3 * batch * (blocks.pairs + blocks.rows * place.keys.size) * place.heads
+    else:
+        hidden = blocks.hidden if place.keys.keep is None else blocks.padded
+        kept += batch * (blocks.queries * place.heads * (dim + 1) + hidden)
+    if attention.qk_norm is not None or blocks.rows != 0:
+        kept += q + 2 * k
+    if blocks.rows != 0:
+        # These read all keys, and what they give is put before the rest.
+        kept += 2 * batch * blocks.rows * place.heads * dim
+        kept += q + k if attention.qk_norm or attention.position.turns else 0
     return kept + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)
 
 
@@ -89,11 +133,12 @@ def _projected(attention: Attention, q: Size, k: Size) -> Size:
     return anew if len(made) == 3 and not attention.qk_norm else q + 2 * k + anew
 
 
-def _mask(step: Step) -> Size:
+def _mask(attention: Attention, step: Step) -> Size:
     """Return the elements of the mask that is added to the scores; positions that add to them have it put in."""
     roles = {each.role: each for each in step.shares}
     shared = None if "bias" in roles else roles.get("mask")
     if shared is None:
         return 0
-    batch = prod(step.x.sizes[:-2], start=1) if shared.keys.keep is not None else 1
-    return batch * shared.queries.size * shared.keys.size
+    tables = prod(step.x.sizes[:-2], start=1) if shared.keys.keep is not None else 1
+    tables *= attention.heads if attention.mask.headed else 1
+    return tables * shared.queries.size * shared.keys.size

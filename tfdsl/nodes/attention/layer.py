@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tfdsl.node import Call, Step
+from tfdsl.nodes.attention.places import Place
 
 if TYPE_CHECKING:
     from tfdsl.nodes.attention import Attention
@@ -14,19 +16,49 @@ def call(node: Attention, step: Step) -> Call:
     """Return the layer of attention where it stands."""
     memory = node.memory(step)
     place = node.place(step.x, memory)
+    own = node.position.layer(node, place)
+    if own is not None:
+        return own
     named: dict[str, Any] = {"kv_heads": None if node.groups == node.heads else node.groups}
     named["head_dim"] = None if place.dim * node.heads == step.width else place.dim
     named |= {"value_dim": None if node.value_size(step.width) == place.dim else node.value_size(step.width)}
-    named |= {"bias": node.bias.letters, "out_bias": node.bias.out, "dropout": node.dropout, "scale": node.scale}
+    named |= {"bias": letters(node), "out_bias": node.bias.out, "dropout": node.dropout, "scale": node.scale}
     named |= {**_norms(node, step), **_scores(node, place.keys.keep is not None), **_reading(node, step)}
-    named |= node.method.options(place)
     if node.kv is not None:
         apart = None if memory.width == step.width else memory.width
-        return Call(node.method.cross, (step.width, node.heads), {"memory_width": apart, **named})
+        return Call("CrossAttention", (step.width, node.heads), {"memory_width": apart, **named})
     named |= node.position.options(place)
+    if node.temperature is not None:
+        given = node.temperature
+        named["temperature"] = Call("Temperature", (given.type, given.length, given.by), {"shift": given.shift})
+    named |= {"tied": True} if node.values == "keys" else {}
     module = node.position.module(place)
     named |= {"relative": module} if module is not None else {}
-    return Call(node.method.layer, (step.width, node.heads), {**named, "causal": not node.mask.looks_ahead})
+    named |= _long(node, step, place)
+    return Call("Attention", (step.width, node.heads), {**named, "causal": not node.mask.looks_ahead})
+
+
+def _long(node: Attention, step: Step, place: Place) -> dict[str, Any]:
+    """Return what long sequences are taken by: blocks, projections of the first positions, a method of its own."""
+    blocks, first, method = node.blocks(place), node.mask.module(node, step.width), node.method.module(place)
+    named = {"blocks": _weighing(node, blocks.layer)} if blocks is not None else {}
+    named |= {"first": first} if first is not None else {}
+    return named | ({"method": method} if method is not None else {})
+
+
+def _weighing(node: Attention, blocks: Call) -> Call:
+    """Return the layer of blocks, or the one in it, with what it has to know of this attention."""
+    if "near" in blocks.named:
+        return replace(blocks, named={**blocks.named, "near": _weighing(node, blocks.named["near"])})
+    grouped = node.groups != node.heads
+    more = {"dropout": node.dropout, "scale": node.scale, "grouped": grouped}
+    return replace(blocks, named={**blocks.named, **more})
+
+
+def letters(node: Attention) -> str:
+    """Return which of queries, keys and values have a vector added: `qkv` where one projection adds them all."""
+    whole = node.values == "keys" and node.bias.letters == "qk"
+    return "qkv" if whole else node.bias.letters
 
 
 def _norms(node: Attention, step: Step) -> dict[str, Any]:

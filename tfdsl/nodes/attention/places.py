@@ -62,8 +62,12 @@ class Relative(Choice):
             )
 
     def shares(self, place: Place) -> tuple[Shared, ...]:
-        """Return the modules of the whole model that it reads: of the role `rope`, or of the role `bias`."""
+        """Return the modules of the whole model that it reads: of the role `rope`, `bias` or `table`."""
         return ()
+
+    def layer(self, attention: Attention, place: Place) -> Call | None:
+        """Return the layer that the whole attention compiles to, where these positions need one of their own."""
+        return None
 
     def module(self, place: Place) -> Call | None:
         """Return its module inside the attention, which is called with (q_BHTK, k_BHSK, mask).

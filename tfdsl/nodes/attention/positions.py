@@ -1,5 +1,6 @@
 """How attention knows where its queries and keys stand: every type, in one place."""
 
+from tfdsl.nodes.attention.deberta import Deberta
 from tfdsl.nodes.attention.distance import Shaw, TransformerXL
 from tfdsl.nodes.attention.places import Nowhere, Place, Relative
 from tfdsl.nodes.attention.relative import Alibi, Grid, Kerple, T5Buckets
@@ -7,6 +8,7 @@ from tfdsl.nodes.attention.rope import Rotary
 
 __all__ = [
     "Alibi",
+    "Deberta",
     "Grid",
     "Kerple",
     "Nowhere",

@@ -1,0 +1,129 @@
+"""linear: attention whose weights are products of features, so that keys and values are summed once for all queries."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tfdsl.layers.cache import Cache
+
+# What makes the features of queries and keys, none of them negative.
+FEATURES = {
+    "elu": lambda x: F.elu(x) + 1,
+    "relu": lambda x: F.relu(x),
+    "relu2": lambda x: F.relu(x).square(),
+    "exp": lambda x: x.exp(),
+    "sigmoid": lambda x: x.sigmoid(),
+    "softplus": lambda x: F.softplus(x),
+}
+
+
+class LinearAttention(nn.Module):
+    """y_i = sum_j f(q_i) · f(k_j) v_j / sum_j f(q_i) · f(k_j), in O(T): q_BHTK, k_BGTK, v_BGTV -> y_BHTV.
+
+    Causal, j goes up to i: within a chunk each query meets each key, between chunks goes the sum of f(k_j) v_j, which is
+    also what a cache keeps. `mask` says which positions are real. Source: Katharopoulos et al. 2020, equations 5 to 20.
+    """
+
+    def __init__(
+        self,
+        feature: str = "",
+        features: nn.Module | None = None,
+        causal: bool = False,
+        chunk: int = 128,
+        shared: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.feature = feature
+        self.features = features
+        self.causal = causal
+        self.chunk = chunk
+        self.shared = shared
+
+    def forward(
+        self,
+        q_BHTK: Tensor,
+        k_BHTK: Tensor,
+        v_BHTV: Tensor,
+        mask: Tensor | None = None,
+        rank: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        if self.features is not None:
+            q_BHTF, k_BHTF = self.features(q_BHTK, k_BHTK)
+        else:
+            q_BHTF, k_BHTF = FEATURES[self.feature](q_BHTK), FEATURES[self.feature](k_BHTK)
+        if mask is not None:
+            k_BHTF = k_BHTF * mask.transpose(2, 3)
+        # A value of 1 more: what it sums to is what all others are divided by.
+        v_BHTV = F.pad(v_BHTV, (0, 1), value=1.0)
+        if self.shared is not None:
+            k_BHTF = k_BHTF.repeat_interleave(self.shared, dim=1)
+            v_BHTV = v_BHTV.repeat_interleave(self.shared, dim=1)
+        if self.causal:
+            y_BHTV = self.behind(q_BHTF, k_BHTF, v_BHTV, cache)
+        else:
+            y_BHTV = q_BHTF @ (k_BHTF.transpose(2, 3) @ v_BHTV)
+        # Where nothing is seen, 0 / 0 would be no number.
+        return y_BHTV[..., :-1] / y_BHTV[..., -1:].clamp(min=torch.finfo(y_BHTV.dtype).tiny)
+
+    def behind(self, q_BHTF: Tensor, k_BHTF: Tensor, v_BHTV: Tensor, cache: Cache | None) -> Tensor:
+        """Return the sums over each position and those before it."""
+        B, H, T, _ = q_BHTF.shape
+        state_BHFV = None if cache is None else cache.state(v_BHTV[:, 0])
+        size = min(self.chunk, T)
+        if size < T:
+            q_BHTF, k_BHTF, v_BHTV = (F.pad(x, (0, 0, 0, -T % size)) for x in (q_BHTF, k_BHTF, v_BHTV))
+        q_BHNCF, k_BHNCF, v_BHNCV = (x.unflatten(2, (-1, size)) for x in (q_BHTF, k_BHTF, v_BHTV))
+        y_BHNCV = (q_BHNCF @ k_BHNCF.transpose(3, 4)).tril() @ v_BHNCV
+        if size < T or cache is not None:
+            sum_BHNFV = k_BHNCF.transpose(3, 4) @ v_BHNCV
+            total_BHNFV = sum_BHNFV.cumsum(dim=2)
+            if state_BHFV is not None:
+                total_BHNFV = total_BHNFV + state_BHFV.unsqueeze(2)
+            y_BHNCV = y_BHNCV + q_BHNCF @ (total_BHNFV - sum_BHNFV)
+            if cache is not None:
+                cache.put(total_BHNFV[:, :, -1])
+        return y_BHNCV.flatten(2, 3)[:, :, :T]
+
+
+class RandomFeatures(nn.Module):
+    """Features whose products are, on the average over the draw, exp(scale q · k): q_BHTK, k_BGTK -> q_BHTF, k_BGTF.
+
+    f(x) = exp(w · x - |x|² / 2), for x scaled by the root of `scale` and w the rows of `projection`, drawn once. The
+    constant that all features of a query have in common is left out. Source: Choromanski et al. 2021, lemma 1.
+    """
+
+    def __init__(self, size: int, count: int, scale: float, kernel: str = "softmax", eps: float = 0.0) -> None:
+        super().__init__()
+        self.scale = scale
+        self.kernel = kernel
+        self.eps = eps
+        self.register_buffer("projection", torch.zeros(count, size))
+
+    def forward(self, q_BHTK: Tensor, k_BHTK: Tensor) -> tuple[Tensor, Tensor]:
+        q_BHTK, k_BHTK = q_BHTK * self.scale**0.5, k_BHTK * self.scale**0.5
+        q_BHTF, k_BHTF = F.linear(q_BHTK, self.projection), F.linear(k_BHTK, self.projection)
+        if self.kernel == "softmax":
+            q_BHTF = (q_BHTF - q_BHTF.amax(dim=-1, keepdim=True).detach()).exp()
+            k_BHTF = (k_BHTF - k_BHTK.square().sum(dim=-1, keepdim=True) / 2).exp()
+        else:
+            q_BHTF, k_BHTF = F.relu(q_BHTF), F.relu(k_BHTF)
+        if self.eps > 0:
+            q_BHTF, k_BHTF = q_BHTF + self.eps, k_BHTF + self.eps
+        return q_BHTF, k_BHTF
+
+
+def draw_features(weight: Tensor, seed: int) -> None:
+    """Fill (count, size) with random rows, orthogonal within every `size` of them, as long as normal ones are.
+
+    Source: Choromanski et al. 2021, section 2.4.
+    """
+    count, size = weight.shape
+    random = torch.Generator().manual_seed(seed)
+    blocks = -(-count // size)
+    normal_NKK = torch.randn(blocks, size, size, generator=random, dtype=torch.float64, device="cpu")
+    rows_MK = torch.linalg.qr(normal_NKK).Q.transpose(1, 2).flatten(0, 1)[:count]
+    length_M1 = torch.randn(count, size, generator=random, dtype=torch.float64, device="cpu").norm(dim=1, keepdim=True)
+    weight.copy_(rows_MK * length_M1)
