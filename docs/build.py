@@ -29,6 +29,7 @@ def pages() -> dict[Path, str]:
     made[ROOT / "tfdsl/nodes/__init__.pyi"] = _stub()
     made |= {DOCS / "errors" / name: text for name, text in codes.documents().items()}
     made[DOCS / "settings.md"] = _settings()
+    made[DOCS / "specs.md"] = _specs()
     return made
 
 
@@ -110,6 +111,23 @@ def _stub() -> str:
     head = "# Made by `make docs` from the files beside it: for editors and type checkers.\n\n"
     lines = [f"from {each.__module__} import {name} as {name}" for name, each in nodes.classes().items()]
     return head + "\n".join(sorted(lines, key=str.lower)) + "\n\ndef classes() -> dict[str, type]: ...\n"
+
+
+def _specs() -> str:
+    """Return the table of all specs: what each is, and its parameters as they are counted."""
+    rows: list[str] = []
+    for path in sorted((ROOT / "specs").glob("*.yaml")):
+        checked = tfdsl.check(path)
+        assert checked.spec is not None and checked.ok, path
+        about = re.sub(r",? [\d,]{7,} parameters", "", checked.spec.about or "")
+        about = re.sub(r"arXiv:([\d.]+\d)", r"[arXiv:\1](https://arxiv.org/abs/\1)", about)
+        rows.append(f"| [{path.stem}](../specs/{path.name}) | {about} | {tfdsl.cost(checked).parameters:,} |")
+    head = [
+        MADE.format("specs"),
+        "# The specs\n",
+        "Every one is checked, drawn, costed and built: `tfdsl render specs/NAME.yaml`.\n",
+    ]
+    return "\n".join([*head, "| spec | what it is | parameters |", "|---|---|---|", *rows]) + "\n"
 
 
 def _settings() -> str:

@@ -27,6 +27,8 @@ POSITIONS = [
     "{type: kerple, form: power, share: tab}",
     "{type: shaw, max_distance: 5}",
     "{type: shaw, max_distance: 3, ahead: 1, both: true}",
+    "{type: shaw, max_distance: 5, values: true}",
+    "{type: shaw, max_distance: 3, ahead: 1, both: true, values: true}",
     "transformer_xl",
     "{type: deberta, max_distance: 6}",
     "{type: deberta, max_distance: 9, buckets: 8, norm: 1e-7, project: own, key_bias: true}",

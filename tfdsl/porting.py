@@ -24,6 +24,7 @@ from tfdsl.weights import files, recognise
 from tfdsl.weights.files import CONFIG, Tensors
 from tfdsl.weights.read import read
 from tfdsl.weights.write import write
+from tfdsl.writing import plain
 
 GENERATION = "generation_config.json"
 
@@ -205,10 +206,8 @@ def _config(run: Run, path: Path | None) -> tuple[Mapping[str, Any] | None, list
 def _doubts(checked: Checked, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> list[Diagnostic]:
     """Return a warning where the config is not known to say what the spec says."""
     spec, _ = recognise(config, tensors)
-    apart = ("name", "about", "train", "sample", "weights", "init")
-    if spec is not None and checked.spec is not None:
-        theirs, ours = (each.model_dump(exclude=set(apart)) for each in (spec, checked.spec))
-        if theirs == ours:
-            return []
+    same = ("dims", "inputs", "outputs", "defaults", "blocks", "model")
+    if spec is not None and all(plain(getattr(spec, each)) == plain(getattr(checked.spec, each)) for each in same):
+        return []
     message = "`config.json` is as it was, and is not known to say what this spec says"
     return [Diagnostic("W530", message, help="compare the two before you rely on what was exported")]

@@ -152,10 +152,11 @@ def _part(model: type[BaseModel]) -> str:
     if model is Node:
         return "a node"
     mapping = "`{" + ", ".join(_names(model)) + "}`"
-    if switches(model):
-        return f"`true`, `false` or {mapping}"
-    alone = any(field.exclude for field in model.model_fields.values())
-    return f"{mapping} or a value" if alone else mapping
+    if any(field.exclude for field in model.model_fields.values()):
+        return f"{mapping} or a value"
+    if issubclass(model, Part) and model.headline is not None:
+        return f"its `{model.headline}` alone, or {mapping}"
+    return f"`true`, `false` or {mapping}" if switches(model) else mapping
 
 
 def switches(model: type[BaseModel]) -> bool:

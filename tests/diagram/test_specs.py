@@ -46,6 +46,22 @@ def test_a_picture_with_all_opened_has_no_fault(name: str) -> None:
     assert (b"Query" in svg or b"Queries" in svg) == attends and b"stroke-dasharray" in svg
 
 
+def test_attention_with_all_its_fields_is_opened_without_fault() -> None:
+    text = """
+tfdsl: 1
+name: all
+inputs: {x: {shape: [B, T, 64], dtype: float}}
+model:
+  - attention:
+      {from: x, heads: 4, value_dim: 32, softcap: 50, sinks: learned, mask: {type: sliding, window: 4}, gate: sigmoid,
+       clip_qkv: 8, qk_norm: {type: rms, over: all}, v_norm: rms, out_norm: layer, talking_heads: both, position: t5}
+"""
+    svg = render(diagram.draw(tfdsl.check(text), level="full"), "svg").data
+    assert faults(svg) == []
+    words = ("Mix of heads", "Softcap", "Sliding mask", "over keys and a sink", "Clip", "Gate", "RMSNorm", "LayerNorm")
+    assert [word for word in words if word not in svg.decode()] == []
+
+
 def test_a_full_figure_says_what_a_figure_of_blocks_says() -> None:
     checked = tfdsl.check(SPECS / "transformer.yaml")
     blocks, full = figure(checked), figure(checked, diagram.LEVELS["full"])

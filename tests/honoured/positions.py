@@ -59,6 +59,8 @@ RELATIVE = [
     "{type: shaw, max_distance: 3}",
     "{type: shaw, ahead: 1}",
     "{type: shaw, both: true}",
+    "{type: shaw, values: true}",
+    "{type: shaw, values: true, both: true}",
     "transformer_xl",
     "{type: transformer_xl, style: interleaved}",
     "deberta",

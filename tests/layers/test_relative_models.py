@@ -174,6 +174,34 @@ def test_both_queries_and_keys_may_look_at_distances() -> None:
     decodes(model, x)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("mask", ["full", "causal"])
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("bias", ["true", "{q: true, v: true}"])
+def test_values_may_have_vectors_for_distances(mask: str, both: bool, bias: str) -> None:
+    """Shaw et al. 2018, equations 3 to 5, one pair at a time."""
+    more = ", both: true" if both else ""
+    position = f"{{type: shaw, max_distance: 3, ahead: 2, values: true{more}}}"
+    model = attention(f"heads: {HEADS}, mask: {mask}, bias: {bias}, position: {position}")
+    x, layer = values(1, T, WIDTH), model.y
+    q, k, v = layer.qkv(x[0]).view(T, 3, HEADS, 16).permute(1, 2, 0, 3)
+    if bias != "true":
+        q, v = q + layer.q_bias.view(HEADS, 1, 16), v + layer.v_bias.view(HEADS, 1, 16)
+    mixed = torch.zeros(T, HEADS, 16, dtype=torch.float64)
+    for head in range(HEADS):
+        for t in range(T):
+            ends = range(t + 1 if mask == "causal" else T)
+            rows = [max(min(s - t, 2), -3) + 3 for s in ends]
+            a, b = layer.key_rows[rows], layer.value_rows[rows]
+            scores = (k[head, : len(ends)] + a) @ q[head, t] / 4
+            if both:
+                scores = scores + (k[head, : len(ends)] * a).sum(-1) / 4
+            mixed[t, head] = scores.softmax(0) @ (v[head, : len(ends)] + b)
+    torch.testing.assert_close(model(x)[0], layer.out(mixed.flatten(1)), rtol=1e-10, atol=1e-10)
+    if mask == "causal":
+        decodes(model, x)
+
+
 @pytest.mark.parametrize("mask", ["full", "causal"])
 def test_transformer_xl_is_what_its_equations_say(mask: str) -> None:
     """Section 3.3: (a) q·k, (b) q·W R, (c) u·k, (d) v·W R, one pair at a time."""

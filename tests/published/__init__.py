@@ -16,7 +16,7 @@ Config = Mapping[str, Any]
 TINY: Config = {
     "vocab_size": 97, "n_layers": 2, "d_model": 64, "n_heads": 4, "n_kv_heads": 2, "head_dim": 16, "d_ff": 64,
     "context": 32, "window": 5, "n_experts": 6, "rotary_dim": 8, "d_expert": 32, "narrow": 16, "image": 16,
-    "patch": 4, "classes": 7,
+    "mels": 10, "frames": 24, "patch": 4, "classes": 7,
 }  # fmt: skip
 
 
@@ -38,13 +38,14 @@ class Published:
     ours: Mapping[str, float] = field(default_factory=dict[str, float])
     ignore: str = r"inv_freq|position_ids|rotary"
     untied: int = 0
+    configured: str = ""
     output: str = "logits"
     result: str | None = None
 
     @property
     def configuration(self) -> str:
         """Return the name of the configuration's class."""
-        return re.sub(r"(For[A-Z]\w*|LMHeadModel|Model)$", "", self.model) + "Config"
+        return self.configured or re.sub(r"(For[A-Z]\w*|LMHeadModel|Model)$", "", self.model) + "Config"
 
     @property
     def shrunk(self) -> Config:

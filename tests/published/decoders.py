@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tests.foreign import Given
@@ -125,7 +127,151 @@ def gpt2(layers: int, width: int, heads: int, context: int = 1024) -> Published:
     return Published("GPT2LMHeadModel", config, GPT2_KEYS, GPT2)
 
 
+GEMMA_NORMS = {
+    f"{OURS}norm_1": f"{THEIRS}input_layernorm",
+    f"{OURS}norm_2": f"{THEIRS}post_attention_layernorm",
+    f"{OURS}norm_3": f"{THEIRS}pre_feedforward_layernorm",
+    f"{OURS}norm_4": f"{THEIRS}post_feedforward_layernorm",
+}
+MIXED = {name.replace("attention.", "mix.attention."): each for name, each in {**ATTENTION, **HEAD_NORMS}.items()}
+GEMMA: dict[str, Given] = {
+    **same({"tok": "model.embed_tokens", "norm": "model.norm", **GEMMA_NORMS}),
+    **{name: each for name, each in MIXED.items() if "_norm" not in name},
+    **GATED,
+}
+STEM = "model.decoder.layers.{i}."
+OPT: dict[str, Given] = {
+    "tok.weight": "model.decoder.embed_tokens.weight",
+    "position.weight": "model.decoder.embed_positions.weight",
+    **joined(f"{OURS}attention.qkv", f"{STEM}self_attn.", "q_proj k_proj v_proj", bias=True),
+    **same(
+        {
+            f"{OURS}attention.out": f"{STEM}self_attn.out_proj",
+            f"{OURS}norm_1": f"{STEM}self_attn_layer_norm",
+            f"{OURS}norm_2": f"{STEM}final_layer_norm",
+            f"{OURS}ffn.up": f"{STEM}fc1",
+            f"{OURS}ffn.down": f"{STEM}fc2",
+            "norm": "model.decoder.final_layer_norm",
+        },
+        bias=True,
+    ),
+}
+OSS: dict[str, Given] = {
+    **ENDS,
+    **same(NORMS),
+    **joined(f"{OURS}mix.attention.qkv", f"{THEIRS}self_attn.", "q_proj k_proj v_proj", bias=True),
+    **same(
+        {f"{OURS}mix.attention.out": f"{THEIRS}self_attn.o_proj", f"{OURS}moe.router": f"{THEIRS}mlp.router"}, bias=True
+    ),
+    f"{OURS}mix.attention.sink": f"{THEIRS}self_attn.sinks",
+    f"{OURS}moe.up": lambda weights, i: _halves(weights[f"model.layers.{i}.mlp.experts.gate_up_proj"]).transpose(1, 2),
+    f"{OURS}moe.up_bias": lambda weights, i: _halves(weights[f"model.layers.{i}.mlp.experts.gate_up_proj_bias"]),
+    f"{OURS}moe.down": lambda weights, i: weights[f"model.layers.{i}.mlp.experts.down_proj"].transpose(1, 2),
+    f"{OURS}moe.down_bias": f"{THEIRS}mlp.experts.down_proj_bias",
+}
+
+
+def _halves(both: Tensor) -> Tensor:
+    """Return gates before the others, where gate and other stand in turn."""
+    return torch.cat([both[..., ::2], both[..., 1::2]], dim=-1)
+
+
 MODELS: dict[str, Published] = {
+    "gemma2_9b": llama(
+        "Gemma2ForCausalLM",
+        GEMMA,
+        small={"layer_types": ["sliding_attention", "full_attention"]},
+        vocab_size=256000,
+        hidden_size=3584,
+        num_hidden_layers=42,
+        num_attention_heads=16,
+        head_dim=256,
+        intermediate_size=14336,
+        sliding_window=4096,
+        query_pre_attn_scalar=256,
+        attn_logit_softcapping=50.0,
+        final_logit_softcapping=30.0,
+        rms_norm_eps=1e-6,
+        tie_word_embeddings=True,
+    ),
+    "gemma3_1b": replace(
+        llama(
+            "Gemma3ForCausalLM",
+            {**GEMMA, **MIXED},
+            vocab_size=262144,
+            hidden_size=1152,
+            num_hidden_layers=26,
+            num_attention_heads=4,
+            num_key_value_heads=1,
+            head_dim=256,
+            intermediate_size=6912,
+            sliding_window=512,
+            query_pre_attn_scalar=256,
+            rms_norm_eps=1e-6,
+            tie_word_embeddings=True,
+            rope_parameters={
+                "sliding_attention": {**ROPE, "rope_theta": 1e4},
+                "full_attention": {**ROPE, "rope_theta": 1e6},
+            },
+        ),
+        ours={"n_layers": 8},
+        configured="Gemma3TextConfig",
+    ),
+    "gpt_oss_20b": Published(
+        "GptOssForCausalLM",
+        {
+            "vocab_size": 201088,
+            "hidden_size": 2880,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 64,
+            "num_key_value_heads": 8,
+            "head_dim": 64,
+            "intermediate_size": 2880,
+            "num_local_experts": 32,
+            "num_experts_per_tok": 4,
+            "sliding_window": 128,
+            "rms_norm_eps": 1e-5,
+            "tie_word_embeddings": False,
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "rope_theta": 150000.0,
+                "factor": 32.0,
+                "beta_fast": 32.0,
+                "beta_slow": 1.0,
+                "truncate": False,
+                "original_max_position_embeddings": 4096,
+            },
+        },
+        {
+            **{dim: key for dim, key in LLAMA_KEYS.items() if dim != "d_ff"},
+            "head_dim": "head_dim",
+            "window": "sliding_window",
+            "n_experts": "num_local_experts",
+            "d_expert": "intermediate_size",
+        },
+        OSS,
+    ),
+    "opt_6_7b": Published(
+        "OPTForCausalLM",
+        {
+            "vocab_size": 50272,
+            "max_position_embeddings": 2048,
+            "hidden_size": 4096,
+            "word_embed_proj_dim": 4096,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "ffn_dim": 16384,
+        },
+        {
+            "vocab_size": "vocab_size",
+            "context": "max_position_embeddings",
+            "n_layers": "num_hidden_layers",
+            "d_model": "hidden_size",
+            "n_heads": "num_attention_heads",
+        },
+        OPT,
+        {"word_embed_proj_dim": 64, "ffn_dim": 256},
+    ),
     "gpt1": Published(
         "OpenAIGPTLMHeadModel",
         {"vocab_size": 40478, "n_positions": 512, "n_layer": 12, "n_embd": 768, "n_head": 12},

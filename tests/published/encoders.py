@@ -226,6 +226,34 @@ MODELS: dict[str, Published] = {
         output="prediction_logits",
         result="logits",
     ),
+    "roberta": Published(
+        "RobertaForMaskedLM",
+        {
+            "vocab_size": 50265,
+            "max_position_embeddings": 514,
+            "num_hidden_layers": 12,
+            "hidden_size": 768,
+            "num_attention_heads": 12,
+            "intermediate_size": 3072,
+            "type_vocab_size": 1,
+            "layer_norm_eps": 1e-5,
+            "pad_token_id": 1,
+        },
+        {dim: key for dim, key in BERT_KEYS.items() if dim != "context"},
+        {
+            "tok.weight": "roberta.embeddings.word_embeddings.weight",
+            "segment.weight": lambda weights: weights["roberta.embeddings.token_type_embeddings.weight"][0],
+            "position.weight": "roberta.embeddings.position_embeddings.weight",
+            **blocks("", "roberta.encoder.layer."),
+            **same(
+                {"norm_1": "roberta.embeddings.LayerNorm", "linear": "lm_head.dense", "norm_2": "lm_head.layer_norm"},
+                bias=True,
+            ),
+            "logits.bias": "lm_head.bias",
+        },
+        {"max_position_embeddings": 34},
+        ours={"context": 32},
+    ),
     "electra": Published(
         "ElectraForPreTraining",
         {

@@ -102,6 +102,61 @@ def small(layers: int, gated: bool, **more: object) -> dict[str, object]:
     return {**usual, "feed_forward_proj": "gated-gelu" if gated else "relu", "tie_word_embeddings": not gated, **more}
 
 
+def readers(model: str, whisper: bool) -> dict[str, Given]:
+    """Return the layers of BART or Whisper; Whisper's keys have no bias, and its norms stand before each branch."""
+    found: dict[str, Given] = {}
+    for stack, parts in (("encoder", ("attention",)), ("decoder", ("attention_1", "attention_2"))):
+        ours, theirs = f"{stack}.{stack}_layers.{{i}}.", f"{model}.{stack}.layers.{{i}}."
+        names = {parts[0]: "self_attn"} | ({"attention_2": "encoder_attn"} if len(parts) > 1 else {})
+        for place, (part, name) in enumerate(names.items()):
+            found |= _attended(f"{ours}{part}", f"{theirs}{name}.", cross=name == "encoder_attn", keys=not whisper)
+            found |= same({f"{ours}norm_{place + 1}": f"{theirs}{name}_layer_norm"}, bias=True)
+        last = {f"{ours}norm_{len(parts) + 1}": "final_layer_norm", f"{ours}ffn.up": "fc1", f"{ours}ffn.down": "fc2"}
+        found |= same({name: f"{theirs}{each}" for name, each in last.items()}, bias=True)
+    return found
+
+
+def _attended(ours: str, theirs: str, cross: bool, keys: bool) -> dict[str, Given]:
+    found = same({f"{ours}.out": f"{theirs}out_proj"}, bias=True)
+    if cross:
+        found |= same({f"{ours}.q": f"{theirs}q_proj"}, bias=True)
+        found |= joined(f"{ours}.kv", theirs, "k_proj v_proj", bias=keys)
+    else:
+        found |= joined(f"{ours}.qkv", theirs, "q_proj k_proj v_proj", bias=keys)
+    shifts = ("v",) if cross else ("q", "v")
+    return found if keys else {**found, **{f"{ours}.{each}_bias": f"{theirs}{each}_proj.bias" for each in shifts}}
+
+
+BART: dict[str, Given] = {
+    "encoder.tok.weight": "model.shared.weight",
+    "encoder.position.weight": "model.encoder.embed_positions.weight",
+    "decoder.position.weight": "model.decoder.embed_positions.weight",
+    **same({f"{each}.norm": f"model.{each}.layernorm_embedding" for each in ("encoder", "decoder")}, bias=True),
+    **readers("model", whisper=False),
+}
+WHISPER: dict[str, Given] = {
+    "decoder.tok.weight": "model.decoder.embed_tokens.weight",
+    "decoder.position.weight": "model.decoder.embed_positions.weight",
+    **same({"encoder.conv_1": "model.encoder.conv1", "encoder.conv_2": "model.encoder.conv2"}, bias=True),
+    **same({f"{each}.norm": f"model.{each}.layer_norm" for each in ("encoder", "decoder")}, bias=True),
+    **readers("model", whisper=True),
+}
+STACKS = {
+    "encoder_layers": 6,
+    "decoder_layers": 6,
+    "encoder_attention_heads": 12,
+    "decoder_attention_heads": 12,
+    "encoder_ffn_dim": 3072,
+    "decoder_ffn_dim": 3072,
+}
+FEW = {
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 64,
+}
 TOWER = {"hidden_size": 512, "num_hidden_layers": 12, "num_attention_heads": 8, "intermediate_size": 2048}
 CLIP_DIMS = {
     "d_text": 32,
@@ -138,6 +193,35 @@ MODELS: dict[str, Published] = {
         {**T5_KEYS, "n_experts": "num_experts"},
         switch(),
         {"num_decoder_layers": 2, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1},
+    ),
+    "bart": Published(
+        "BartForConditionalGeneration",
+        {"vocab_size": 50265, "d_model": 768, "max_position_embeddings": 1024, **STACKS},
+        {"vocab_size": "vocab_size", "d_model": "d_model", "context": "max_position_embeddings"},
+        BART,
+        FEW,
+        {"n_layers": 2, "n_heads": 4, "d_ff": 64},
+        ignore="final_logits_bias",
+    ),
+    "whisper_base": Published(
+        "WhisperForConditionalGeneration",
+        {
+            "vocab_size": 51865,
+            "d_model": 512,
+            "num_mel_bins": 80,
+            "max_source_positions": 1500,
+            "max_target_positions": 448,
+            **STACKS,
+            "encoder_attention_heads": 8,
+            "decoder_attention_heads": 8,
+            "encoder_ffn_dim": 2048,
+            "decoder_ffn_dim": 2048,
+        },
+        {"vocab_size": "vocab_size", "d_model": "d_model", "mels": "num_mel_bins", "context": "max_target_positions"},
+        WHISPER,
+        {**FEW, "max_source_positions": 12, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2},
+        {"n_layers": 2, "n_heads": 4, "d_ff": 64, "frames": 24},
+        ignore=r"encoder\.embed_positions",
     ),
     "clip_vit_b32": Published(
         "CLIPModel",

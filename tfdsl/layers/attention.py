@@ -39,6 +39,8 @@ class Attention(nn.Module):
         rotated: int | None = None,
         end: bool = False,
         relative: nn.Module | None = None,
+        temperature: nn.Module | None = None,
+        tied: bool = False,
         softcap: float | None = None,
         sinks: str = "",
         before: nn.Module | None = None,
@@ -78,7 +80,11 @@ class Attention(nn.Module):
         self.gate_by = gate_by
         self.gate_heads = gate_heads
         # One projection for queries, keys and values.
-        if value_dim is None:
+        if tied:
+            # Values are keys, as they are before norm and rotation.
+            self.rows: tuple[int, ...] = (self.heads[0] * self.head_dim, self.heads[1] * self.head_dim)
+            self.qkv = nn.Linear(width, sum(self.rows), bias=bias == "qkv")
+        elif value_dim is None:
             self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=bias == "qkv")
         else:
             self.rows = (self.heads[0] * self.head_dim, self.heads[1] * self.head_dim, self.heads[2] * value_dim)
@@ -91,6 +97,7 @@ class Attention(nn.Module):
             self.v_bias = nn.Parameter(torch.zeros(self.heads[2] * self.head_dim))
         elif "v" in bias and bias != "qkv":
             self.v_bias = nn.Parameter(torch.zeros(self.rows[2]))
+        self.tied = tied
         self.q_norm = q_norm
         self.k_norm = k_norm
         self.v_norm = v_norm
@@ -98,6 +105,7 @@ class Attention(nn.Module):
         self.blocks = blocks
         self.first = first
         self.method = method
+        self.temperature = temperature
         if sinks == "learned":
             self.sink = nn.Parameter(torch.zeros(heads))
         self.before = before
@@ -110,7 +118,7 @@ class Attention(nn.Module):
         else:
             self.out = nn.Linear(heads * self.head_dim, width, bias=out_bias)
 
-    def forward(
+    def forward(  # noqa: C901 (a model has the branches that it takes)
         self,
         x_BTD: Tensor,
         rope: tuple[Tensor, Tensor] | None = None,
@@ -119,7 +127,7 @@ class Attention(nn.Module):
         rank: Tensor | None = None,
     ) -> Tensor:
         B, T = x_BTD.shape[:2]
-        if self.value_dim is None and self.bias in ("", "qkv"):
+        if self.value_dim is None and not self.tied and self.bias in ("", "qkv"):
             qkv_BTHK = self.qkv(x_BTD).view(B, T, -1, self.head_dim)
             parts = qkv_BTHK.split(self.heads, dim=2)
         else:
@@ -130,8 +138,8 @@ class Attention(nn.Module):
         if rope is not None:
             q_BHTK = rotate(q_BHTK, rope, self.style, self.rotated, self.end)
             k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
-        if self.q_norm is not None and self.k_norm is not None and self.norm_late:
-            q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
+        if self.norm_late or self.temperature is not None:
+            q_BHTK, k_BHTK = self.placed(q_BHTK, k_BHTK, cache)
         if self.method is not None:
             y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache)
         else:
@@ -182,14 +190,17 @@ class Attention(nn.Module):
 
     def parts(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values by heads, shifted."""
-        if self.value_dim is None:
-            qkv_BTHK = self.qkv(x_BTD).unflatten(2, (-1, self.head_dim))
-            q_BTHK, k_BTHK, v_BTHK = qkv_BTHK.split(self.heads, dim=2)
+        if self.tied:
+            q_BTA, k_BTA = self.qkv(x_BTD).split(self.rows, dim=2)
+            v_BTA = k_BTA
+        elif self.value_dim is None:
+            rows = [heads * self.head_dim for heads in self.heads]
+            q_BTA, k_BTA, v_BTA = self.qkv(x_BTD).split(rows, dim=2)
         else:
             q_BTA, k_BTA, v_BTA = self.qkv(x_BTD).split(self.rows, dim=2)
-            q_BTHK = q_BTA.unflatten(2, (self.heads[0], -1))
-            k_BTHK = k_BTA.unflatten(2, (self.heads[1], -1))
-            v_BTHK = v_BTA.unflatten(2, (self.heads[2], -1))
+        q_BTHK = q_BTA.unflatten(2, (self.heads[0], -1))
+        k_BTHK = k_BTA.unflatten(2, (self.heads[1], -1))
+        v_BTHK = v_BTA.unflatten(2, (self.heads[2], -1))
         if "q" in self.bias and self.bias != "qkv":
             q_BTHK = q_BTHK + self.q_bias.view(self.heads[0], -1)
         if "k" in self.bias and self.bias != "qkv":
@@ -219,6 +230,14 @@ class Attention(nn.Module):
         elif self.v_norm is not None:
             v_BTHK = self.v_norm(v_BTHK)
         return q_BTHK, k_BTHK, v_BTHK
+
+    def placed(self, q_BHTK: Tensor, k_BHTK: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor]:
+        """Return turned queries and keys, brought to one size, and queries as warm as their place wants them."""
+        if self.q_norm is not None and self.k_norm is not None and self.norm_late:
+            q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
+        if self.temperature is not None:
+            q_BHTK = self.temperature(q_BHTK, 0 if cache is None else cache.position)
+        return q_BHTK, k_BHTK
 
     def mixed(self, y_BHTK: Tensor, x_BTD: Tensor) -> Tensor:
         """Return what the heads read, side by side."""

@@ -66,17 +66,17 @@ class TransformerXLScores(nn.Module):
         self.v = nn.Parameter(torch.zeros(heads, size))
 
     def forward(self, q_BHTK: Tensor, k_BHSK: Tensor, mask: Tensor | None = None) -> Tensor:
-        S = k_BHSK.size(2)
-        # One row for each distance, query minus key, from the least.
+        T, S = q_BHTK.size(2), k_BHSK.size(2)
+        # One row for each distance, query minus key, from the greatest.
         if self.causal:
-            row_TS = -distances(q_BHTK, k_BHSK).clamp(max=0)
-            far_R = torch.arange(S, device=q_BHTK.device)
+            far_R = torch.arange(S - 1, -2, -1, device=q_BHTK.device)
         else:
-            row_TS = S - 1 - distances(q_BHTK, k_BHSK)
-            far_R = torch.arange(1 - S, S, device=q_BHTK.device)
+            far_R = torch.arange(S - 1, -T - 1, -1, device=q_BHTK.device)
         place_RHK = self.position(self.sinusoids(far_R, q_BHTK)).unflatten(-1, self.v.shape)
         seen_BHTR = (q_BHTK + self.v.unsqueeze(1)) @ place_RHK.permute(1, 2, 0)
-        score_BHTS = pick(seen_BHTR, row_TS) + (self.u.unsqueeze(1) * k_BHSK).sum(-1).unsqueeze(2)
+        # Each query's keys begin one row before those of the query behind it.
+        score_BHTS = seen_BHTR.flatten(2)[..., T - 1 : -1].unflatten(2, (T, -1))[..., :S]
+        score_BHTS = score_BHTS + (self.u.unsqueeze(1) * k_BHSK).sum(-1).unsqueeze(2)
         score_BHTS = score_BHTS * self.scale
         if mask is not None:
             # Where the mask is false nothing may be read.

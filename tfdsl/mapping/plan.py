@@ -14,6 +14,7 @@ from tfdsl.mapping.section import Take, Weights
 from tfdsl.mapping.trees import Change, Planter, Tree, names
 
 Path = tuple[str | int, ...]
+MOST = 5_000_000  # comparisons of a key with a name
 SHOWN = 4  # names of weights that one diagnostic tells
 
 
@@ -53,11 +54,17 @@ def plan(section: Weights, own: Iterable[Own], dims: Mapping[str, Any]) -> tuple
     A weight that is tied to another needs no entry; one with an entry is the same tensor under a second name.
     """
     weights, faults = tuple(own), list[Fault]()
+    beginning = _by_first(weights)
+    if sum(len(beginning.get(_first(key), weights)) for key in section.map) > MOST:
+        return (), [
+            Fault("E410", f"more than {MOST:,} names would be compared", ("map",), "map fewer weights one by one")
+        ]
     planned: dict[str, Planned] = {}
     stray: list[str] = []
     for key, take in section.map.items():
         ours = template(key, ours=True)
-        matched = [(each, gaps) for each in weights if (gaps := ours.match(each.name)) is not None]
+        near = beginning.get(_first(key), () if "$" not in _first(key) and "*" not in _first(key) else weights)
+        matched = [(each, gaps) for each in near if (gaps := ours.match(each.name)) is not None]
         if not matched:
             stray.append(key)
         faults += _stars(key, ours, take)
@@ -80,6 +87,18 @@ def plan(section: Weights, own: Iterable[Own], dims: Mapping[str, Any]) -> tuple
     faults += [_nothing(key, open_ or weights) for key in stray]
     faults += _left(open_) if not stray and section.map else []  # a key that is misspelt is one cause
     return tuple(planned.values()), faults
+
+
+def _first(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _by_first(weights: tuple[Own, ...]) -> dict[str, list[Own]]:
+    """Return the weights by the first part of their names."""
+    found: dict[str, list[Own]] = {}
+    for each in weights:
+        found.setdefault(_first(each.name), []).append(each)
+    return found
 
 
 def _fitting(tree: Tree, weight: Own) -> Tree:

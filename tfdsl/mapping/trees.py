@@ -12,6 +12,9 @@ from tfdsl.mapping.names import Gaps, Template, number, template, whole
 from tfdsl.mapping.section import Take
 
 
+MOST = 65_536  # tensors in a stack
+
+
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """A tensor of the checkpoint. `also` names others that may be there and are the same."""
@@ -149,7 +152,9 @@ class Planter:
             times = self.shape[0]
         else:
             raise ExpressionError("say how many there are with `times`", 0, 0, code="D124")
-        parts = []
+        if times > MOST:
+            raise ExpressionError(f"more than {MOST:,} tensors cannot be stacked", 0, 0, code="E410")
+        parts = list[Tree]()
         for index in range(times):
             inner = replace(self, gaps=Gaps({**self.gaps.numbers, over: index}, self.gaps.rest))
             parts.append(inner._of(take.stack, Take.model_construct()))

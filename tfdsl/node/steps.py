@@ -78,9 +78,9 @@ class Shared:
     """A module of the whole model that is run once a forward and whose result many nodes read.
 
     `role` says what attention makes of it: `rope` turns queries and keys, `bias` is added to the scores (its call takes
-    the mask too), `table` holds rows for distances, `rank` makes a few keys of all, `mask` says what may be read: a function's call, or None where
-    padding alone is hidden. Two with one `name` are the same, and must be equal. `queries` and `keys` are the axes that
-    it spans.
+    the mask too), `table` holds rows for distances, `rank` makes a few keys of all, `mask` says what may be read: a
+    function's call, or None where padding alone is hidden. Two with one `name` are the same, and must be equal.
+    `queries` and `keys` are the axes that it spans.
     """
 
     role: Literal["rope", "bias", "mask", "table", "rank"]

@@ -26,6 +26,16 @@ class Unet(Node):
     title = "U-net"
     form = "arch"
     repeats = True
+    example = """
+    dims: {d_model: 512, times: 3}
+    inputs: {x: {shape: [B, T, d_model], dtype: float}}
+    blocks:
+      layer:
+        - residual: [norm, ffn: 4 * d_model]
+    model:
+      - norm: {from: x, type: rms}
+      - unet: {down: layer, up: layer, times: times}
+    """
     down: Name = needed(description="The name of the block that the first copies run.")
     up: Name = needed(description="The name of the block that the last copies run; it may be the same.")
     times: Annotated[int, Number(integer=True, minimum=1, maximum=5_000)] = needed(

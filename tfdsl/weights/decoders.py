@@ -113,7 +113,9 @@ def _dims(c: Config, manner: Manner) -> Tree:
         dims["n_kv_heads"] = c.whole("num_key_value_heads", heads)
         dims["head_dim"] = c.whole("head_dim", width // max(1, heads))
     hidden = c.whole("intermediate_size")
-    return dims | ({} if manner.sparse and all(manner.sparse) else {"d_ff": hidden}) | manner.dims
+    dims |= {} if manner.sparse and all(manner.sparse) else {"d_ff": hidden}
+    experts = ("d_expert", "n_experts")
+    return dims | {key: size for key, size in manner.dims.items() if any(manner.sparse) or key not in experts}
 
 
 def _defaults(c: Config, manner: Manner) -> Tree:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -263,11 +262,10 @@ def _zeros(reader: Reader) -> list[Diagnostic]:
 
 
 def _unused(reader: Reader) -> list[Diagnostic]:
-    ignored = [re.compile(".*".join(re.escape(part) for part in each.split("*"))) for each in reader.section.ignore]
     left = [
         name
         for name in reader.tensors
-        if name not in reader.used and not any(pattern.fullmatch(name) for pattern in ignored)
+        if name not in reader.used and not any(is_like(name, pattern) for pattern in reader.section.ignore)
     ]
     if not left:
         return []
@@ -276,6 +274,22 @@ def _unused(reader: Reader) -> list[Diagnostic]:
     )
     help = "map them in the spec's `weights`, or name them under `ignore`"
     return [Diagnostic("R727", f"the checkpoint has tensors that no weight takes: {shown}", help=help)]
+
+
+def is_like(name: str, pattern: str) -> bool:
+    """Return whether a name is of a pattern, in which `*` stands for anything."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return name == pattern
+    if not name.startswith(first):
+        return False
+    place = len(first)
+    for part in rest[:-1]:
+        place = name.find(part, place)
+        if place < 0:
+            return False
+        place += len(part)
+    return len(name) - len(rest[-1]) >= place and name.endswith(rest[-1])
 
 
 def _parts(reader: Reader) -> list[Diagnostic]:

@@ -118,3 +118,40 @@ def head_by_head(layer: str, attention: str, bias: bool = True) -> Tree:
         "layers.$i.ffn.up.*": f"{layer}.mlp.dense_h_to_4h.*",
         "layers.$i.ffn.down.*": f"{layer}.mlp.dense_4h_to_h.*",
     }
+
+
+def towers(keys: bool) -> Tree:
+    """Return the entries of BART's and Whisper's layers; `keys` says whether keys have a bias."""
+    found: Tree = {}
+    for side in ("encoder", "decoder"):
+        ours, theirs = f"{side}.{side}_layers.$i", f"model.{side}.layers.$i"
+        own = "attention" if side == "encoder" else "attention_1"
+        found |= self_attention(f"{ours}.{own}", f"{theirs}.self_attn", keys)
+        found[f"{ours}.norm_1.*"] = f"{theirs}.self_attn_layer_norm.*"
+        if side == "decoder":
+            found |= cross_attention(f"{ours}.attention_2", f"{theirs}.encoder_attn", keys)
+            found[f"{ours}.norm_2.*"] = f"{theirs}.encoder_attn_layer_norm.*"
+        found[f"{ours}.ffn.up.*"], found[f"{ours}.ffn.down.*"] = f"{theirs}.fc1.*", f"{theirs}.fc2.*"
+        found[f"{ours}.norm_{2 if side == 'encoder' else 3}.*"] = f"{theirs}.final_layer_norm.*"
+    return found
+
+
+def self_attention(ours: str, theirs: str, keys: bool) -> Tree:
+    """Return the entries of attention whose projections stand apart."""
+    ends = each(theirs, "q_proj", "k_proj", "v_proj", end="weight")
+    found: Tree = {f"{ours}.qkv.weight": ends, f"{ours}.out.*": f"{theirs}.out_proj.*"}
+    if keys:
+        return {**found, f"{ours}.qkv.bias": each(theirs, "q_proj", "k_proj", "v_proj", end="bias")}
+    return {**found, f"{ours}.q_bias": f"{theirs}.q_proj.bias", f"{ours}.v_bias": f"{theirs}.v_proj.bias"}
+
+
+def cross_attention(ours: str, theirs: str, keys: bool) -> Tree:
+    """Return the entries of attention over another stream."""
+    found: Tree = {
+        f"{ours}.q.*": f"{theirs}.q_proj.*",
+        f"{ours}.kv.weight": each(theirs, "k_proj", "v_proj", end="weight"),
+        f"{ours}.out.*": f"{theirs}.out_proj.*",
+    }
+    if keys:
+        return {**found, f"{ours}.kv.bias": each(theirs, "k_proj", "v_proj", end="bias")}
+    return {**found, f"{ours}.v_bias": f"{theirs}.v_proj.bias"}

@@ -12,7 +12,7 @@ from tfdsl.look import Element
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Writer
 from tfdsl.nodes.attention import checks, costs, layer, projections
 from tfdsl.nodes.attention.biases import Biases
-from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking
+from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking, Temperature
 from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
@@ -59,7 +59,13 @@ class Attention(Node):
     value_dim: Positive | None = Field(
         None, description="The features of a value head, and of what a head reads; those of a key head if left out."
     )
+    values: Literal["own", "keys"] = Field(
+        "own",
+        description="What makes values: a matrix of their `own`; or `keys`, that of the keys, whose result is both, "
+        "before `qk_norm`, `v_norm` and rotary positions (Gemma 4's global layers).",
+    )
     scale: PositiveReal | None = Field(None, description="What scores are multiplied by; 1 / √head_dim if left out.")
+    temperature: Temperature | None = Field(None, description="Queries times a number that grows with their place.")
     softcap: PositiveReal | None = Field(
         None, description="Scores become softcap · tanh(scores / softcap), before the mask (Gemma 2: 50)."
     )

@@ -59,10 +59,24 @@ def fields(node: Attention, io: Ports) -> None:
     _late(node, io)
     if node.clip_qkv is not None and node.clip_qkv.late and (node.qk_norm is None or node.qk_norm.place == "after"):
         io.fail("T221", "`late: true` clips behind `qk_norm`, before positions, and there is none there", "clip_qkv")
+    if node.temperature is not None and node.kv is not None:
+        io.fail("T223", f"`temperature` counts places, and keys come from `{node.kv}` here", "temperature")
+    if node.values == "keys":
+        _one_matrix(node, io)
     if node.differential is not None:
         odd = next((name for name, count in (("heads", node.heads), ("kv_heads", node.groups)) if count % 2), None)
         if odd is not None:
             io.fail("T222", f"differential attention pairs heads, and {getattr(node, odd)} is odd", odd)
+
+
+def _one_matrix(node: Attention, io: Ports) -> None:
+    """Report values that cannot be the keys."""
+    if node.kv is not None:
+        io.fail("T223", "`values: keys` belongs to self-attention: here one matrix makes keys and values", "values")
+    if node.value_dim is not None and node.value_dim != node.dim(io.width()):
+        io.fail("T223", f"values that are keys have {node.dim(io.width())} features, not {node.value_dim}", "value_dim")
+    if node.bias.v:
+        io.fail("T223", "values that are keys have the bias of the keys: give `bias: {k: true}`", "bias")
 
 
 def _late(node: Attention, io: Ports) -> None:

@@ -23,7 +23,9 @@ def work(attention: Attention, step: Step) -> Work:
     q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * value
     read = attention.heads * value
     there, here = memory.positions, step.x.positions
-    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * (k + v)
+    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * (
+        k + (v if attention.values == "own" else 0)
+    )
     products = attention.method.flops(place, batch) + _extra(attention, place, batch)
     out = 2 * here * read * step.width
     kept = _kept(attention, step, place, memory)

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tfdsl.node import Call, Node, Ports, Shared, Size, Weight, Work
-from tfdsl.nodes.attention.distance import whole
+from tfdsl.node import Call, Ports, Shared, Size, Weight, Work
+from tfdsl.nodes.attention.distance import alone
 from tfdsl.nodes.attention.places import Place, Relative
 from tfdsl.parts import Name, Positive, PositiveReal, Truth
 
 if TYPE_CHECKING:
     from tfdsl.nodes.attention import Attention
-
-HONOURED = frozenset({"heads", "kv_heads", "head_dim", "kv", "mask", "position", "scale", "bias", "dropout"})
 
 
 class Deberta(Relative, type="deberta"):
@@ -55,15 +53,7 @@ class Deberta(Relative, type="deberta"):
 
     def check(self, io: Ports, attention: Attention, heads: int, dim: int) -> None:
         super().check(io, attention, heads, dim)
-        whole(io, attention, "`deberta` positions")
-        for name, field in type(attention).model_fields.items():
-            if name not in HONOURED and name not in Node.model_fields and getattr(attention, name) != field.default:
-                io.fail(
-                    "T248",
-                    f"`deberta` positions make an attention of their own, which knows no `{name}`",
-                    name,
-                    help="leave it out, or take another position",
-                )
+        alone(io, attention, self.type_name)
         if self.project == "shared" and attention.bias.letters not in ("", "qkv"):
             io.fail("T248", "distances pass the projections of queries and keys: all have a bias, or none has", "bias")
         for name in ("key_bias", "query_bias"):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfdsl.parts import Part, PositiveReal, Real, Truth
+from tfdsl.parts import Natural, Part, PositiveReal, Real, Truth
 
 
 class Clip(Part):
@@ -21,6 +21,22 @@ class Clip(Part):
         description="Whether queries and keys are clipped after `qk_norm` (OLMoE); if not, right after the projection "
         "and its bias (OLMo 1, MPT, DBRX).",
     )
+
+
+class Temperature(Part):
+    """Queries, when they are turned and normed, times a number that grows with their place n = position + shift.
+
+    Positions count from 0. `steps`: 1 + by · ln(1 + floor(n / length)) (Llama 4: length 8192, by 0.1, shift 1;
+    Ministral 3: shift 0). `log`: 1 + by · ln(max(n / length, 1)); with by = 1 / ln(length) that is the logarithm of n
+    to the base `length` (Qwen 1). `power`: (1 + n / length) ** by. Llama 4 has it on layers without rotary positions.
+    """
+
+    holds = True
+
+    type: Literal["steps", "log", "power"] = Field("steps", description="The function.")
+    length: PositiveReal = Field(description="The length of a step, or the length from which on it grows.")
+    by: PositiveReal = Field(description="How fast it grows.")
+    shift: Natural = Field(1, description="What is added to the position: 1 counts positions from 1.")
 
 
 class Gate(Part):

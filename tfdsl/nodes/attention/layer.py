@@ -22,12 +22,16 @@ def call(node: Attention, step: Step) -> Call:
     named: dict[str, Any] = {"kv_heads": None if node.groups == node.heads else node.groups}
     named["head_dim"] = None if place.dim * node.heads == step.width else place.dim
     named |= {"value_dim": None if node.value_size(step.width) == place.dim else node.value_size(step.width)}
-    named |= {"bias": node.bias.letters, "out_bias": node.bias.out, "dropout": node.dropout, "scale": node.scale}
+    named |= {"bias": letters(node), "out_bias": node.bias.out, "dropout": node.dropout, "scale": node.scale}
     named |= {**_norms(node, step), **_scores(node, place.keys.keep is not None), **_reading(node, step)}
     if node.kv is not None:
         apart = None if memory.width == step.width else memory.width
         return Call("CrossAttention", (step.width, node.heads), {"memory_width": apart, **named})
     named |= node.position.options(place)
+    if node.temperature is not None:
+        given = node.temperature
+        named["temperature"] = Call("Temperature", (given.type, given.length, given.by), {"shift": given.shift})
+    named |= {"tied": True} if node.values == "keys" else {}
     module = node.position.module(place)
     named |= {"relative": module} if module is not None else {}
     named |= _long(node, step, place)
@@ -49,6 +53,12 @@ def _weighing(node: Attention, blocks: Call) -> Call:
     grouped = node.groups != node.heads
     more = {"dropout": node.dropout, "scale": node.scale, "grouped": grouped}
     return replace(blocks, named={**blocks.named, **more})
+
+
+def letters(node: Attention) -> str:
+    """Return which of queries, keys and values have a vector added: `qkv` where one projection adds them all."""
+    whole = node.values == "keys" and node.bias.letters == "qk"
+    return "qkv" if whole else node.bias.letters
 
 
 def _norms(node: Attention, step: Step) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def _entering(attention: Attention, step: Step) -> Mapping[str, Weight]:
     """Return the projections that make queries, keys and values: one, or two where keys are of another value."""
     width, dim = step.width, attention.dim(step.width)
     q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * attention.value_size(width)
+    if attention.kv is None and attention.values == "keys":
+        return {"qkv.weight": Weight((q + k, width)), **_shifts(attention, {"q": q, "k": k}, "qkv")}
     if attention.kv is None:
         return {"qkv.weight": Weight((q + k + v, width)), **_shifts(attention, {"q": q, "k": k, "v": v})}
     memory = attention.memory(step).width
@@ -41,11 +43,11 @@ def _entering(attention: Attention, step: Step) -> Mapping[str, Weight]:
     }
 
 
-def _shifts(attention: Attention, rows: Mapping[str, int]) -> dict[str, Weight]:
+def _shifts(attention: Attention, rows: Mapping[str, int], name: str = "") -> dict[str, Weight]:
     """Return the biases of a projection that makes these: one vector where all have one, else one for each."""
     having = [letter for letter in rows if letter in attention.bias.letters]
     if len(having) == len(rows):
-        return {f"{''.join(rows)}.bias": Weight((sum(rows.values()),), "zeros", decays=False)}
+        return {f"{name or ''.join(rows)}.bias": Weight((sum(rows.values()),), "zeros", decays=False)}
     return {f"{letter}_bias": Weight((rows[letter],), "zeros", decays=False) for letter in having}
 
 
