@@ -107,6 +107,7 @@ class Attention(Node):
         memory = checks.memory(self, io, x)
         checks.axes(self, io, x, memory)
         checks.fields(self, io)
+        checks.mixes(self, io, memory)
         self.mask.check(io, self, x, memory)
         self.position.check(io, self, self.heads, self.dim(io.width()))
         self.method.check(io, self, x, memory)
