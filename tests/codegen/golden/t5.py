@@ -32,12 +32,13 @@ def causal_table(x_BTD, start):
 
 def rms_norm(x, weight, eps):
     """Divide by the root mean square of the last axis, and scale."""
+    x = x.type_as(weight)
     plain = (
         x.is_cpu
         and x.dtype in (torch.float32, torch.float64)
         and not torch.compiler.is_compiling()
     )
-    if plain and torch.is_grad_enabled():
+    if plain and (torch.is_grad_enabled() or x.numel() > 8192):
         return RootMeanSquare.apply(x, weight, eps)
     return F.rms_norm(x, weight.shape, weight, eps)
 

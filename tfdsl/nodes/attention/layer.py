@@ -48,6 +48,8 @@ def call(node: Attention, step: Step) -> Call:
 def _long(node: Attention, step: Step, place: Place) -> dict[str, Any]:
     """Return what long sequences are taken by: blocks, projections of the first positions, a method of its own."""
     blocks, first, method = node.blocks(place), node.mask.module(node, step.width), node.method.module(place)
+    if method is not None and node.method.weighs:
+        method = _weighing(node, method)
     named = {"blocks": _weighing(node, blocks.layer)} if blocks is not None else {}
     named |= {"first": first} if first is not None else {}
     return named | ({"method": method} if method is not None else {})
