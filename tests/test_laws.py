@@ -244,7 +244,7 @@ def test_the_dice_throw_every_kind_and_every_choice() -> None:
     masks = {step.node.mask.type_name for step in steps if step.node.kind == "attention"}
     positions = {step.node.position.type_name for step in steps if step.node.kind == "attention"}
     assert masks == {"full", "causal", "sliding", "chunked", "dilated", "block_sparse"}
-    assert positions == {"none", "rope", "t5"}
+    assert positions == {"none", "rope", "t5", "alibi", "shaw", "kerple"}
     assert MISSING not in {value for step in steps for value in vars(step.node).values() if isinstance(value, str)}
 
 
