@@ -132,7 +132,8 @@ class Attention(nn.Module):
                 is_causal=causal and (cache is None or k_BHTK.size(2) == T),
                 enable_gqa=True,
             )
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        return self.out(y_BTA)
 
     def normed(self, q_BTHK, k_BTHK, v_BTHK):
         """Return queries, keys and values, each brought to its range or its size."""

@@ -71,7 +71,8 @@ class Attention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        return self.out(y_BTA)
 
 
 class Cache:
@@ -148,7 +149,8 @@ class CrossAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )
-        return self.out(y_BHTK.transpose(1, 2).flatten(2))
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
+        return self.out(y_BTA)
 
     def asked(self, x_BTD):
         """Return the queries of every position."""
