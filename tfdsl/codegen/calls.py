@@ -76,10 +76,25 @@ def _sites(text: str) -> tuple[Site, ...]:
     found: list[Site] = []
     for top in ast.parse(text).body:
         owner = top.name if isinstance(top, ast.ClassDef) else ""
+        held = _held(top)
         for function in (node for node in ast.walk(top) if isinstance(node, ast.FunctionDef)):
-            maybe = _maybe(function)
+            maybe = _maybe(function) | held
             found += [Site(owner, node, maybe) for node in ast.walk(function) if isinstance(node, ast.Call)]
     return tuple(found)
+
+
+def _held(top: ast.stmt) -> frozenset[str]:
+    """Return the attributes of a class that may be None: those that its constructor makes of what may be."""
+    found: set[str] = set()
+    for function in (node for node in ast.walk(top) if isinstance(node, ast.FunctionDef) and node.name == "__init__"):
+        maybe = _maybe(function)
+        for node in ast.walk(function):
+            match node:
+                case ast.Assign(targets=[ast.Attribute() as target], value=value) if maybe & _one_of(value):
+                    found.add(dotted(target))
+                case _:
+                    pass
+    return frozenset(found)
 
 
 def _maybe(function: ast.FunctionDef) -> frozenset[str]:
@@ -99,8 +114,8 @@ def _one_of(value: ast.expr) -> set[str]:
     match value:
         case ast.IfExp():
             return _one_of(value.body) | _one_of(value.orelse)
-        case ast.Name():
-            return {value.id}
+        case ast.Name() | ast.Attribute():
+            return {dotted(value)}
         case ast.Constant(value=None):
             return {"None"}
         case _:
@@ -171,7 +186,7 @@ def _known(name: str, sign: Signature, bound: Mapping[str, ast.expr], site: Site
     try:
         return ast.literal_eval(argument)
     except ValueError:
-        return UNKNOWN if isinstance(argument, ast.Name) and argument.id in site.maybe else GIVEN
+        return UNKNOWN if _one_of(argument) & site.maybe else GIVEN
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,33 +10,15 @@ from tfdsl.codegen.library import library
 from tfdsl.codegen.merge import merge
 from tfdsl.codegen.names import Letters, camel, harmless
 from tfdsl.codegen.text import Made, construct, module, module_list
+from tfdsl.codegen.wants import CACHE, START, Seen, Want, ordered
 from tfdsl.diagnostics import Span
 from tfdsl.document import Document
 from tfdsl.identifiers import attribute
 from tfdsl.node import Call, Flow, Instance, Shared, Step, Value
-from tfdsl.shapes import Axis, Keep, Tensor
+from tfdsl.shapes import Axis, Tensor
 
 HINTS = {1: "B", 2: "BD", 3: "BTD", 4: "BCIJ"}
 BRANCHES = "yzuvwrspq"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Which positions of an axis are real, those that a cache holds among them."""
-
-    axis: Axis
-
-
-@dataclass(frozen=True, slots=True)
-class Want:
-    """Something from outside that a block reads: it becomes a parameter of its `forward`, called `name`."""
-
-    name: str
-    about: Value | Shared | Keep | Seen | None = field(default=None, compare=False)
-    mask: Shared | None = field(default=None, compare=False)
-
-
-START, CACHE = Want("start"), Want("cache")
 
 
 @dataclass
@@ -402,8 +384,3 @@ class Copy:
     def made(self) -> Made:
         """Return the instance."""
         return Made(self.written.name, tuple(self.written.parameters), self.arguments)
-
-
-def ordered(wants: Iterable[Want]) -> tuple[Want, ...]:
-    """Return wants as parameters stand: values, what is shared, masks, the start, the cache."""
-    return tuple(sorted(wants, key=lambda want: (want == CACHE, want == START, not isinstance(want.about, Value))))
