@@ -23,6 +23,7 @@ NORMS = (
     "scale",
     "l2",
     "dyt",
+    "affine",
 )
 
 
