@@ -14,7 +14,7 @@ from tfdsl import building
 
 PAGE = Path(__file__).parents[1] / "docs/writing-specs.md"
 BLOCK = re.compile(r"^```yaml(?P<form>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-LENGTHS = {"B": 2, "S": 6, "T": 12}
+LENGTHS = {"B": 2, "M": 3, "N": 2, "S": 6, "T": 12}
 FRAME = "frame.yaml"
 
 

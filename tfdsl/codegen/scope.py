@@ -66,6 +66,10 @@ class Program:
         """Return the variable for a value that has a name in the spec, apart from the text's own."""
         return self.variable(f"the_{name}" if name in ("x", *BRANCHES) else name, tensor)
 
+    def held(self, value: Value) -> str:
+        """Return the variable for a named value; what a node gives besides its own may be more than a tensor."""
+        return f"kept_{value.name}" if value.kind == "part" else self.named(value.name, value.tensor)
+
     def copies(self, instances: Sequence[Instance], home: str, cached: bool) -> list[Copy]:
         """Return the classes of blocks, written when they are first asked for; those that differ in numbers are one."""
         fresh = [each for each in instances if (id(each), cached) not in self.blocks]
@@ -144,15 +148,17 @@ class Scope:
         self.made += [f"self.{held}.{key} = self.{tied}" for key, tied in inside.items()]
         return f"self.{held}"
 
-    def let(self, expression: str) -> None:
-        """Give the node's value."""
+    def let(self, expression: str, also: str = "") -> None:
+        """Give the node's value; where `also` is a name, what the node gives besides under it."""
         assert self.step is not None, "a value belongs to a node"
         name = self.step.node.id
         held = name is not None and name in self.program.referred
         output = self.step.output
         target = self.program.named(name, output) if held and name else self.program.variable(self.base, output)
         self._say()
-        self.lines.append(f"{target} = {expression}")
+        if also:
+            self.values[also] = f"kept_{also}"
+        self.lines.append(f"{target}{f', kept_{also}' if also else ''} = {expression}")
         self.x = target
         self.live = self.live[: self.live.index(self.base) + 1]
 
@@ -307,7 +313,7 @@ class Scope:
         """Return the variable of a value, which may come from outside."""
         if value.name in self.values:
             return self.values[value.name]
-        return self.want(Want(self.program.named(value.name, value.tensor), value))
+        return self.want(Want(self.program.held(value), value))
 
     def want(self, want: Want) -> str:
         """Return the variable of something from outside; at the top of a stream, it is made here where it can be."""

@@ -202,8 +202,8 @@ def _run(
     given = [f"cache={whole.want(want)}" if want == CACHE else _from_outside(whole, want) for want in wants]
     targets: dict[str, str] = {}
     for value in exports:
-        if value.kind == "node" or ends[value.name] not in targets:
-            targets[ends[value.name]] = whole.program.named(value.name, value.tensor)
+        if value.kind in ("node", "part") or ends[value.name] not in targets:
+            targets[ends[value.name]] = whole.program.held(value)
     whole.values |= {value.name: targets[ends[value.name]] for value in exports}
     call = f"once({', '.join([whole.want(CACHE), held, *given])})" if once else f"{held}({', '.join(given)})"
     whole.lines.append(f"{', '.join(targets.values())} = {call}")

@@ -99,6 +99,8 @@ class _Inside:
             yield from position
         if norm is not None and norm.place == "after":
             yield from normed
+        if name == "q" and node.temperature is not None:
+            yield Box("temperature", "position", "Temperature", f"length {node.temperature.length:,}")
 
     def clipped(self, name: str) -> Iterator[Element]:
         if self.node.clip_qkv is not None:
@@ -118,7 +120,11 @@ class _Inside:
     def values(self) -> tuple[Element, ...]:
         norm = self.node.v_norm
         normed = (Box("v_norm", "norm", norm.word),) if norm is not None else ()
-        return (*self.source("v"), self.projected("v", "Value"), *self.clipped("v"), *normed, *self.shortened("v"))
+        if self.node.values == "keys":
+            made = replace(self.projected("v", "Value"), facts="what keys are made of", corner="")
+        else:
+            made = self.projected("v", "Value")
+        return (*self.source("v"), made, *self.clipped("v"), *normed, *self.shortened("v"))
 
     def shortened(self, name: str) -> Iterator[Element]:
         """Yield the matrix that makes a few keys or values of all."""
