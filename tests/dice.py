@@ -105,7 +105,7 @@ class Dice:
 
     def _encoder(self) -> tuple[Plain, Plain, Plain]:
         head, _ = self._embed("tokens")
-        start = [{"prepend": self.pick(1, 2)}] if self.chance(0.3) else []
+        start = [{"prepend": self.pick(1, 2)}, *self.pick([], [{"append": 1}])] if self.chance(0.3) else []
         pool = {"pool": self.pick("first", "last", "mean", "max")}
         pipe = [
             *head,
@@ -243,9 +243,23 @@ class Dice:
             padding = "causal" if self.causal else self.pick("same", 1)
             conv = {"kernel": 3, "padding": padding, "bias": self.chance(), **self.pick({}, {"groups": "n_heads"})}
             return [self.pick({"conv": conv}, {"shift": self.pick(1, 2)}, {"scale": {"by": -1, "add": 1}})]
+        if self.chance(0.4):
+            return [self._scored()]
         gate = {"parameter": {"shape": ["d_model"], "init": self.pick("normal", 0.5)}}
         halves = [[{"slice": {"stop": "n_heads"}}], [{"slice": {"start": "n_heads"}}]]
         return [self.pick({"multiply": [["norm"], [gate]]}, {"concat": halves}, {"sum": [["norm"], [{"scale": 2}]]})]
+
+    def _scored(self) -> Plain:
+        """Return a sum of the value before and of what its features read of each other, mixed by hand."""
+        name = f"own_{len(self.ids)}"
+        self.ids.append(name)
+        apart = {"rearrange": {"id": name, "pattern": "b t (h k) -> b t h k", "sizes": {"h": "n_heads"}}}
+        pairs = {"einsum": {"with": name, "pattern": "b t h k, b t g k -> b t h g"}}
+        seen = self.pick(["softmax"], [{"mask": "causal"}, "softmax"], [{"softmax": {"mask": "causal"}}])
+        read = {"einsum": {"with": name, "pattern": "b t h g, b t g k -> b t h k"}}
+        mean = {"reduce": {"pattern": "b t (h k) -> b t h", "sizes": {"h": "n_heads"}}}
+        wide = [mean, {"linear": "d_model"}] if self.chance(0.3) else []
+        return {"sum": [["norm"], [apart, pairs, *seen, read, {"rearrange": "b t h k -> b t (h k)"}, *wide]]}
 
     def _named(self, depth: int) -> Pipe:
         """Return a node with a name, and perhaps one that shares its matrix and one that reads it again."""
