@@ -148,7 +148,9 @@ class Dice:
         embed = {"id": id, "from": source, "width": "d_model"}
         if self.chance(0.3):
             embed["scale"] = self.pick("sqrt(d_model)", 2.5)
-        position = self.pick({"type": "learned", "length": 40}, "sinusoidal", None)
+        learned = {"type": "learned", "length": 40, "offset": self.pick(0, 2)}
+        sines = {"type": "sinusoidal", "style": "concatenated", "inclusive": True, "offset": 1}
+        position = self.pick(learned, "sinusoidal", sines, None)
         rest = [{"position": position}] if position is not None else []
         return [{"embed": embed}, *rest, *([{"dropout": "p"}] if self.chance() else [])], self.chance()
 
@@ -268,7 +270,9 @@ class Dice:
         """Return latent attention, or where the stream looks back alone perhaps a mixer that must."""
         heads = {"heads": "n_heads"}
         latent = {"kv_rank": self.pick(6, 9), "head_dim": 5, "rope_dim": 4, "mask": "causal" if self.causal else "full"}
-        latent |= self.pick({}, {"q_rank": 7}, {"value_dim": 3}, {"position": "none"}, {"bias": True})
+        latent |= self.pick(
+            {}, {"q_rank": 7}, {"value_dim": 3}, {"position": "none"}, {"bias": True}, {"latent_scale": 1.5}
+        )
         behind = (
             {"short_conv": {"size": self.pick(2, 4), "gated": self.chance()}},
             {
@@ -296,7 +300,10 @@ class Dice:
         mask = self.pick("causal" if self.causal else "full", reach)
         fields = {**self._heads(), "mask": mask}
         rope = {"type": "rope", "theta": 100, "style": self.pick("half", "interleaved")}
-        position = self.pick(None, "rope", rope, {"type": "t5", "buckets": 8, "max_distance": 12})
+        part = {"type": "rope", "dim": 2, "theta": 50, "scaling": {"type": "llama3", "factor": 2, "length": 9}}
+        shaw = {"type": "shaw", "max_distance": 3, "ahead": 1}
+        table = {"type": "t5", "buckets": 8, "max_distance": 12}
+        position = self.pick(None, "rope", rope, part, table, "alibi", shaw, "kerple")
         return {"attention": fields if position is None else {**fields, "position": position}}
 
     def cross(self) -> Plain:

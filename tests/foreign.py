@@ -234,3 +234,10 @@ def _quiet() -> Iterator[Any]:
 def _unstarted() -> Any:
     """Return a context in which `transformers` gives weights no first values."""
     return importlib.import_module("transformers.initialization").no_init_weights()
+
+
+def loaded(name: str, folder: Path) -> nn.Module:
+    """Return a model of `transformers` as it loads it from a checkpoint, in float64."""
+    with _quiet() as transformers, widened():
+        model: nn.Module = getattr(transformers, name).from_pretrained(folder, attn_implementation="eager")
+        return model.double().eval()

@@ -36,6 +36,8 @@ TINY = {
     "rope_dim": 8,
     "d_state": 16,
     "dt_rank": 4,
+    "n_states": 4,
+    "state_dim": 16,
 }
 LENGTHS = {"B": 2, "S": 24, "T": 32}
 PUBLISHED = {

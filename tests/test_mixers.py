@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 import tfdsl
-from tests import foreign
+from tests import foreign, measure
 from tests.foreign import Given, Weights
+from tfdsl import building
 
 HEAD = """
 tfdsl: 1
@@ -287,6 +288,43 @@ model:
             **delta("model.layers.{i}.linear_attn", "norm", "out_proj"),
         },
     ),
+    Case(
+        "GraniteMoeHybrid",
+        {**SIZES, **HEADS, "layer_types": ["mamba", "attention"], "shared_intermediate_size": 24, "rms_norm_eps": 0.002}
+        | {"mamba_n_heads": 8, "mamba_n_groups": 1, "mamba_d_state": 6, "mamba_d_head": 8, "num_local_experts": 4}
+        | {"embedding_multiplier": 3.0, "logits_scaling": 2.0, "residual_multiplier": 0.7, "attention_multiplier": 0.2}
+        | {"intermediate_size": 20, "position_embedding_type": "nope"},
+        HEAD
+        + """
+blocks:
+  see: [attention: {heads: 4, kv_heads: 2, mask: causal, scale: 0.2}]
+  keep: [mamba2: {heads: 8, head_dim: 8, state: 6, eps: 0.002}]
+  layer:
+    params: {mix: keep}
+    body:
+      - residual: {body: [norm, use: $mix], scale: 0.7}
+      - residual: {body: [norm, moe: {experts: 4, top_k: 2, hidden: 20, activation: swiglu, shared: 24}], scale: 0.7}
+model:
+  - embed: {from: tokens, width: 32, scale: 3}
+  - repeat: {block: layer, times: 2, vary: {mix: {cycle: [keep, see]}}}
+  - norm
+  - unembed: {width: 97}
+  - scale: {id: logits, by: 0.5}
+""",
+        {
+            **EMBED,
+            **HEAD_WEIGHT,
+            **norms(),
+            **mamba2("model.layers.{i}.mamba", "layers.{i}.mix.mamba2"),
+            "layers.{i}.mix.attention.qkv.weight": [f"model.layers.{{i}}.self_attn.{p}_proj.weight" for p in "qkv"],
+            "layers.{i}.mix.attention.out.weight": "model.layers.{i}.self_attn.o_proj.weight",
+            "layers.{i}.moe.shared.up.weight": "model.layers.{i}.shared_mlp.input_linear.weight",
+            "layers.{i}.moe.shared.down.weight": "model.layers.{i}.shared_mlp.output_linear.weight",
+            "layers.{i}.moe.router.weight": "model.layers.{i}.block_sparse_moe.router.weight",
+            "layers.{i}.moe.up": "model.layers.{i}.block_sparse_moe.experts.gate_up_proj",
+            "layers.{i}.moe.down": "model.layers.{i}.block_sparse_moe.experts.down_proj",
+        },
+    ),
 ]
 
 
@@ -332,3 +370,96 @@ model: [gated_delta: {from: x, heads: 4, key_dim: 6, value_dim: 5, eps: 1e-5, ne
     x = torch.randn(2, 13, 32, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     with torch.no_grad(), foreign.widened():
         torch.testing.assert_close(model(x), theirs(x), rtol=0, atol=1e-12)
+
+
+def test_the_latent_attention_of_longcat() -> None:
+    sizes = {**SIZES, **HEADS, "num_layers": 1, "ffn_hidden_size": 40, "q_lora_rank": 12, "kv_lora_rank": 16}
+    sizes |= {
+        "qk_nope_head_dim": 8,
+        "qk_rope_head_dim": 4,
+        "v_head_dim": 6,
+        "n_routed_experts": 2,
+        "zero_expert_num": 1,
+    }
+    sizes |= {"num_key_value_heads": 4, "moe_topk": 1, "expert_ffn_hidden_size": 8, "head_dim": 4}
+    whole: Any = foreign.tiny("LongcatFlashForCausalLM", foreign.config("LongcatFlashConfig", **sizes))
+    theirs = whole.model.layers[0].self_attn[0]
+    spec = """
+tfdsl: 1
+name: m
+inputs: {x: {shape: [B, T, 32], dtype: float}}
+model:
+  - latent_attention: {from: x, heads: 4, kv_rank: 16, q_rank: 12, head_dim: 8, rope_dim: 4, value_dim: 6,
+      position: {type: rope, theta: 1e7, style: interleaved},
+      scale: (32 / 12) ** 0.5 * 12 ** -0.5, latent_scale: (32 / 16) ** 0.5}
+"""
+    model = tfdsl.build(tfdsl.check(spec)).double().eval()
+    weights = {
+        mine.removeprefix("layers.{i}."): f".{str(each).rpartition('self_attn.')[2]}"
+        for mine, each in latent(True).items()
+    }
+    foreign.fill(model, {f".{name}": each for name, each in theirs.state_dict().items()}, weights)
+    x = torch.randn(2, 13, 32, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    mask = torch.full((13, 13), -torch.inf, dtype=torch.float64).triu(1)[None, None]
+    with torch.no_grad(), foreign.widened():
+        turns = whole.model.rotary_emb(x, torch.arange(13)[None])
+        torch.testing.assert_close(model(x), theirs(x, turns, mask)[0], rtol=0, atol=1e-12)
+
+
+NODES = [
+    "short_conv: {size: 3, bias: true}",
+    "short_conv: {size: 4, gated: false, conv_bias: true}",
+    "mamba2: {heads: 4, head_dim: 10, state: 6, chunk: 16}",
+    "mamba2: {heads: 4, head_dim: 10, state: 6, chunk: 16, norm: none, dt_max: 0.1, multipliers: [1, 2, 3, 4, 5]}",
+    "mamba: {inner: 40, state: 5, rank: 3}",
+    "mamba: {inner: 40, state: 5, rank: 3, norm: rms}",
+    "gated_delta: {heads: 4, key_heads: 2, key_dim: 6, value_dim: 5, chunk: 16}",
+    "latent_attention: {heads: 4, kv_rank: 14, head_dim: 10, rope_dim: 4, value_dim: 9}",
+    "latent_attention: {heads: 4, kv_rank: 14, q_rank: 11, head_dim: 10, rope_dim: 4, value_dim: 14, position: none}",
+]
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_costs(node: str) -> None:
+    checked = tfdsl.check(f"""
+tfdsl: 1
+name: m
+inputs: {{x: {{shape: [B, T, 32], dtype: float}}}}
+model: [linear: {{from: x, width: 32}}, {node}]
+""")
+    axes = {"B": 2, "T": 61}
+    cost, model = tfdsl.cost(checked, axes), tfdsl.build(checked)
+    assert (cost.forward, cost.training) == measure.flops(building.meta(checked), measure.inputs(checked, axes, "meta"))
+    given = measure.inputs(checked, axes)
+    assert cost.activations == pytest.approx(measure.kept(model, given), rel=0.02)
+    cache = model.eval().new_cache(axes["T"])
+    with torch.no_grad():
+        for part in given[0].split([40, 20, 1], dim=1):
+            model(part, cache=cache)
+    assert cost.cache == sum(each.untyped_storage().nbytes() for each in cache.entries)
+
+
+@pytest.mark.parametrize("node", NODES[:7])
+def test_a_state_is_as_large_after_any_number_of_positions(node: str) -> None:
+    text = f"tfdsl: 1\nname: m\ninputs: {{x: {{shape: [B, T, 8], dtype: float}}}}\nmodel: [{node[:-1]}, from: x}}]"
+    model = tfdsl.build(tfdsl.check(text)).eval()
+    cache, sizes = model.new_cache(3), set[int]()  # there is no end to it, whatever length it was made for
+    with torch.no_grad():
+        for part in torch.randn(1, 24, 8).split([7, 1, 16], dim=1):
+            model(part, cache=cache)
+            sizes.add(sum(each.untyped_storage().nbytes() for each in cache.entries))
+    assert (cache.position, len(sizes)) == (24, 1)
+
+
+@pytest.mark.parametrize("few", [0, 100])
+def test_latent_attention_reads_latents_or_makes_keys(few: int) -> None:
+    """Both ways of decoding are equal to rounding, however many queries there are."""
+    head = "tfdsl: 1\nname: m\ninputs: {x: {shape: [B, T, 8], dtype: float}}\n"
+    model: Any = tfdsl.build(tfdsl.check(f"{head}model: [{NODES[7][:-1]}, from: x}}]"))
+    model = model.double().eval()
+    model.latent_attention.few = few
+    x, cache = torch.randn(2, 13, 8, dtype=torch.float64), model.new_cache(13)
+    with torch.no_grad():
+        whole = model(x)
+        found = torch.cat([model(part, cache=cache) for part in x.split([3, 8, 1, 1], dim=1)], dim=1)
+    torch.testing.assert_close(found, whole, rtol=1e-10, atol=1e-12)

@@ -38,7 +38,8 @@ def test_every_spec_of_a_published_model_is_compared() -> None:
     assert {path.stem for path in SPECS.glob("*.yaml")} - ours - MODELS.keys() == ELSEWHERE.keys()
 
 
-ELSEWHERE = {"transformer": "test_costing", "transformer_big": "below"}
+LONG = dict.fromkeys(("bigbird", "linformer", "longformer", "performer"), "test_long_models")
+ELSEWHERE = {"transformer": "test_costing", "transformer_big": "below", **LONG}
 
 
 @SEVERAL

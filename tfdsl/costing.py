@@ -172,7 +172,7 @@ class _Counter:
 
     def step(self, step: Step, before: _Held | None, runs: int, owned: int) -> tuple[Entry, _Held]:
         """Return what a node costs, with all that is in it, and the value that it gives."""
-        taken = {field: self.named[value.name] for field, value in step.reads.items()}
+        taken = {field: self.named[value.name] for field, value in step.reads.items() if value.kind != "part"}
         if (x := taken.get("from", before)) is not None:
             taken["x"] = x
         children, trained = self.inside(step, taken.get("x"), runs, owned)
@@ -218,7 +218,6 @@ class _Counter:
             trained = trained or end.trained
             children.append(total(instance.name or "body", "block", copies, entries))
         return tuple(children), trained
-
 
     def begun(self, step: Step, flow: Flow, x: _Held, runs: int) -> _Held:
         """Return what copies of a block begin with; behind a pipe of the node's own it is no longer what came in."""

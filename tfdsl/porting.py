@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, checking, document
+from tfdsl import building, checking, declared, document
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic, Span
 from tfdsl.run import FOREIGN, Run, fill
@@ -27,6 +27,7 @@ from tfdsl.weights.write import write
 from tfdsl.writing import plain
 
 GENERATION = "generation_config.json"
+SPARE = 10_000_000  # parameters that a checkpoint need not have: new heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ def _filled(checked: Checked, tensors: Tensors, model: nn.Module | None) -> tupl
     if not checked.spec.weights.map:
         message = f"the spec `{checked.spec.name}` does not say how a checkpoint's tensors map on to its weights"
         return None, [Diagnostic("R731", message, help="give it a `weights` section: docs/weights.md")]
+    numbers = sum(tensors.count(name) for name in tensors)
+    if declared.count(checked) > 2 * numbers + SPARE:  # before memory is asked for
+        message = f"the spec has {declared.count(checked):,} parameters, and the checkpoint {numbers:,} numbers"
+        return None, [Diagnostic("R725", message, help="the sizes of the spec are not the checkpoint's")]
     built = building.build(checked) if model is None else model
 
     def where(key: str) -> Span | None:

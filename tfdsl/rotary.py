@@ -60,9 +60,10 @@ class Yarn(Scaling, type="yarn"):
     rᵢ · (1 − s) + rᵢ / factor · s, with s = (i − a) / (b − a) held between 0 and 1, a = c(beta_fast), b = c(beta_slow)
     and c(β) = R · ln(length / (2πβ)) / (2 ln theta). a is rounded down and b up (`truncate`), and both are held between
     0 and R − 1; b = a counts as a + 0.001. Cosines and sines are multiplied by `attention_factor`; if that is left out,
-    by m(mscale) / m(mscale_all_dim) where both are given, else by m(1), with m(x) = 0.1 · x · ln(factor) + 1, and
-    m(x) = 1 for a factor up to 1. As in gpt-oss (`truncate: false`), Qwen with long contexts and DeepSeek, which
-    multiplies the `scale` of its attention by m(mscale_all_dim)² besides: say that there.
+    by m(mscale) / m(mscale_all_dim) where both are given, else by m(1), with m(x) = 0.1 · x · ln(factor) + 1, and m(x)
+    = 1 for a factor up to 1. As in gpt-oss (`truncate: false`), Qwen with long contexts and DeepSeek, which multiplies
+    the scores by m(mscale_all_dim)² besides: `latent_attention` does so by itself, `attention` where its `scale` says
+    so.
     """
 
     factor: PositiveReal = needed(description="What the angles of slow pairs are divided by.")

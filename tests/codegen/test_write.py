@@ -44,7 +44,7 @@ def test_attention_holds_only_what_the_model_uses() -> None:
     text = tfdsl.compile(SPECS / "gpt2.yaml")
     found = next(node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == "Attention")
     lines = (ast.get_source_segment(text, found) or "").splitlines()
-    assert len(lines) == 29
+    assert len(lines) == 30
     assert not [
         word
         for word in ("rope", "kv_heads", "norm", "mask=None", "bias", "self.scale", "T5")
@@ -54,7 +54,7 @@ def test_attention_holds_only_what_the_model_uses() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_line_is_dead(name: str) -> None:
-    """Train, evaluate, read a long sequence, decode, overflow the cache and count on meta: each line of the emitted file has then run."""
+    """Do with a model all that one does: each line of the emitted file has then run."""
     torch.set_num_threads(1)
     source = write(tiny(name))
     ran = dict(traced(lambda: use(name, load(source))))
@@ -64,11 +64,13 @@ def test_no_line_is_dead(name: str) -> None:
 
 
 def use(name: str, module: ModuleType) -> None:
-    """Do with a model all that one does."""
+    """Train, evaluate, also in bfloat16, read a long sequence, decode, overflow the cache, and count on meta."""
     model, given_ = module.Model(), inputs(name)
     found = model(*given_)
     torch.stack([each.sum() for each in (found.values() if isinstance(found, dict) else (found,))]).sum().backward()
-    model.eval()(*given_)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        model.eval()(*given_)
+    model(*given_)
     if name == "hybrid":  # a long sequence is taken in blocks
         model(*inputs(name, 1, 300))
     if name in CACHED:

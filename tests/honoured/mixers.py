@@ -29,6 +29,7 @@ GROUPS = {
             "position: {type: rope, scaling: {type: yarn, factor: 4, length: 8, mscale: 1, mscale_all_dim: 1}}",
             "position: {type: rope, scaling: {type: dynamic, factor: 4, length: 8}}",
             "scale: 0.7",
+            "latent_scale: 1.5",
             "bias: true",
             "eps: 0.1",
             "dropout: 0.2",

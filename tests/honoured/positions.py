@@ -87,6 +87,19 @@ GROUPS = {
         PATCHES.format(size=2, cls="", position="{type: grid, axes: [4, 4], share: tab}"),
         PATCHES.format(size=2, cls=", prepend: 1", position="{type: grid, axes: [4, 4]}"),
     ],
+    "axial rope": [
+        PATCHES.format(size=2, cls="", position=f"{{type: axial_rope, axes: {position}}}")
+        for position in (
+            "[4, 4]",
+            "[2, 8]",
+            "[4, 4], theta: 100",
+            "[4, 4], style: interleaved",
+            "[4, 4], rates: dealt",
+            "[4, 4], rates: centred",
+            "[4, 4], first: 1",
+            "[4, 4], columns_first: true",
+        )
+    ],
 }
 ADDED = [
     "{type: learned, length: 9}",

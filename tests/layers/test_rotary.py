@@ -10,7 +10,7 @@ import torch
 
 from tests import foreign
 from tests.layers.test_attention import values
-from tfdsl.layers.rotary import Rotary, rotate
+from tfdsl.layers.rotary import AxialRotary, Rotary, rotate
 from tfdsl.rotary import Dynamic, Linear, Llama3, Long, Proportional, Scaling, Yarn, layer
 
 HEAD, THETA, LENGTH = 24, 5000.0, 32
@@ -104,3 +104,50 @@ def test_the_way_that_a_family_turns(family: str, style: str, rotated: int | Non
     rope = Rotary(size, THETA, style, reverse=reverse)(values(2, 7, 4))
     for x, each in zip((q, k), wanted, strict=True):
         torch.testing.assert_close(rotate(x, rope, style, rotated), each, rtol=1e-12, atol=1e-12)
+
+
+def test_squares_turn_as_in_dinov3() -> None:
+    config = foreign.config("DINOv3ViTConfig", hidden_size=2 * HEAD, num_attention_heads=2, image_size=24, patch_size=8)
+    found: Any = importlib.import_module("transformers.models.dinov3_vit.modeling_dinov3_vit")
+    q, k = values(2, 2, 15, HEAD, seed=1), values(2, 2, 15, HEAD, seed=2)
+    with foreign.widened():
+        tables = found.DINOv3ViTRopePositionEmbedding(config).double().eval()
+        cos, sin = tables(torch.zeros(1, 3, 24, 32))
+        wanted = found.apply_rotary_pos_emb(q, k, cos, sin)
+    rope = AxialRotary(HEAD, 3, 4, config.rope_theta, rates="centred")(values(2, 15, 4))
+    for x, each in zip((q, k), wanted, strict=True):
+        torch.testing.assert_close(rotate(x, rope, "half", None), each, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("family", "config", "name", "rates"),
+    [
+        ("pixtral", "PixtralVisionConfig", "PixtralVisionRotaryEmbedding", "dealt"),
+        ("qwen2_vl", "Qwen2VLVisionConfig", "Qwen2VLVisionRotaryEmbedding", "split"),
+    ],
+)
+def test_squares_turn_as_in_pixtral_and_qwen(family: str, config: str, name: str, rates: str) -> None:
+    """Pixtral deals the rates of a head to rows and columns; Qwen2-VL gives both those of half a head."""
+    found: Any = importlib.import_module(f"transformers.models.{family}.modeling_{family}")
+    width = {"embed_dim": 2 * HEAD, "num_heads": 2} if family == "qwen2_vl" else {"hidden_size": 2 * HEAD}
+    heads = {} if family == "qwen2_vl" else {"num_attention_heads": 2}
+    places = torch.tensor([(row, column) for row in range(3) for column in range(4)])
+    with foreign.widened():
+        tables = getattr(found, name)(foreign.config(config, **width, **heads)).double()
+        cos, sin = tables(values(1, 12, 4), places.t()[None])
+    found_cos, found_sin = AxialRotary(HEAD, 3, 4, 10000.0, rates=rates)(values(1, 12, 4))
+    torch.testing.assert_close(found_cos, cos.view(12, HEAD), rtol=1e-12, atol=1e-12)
+    signed = torch.cat((-sin.view(12, HEAD)[:, : HEAD // 2], sin.view(12, HEAD)[:, HEAD // 2 :]), dim=1)
+    torch.testing.assert_close(found_sin, signed, rtol=1e-12, atol=1e-12)
+
+
+def test_squares_may_be_numbered_from_one_and_columns_come_first() -> None:
+    """As in the images of Llama 4."""
+    found: Any = importlib.import_module("transformers.models.llama4.modeling_llama4")
+    sizes = {"hidden_size": 2 * HEAD, "num_attention_heads": 2, "image_size": 24, "patch_size": 8}
+    with foreign.widened():
+        turned = found.Llama4VisionRotaryEmbedding._compute_freqs_ci(foreign.config("Llama4VisionConfig", **sizes))
+    table = torch.view_as_real(turned[:-1, 0].to(torch.complex128))  # their class token is the last
+    cos, sin = AxialRotary(HEAD, 3, 3, 10000.0, first=1, columns_first=True, style="interleaved")(values(1, 9, 4))
+    torch.testing.assert_close(cos[:, ::2], table[..., 0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(sin[:, 1::2], table[..., 1], rtol=1e-12, atol=1e-12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
 from tests.foreign import Given, Weights
@@ -55,6 +56,56 @@ def mamba(ours: str, theirs: str, names: Mapping[str, str]) -> dict[str, Given]:
     return {**found, f"{ours}.taps.weight": taps(f"{theirs}.conv1d.weight")}
 
 
+def halves(weights: Weights, i: int) -> tuple[Tensor, Tensor]:
+    """Return the queries' matrix of Qwen3-Next and the gates', which stand in turn, head by head."""
+    both = weights[f"model.layers.{i}.self_attn.q_proj.weight"].view(4, 2, 16, -1)
+    return both[:, 0].flatten(0, 1), both[:, 1].flatten(0, 1)
+
+
+def attended(weights: Weights, i: int) -> Tensor:
+    """Return the matrix of queries, keys and values of Qwen3-Next."""
+    rest = [weights[f"model.layers.{i}.self_attn.{each}_proj.weight"] for each in ("k", "v")]
+    return torch.cat((halves(weights, i)[0], *rest))
+
+
+def delta(weights: Weights, i: int) -> Tensor:
+    """Return the first matrix of a Gated DeltaNet of Qwen3-Next, whose rows stand by key head, as ours."""
+    place = f"model.layers.{i}.linear_attn"
+    first = weights[f"{place}.in_proj_qkvz.weight"].view(2, 6 + 6 + 12 + 12, -1).split((6, 6, 12, 12), 1)
+    second = weights[f"{place}.in_proj_ba.weight"].view(2, 4, -1).split((2, 2), 1)
+    return torch.cat([each.flatten(0, 1) for each in (*first, *second)])
+
+
+NEXT: dict[str, Given] = {
+    **ENDS,
+    "layers.{i}.mix.gated_delta.parts.weight": delta,
+    "layers.{i}.mix.gated_delta.taps.weight": taps("model.layers.{i}.linear_attn.conv1d.weight"),
+    **{
+        f"layers.{{i}}.mix.gated_delta.{mine}": f"model.layers.{{i}}.linear_attn.{other}"
+        for mine, other in {
+            "dt_bias": "dt_bias",
+            "decay_log": "A_log",
+            "norm.weight": "norm.weight",
+            "out.weight": "out_proj.weight",
+        }.items()
+    },
+    "layers.{i}.mix.attention.qkv.weight": attended,
+    "layers.{i}.mix.attention.gate.weight": lambda w, i: halves(w, i)[1],
+    **same({f"layers.{{i}}.mix.attention.{each}_norm": f"model.layers.{{i}}.self_attn.{each}_norm" for each in "qk"}),
+    **same({"layers.{i}.mix.attention.out": "model.layers.{i}.self_attn.o_proj"}),
+    **same(
+        {
+            f"layers.{{i}}.norm_{n}": f"model.layers.{{i}}.{each}_layernorm"
+            for n, each in enumerate(("input", "post_attention"), 1)
+        }
+    ),
+    "layers.{i}.moe.router.weight": "model.layers.{i}.mlp.gate.weight",
+    "layers.{i}.moe.up": "model.layers.{i}.mlp.experts.gate_up_proj",
+    "layers.{i}.moe.down": "model.layers.{i}.mlp.experts.down_proj",
+    **joined("layers.{i}.moe.shared.up", "model.layers.{i}.mlp.shared_expert.", "gate_proj up_proj"),
+    **same({"layers.{i}.moe.shared.down": "model.layers.{i}.mlp.shared_expert.down_proj"}),
+    **same({"layers.{i}.moe.shared_gate": "model.layers.{i}.mlp.shared_expert_gate"}),
+}
 JAMBA = {"dt.weight": "dt_proj.weight", "dt.bias": "dt_proj.bias", "select.weight": "x_proj.weight"}
 JAMBA |= {f"{each}_norm.weight": f"{each}_layernorm.weight" for each in ("dt", "b", "c")}
 MODELS: dict[str, Published] = {
@@ -112,6 +163,31 @@ MODELS: dict[str, Published] = {
         },
         {"num_heads": 8, "state_size": 6},
         {"n_heads": 8, "d_state": 6},
+    ),
+    "qwen3_next": Published(
+        "Qwen3NextForCausalLM",
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 1e7, "partial_rotary_factor": 0.25}},
+        {
+            "vocab_size": "vocab_size",
+            "n_layers": "num_hidden_layers",
+            "d_model": "hidden_size",
+            "n_heads": "num_attention_heads",
+            "n_kv_heads": "num_key_value_heads",
+            "head_dim": "head_dim",
+            "n_experts": "num_experts",
+            "d_expert": "moe_intermediate_size",
+        },
+        NEXT,
+        {
+            "num_hidden_layers": 4,
+            "shared_expert_intermediate_size": 32,
+            "num_experts_per_tok": 2,
+            "linear_num_value_heads": 4,
+            "linear_num_key_heads": 2,
+            "linear_key_head_dim": 6,
+            "linear_value_head_dim": 6,
+        },
+        {"n_layers": 4, "n_states": 4, "state_dim": 6, "top_k": 2},
     ),
     "jamba": Published(
         "JambaForCausalLM",

@@ -51,6 +51,7 @@ class Place:
         self.instances: list[Instance] = []
         self.order: list[int] = []
         self.shares: list[Shared] = []
+        self.given: dict[str, Tensor] = {}
         self.inputs: tuple[Tensor, ...] | None = None
         self.mistakes: dict[int, frozenset[Key]] = {}  # those of each copy, by its identity
 
@@ -111,6 +112,11 @@ class Place:
         value = self.walk.value(name, self.frame)
         if value is None:
             self._unknown(field, name)
+        takes = field in self.node.takes
+        if takes != (value.kind == "part"):
+            what = "is what attention keeps" if value.kind == "part" else "is a value, not what attention keeps"
+            help = "`keep` gives keys and values a name" if takes else "`reuse` and `value_residual` read it"
+            self.fail("T225", f"`{name}` {what}", field, help=help)
         if name not in self.frame.values:
             self._outside(value)
         self.reads[field if not index else f"{field}.{index}"] = value
@@ -151,6 +157,10 @@ class Place:
     def values(self, field: str) -> tuple[Tensor, ...]:
         """Return the tensors that `field`, a list of names, names."""
         return tuple(self.named(field, name, index) for index, name in enumerate(self._field(field)))
+
+    def give(self, field: str, tensor: Tensor) -> None:
+        """Say that the node gives something besides its value, under the name that `field` holds."""
+        self.given[str(self._field(field))] = tensor
 
     # -- sizes --------------------------------------------------------------------------------------------------------
 

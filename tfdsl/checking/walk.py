@@ -67,8 +67,8 @@ class Walk:
         for name, block in self.spec.blocks.items():
             inside = dict[str, Path]()
             for path, node in members(block.body, ("blocks", name, "body")):
-                if node.id is not None:
-                    self._once(node.id, (*path, node.kind, "id"), inside)
+                for id in node.ids:
+                    self._once(id, (*path, node.kind, "id"), inside)
         return ids
 
     def _once(self, name: str, path: Path, places: dict[str, Path], key: bool = False) -> None:
@@ -218,7 +218,9 @@ class Walk:
         except Unknown:
             frame.failed |= {id for _, each in members((written,), path) for id in each.ids}
             return None
-        frame.failed.update(id for id in written.ids if id != written.id)
+        frame.failed.update(id for id in written.ids if id != written.id and id not in place.given)
+        for name, tensor in place.given.items():
+            frame.values.setdefault(name, Value(name, tensor, frame.home, "part"))
         if written.id is not None and written.id not in frame.owners:  # of two with one name, the first has it
             frame.values[written.id] = Value(written.id, output, frame.home, "node")
             frame.owners[written.id] = step
@@ -274,7 +276,8 @@ class Walk:
         if home not in self.streams:
             return None
         if name in self.frames[home].values:
-            return self.frames[home].values[name]
+            found = self.frames[home].values[name]
+            return found if found.kind != "part" else None
         end = self.streams[home].flow.end
         return Value(name, end, home, "stream") if end is not None and home == name else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from tfdsl.codegen.fold import GIVEN, UNKNOWN, dotted
@@ -67,12 +68,19 @@ def signature(node: ast.FunctionDef) -> Signature:
 
 def sites(texts: Mapping[str, str]) -> Iterator[Site]:
     """Yield every call inside a function of the texts."""
-    for top in (node for text in texts.values() for node in ast.parse(text).body):
+    return (site for text in texts.values() for site in _sites(text))
+
+
+@lru_cache(maxsize=256)
+def _sites(text: str) -> tuple[Site, ...]:
+    found: list[Site] = []
+    for top in ast.parse(text).body:
         owner = top.name if isinstance(top, ast.ClassDef) else ""
         held = _held(top)
         for function in (node for node in ast.walk(top) if isinstance(node, ast.FunctionDef)):
             maybe = _maybe(function) | held
-            yield from (Site(owner, node, maybe) for node in ast.walk(function) if isinstance(node, ast.Call))
+            found += [Site(owner, node, maybe) for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return tuple(found)
 
 
 def _held(top: ast.stmt) -> frozenset[str]:
@@ -116,17 +124,22 @@ def _one_of(value: ast.expr) -> set[str]:
 
 def holders(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
     """Return (class, `self.attribute`) for each attribute that holds an instance of `layer`, a passed one too."""
-    found = {(owner, f"self.{parameter}") for owner, parameter in passed(layer, texts)}
-    for owner in (node for text in texts.values() for node in ast.parse(text).body if isinstance(node, ast.ClassDef)):
+    kept = {(owner, f"self.{parameter}") for owner, parameter in passed(layer, texts)}
+    return kept | {(owner, held) for text in texts.values() for owner, held, made in _made(text) if made == layer}
+
+
+@lru_cache(maxsize=256)
+def _made(text: str) -> tuple[tuple[str, str, str], ...]:
+    """Return (class, `self.attribute`, what is called) for each attribute that a call's result is kept in."""
+    found: list[tuple[str, str, str]] = []
+    for owner in (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)):
         for node in ast.walk(owner):
             match node:
-                case ast.Assign(targets=[ast.Attribute() as target], value=ast.Call(func=ast.Name(id=name))) if (
-                    name == layer
-                ):
-                    found.add((owner.name, dotted(target)))
+                case ast.Assign(targets=[ast.Attribute() as target], value=ast.Call(func=ast.Name(id=name))):
+                    found.append((owner.name, dotted(target), name))
                 case _:
                     pass
-    return found
+    return tuple(found)
 
 
 def passed(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:

@@ -273,7 +273,8 @@ class Fold:
         """Return the line of an assignment; a name for None, True or False is put in place and needs no line."""
         found = self.constant(made) if isinstance(target, ast.Name) else UNKNOWN
         if found is UNKNOWN:
-            return [f"{margin}{self.source(target)} = {self.text(made)}"]
+            text = self.text(made)
+            return [f"{margin}{self.source(target)} = {text}"] if text != self.source(target) else []
         for known in (self.constants, *self.uses):
             known[dotted(target)] = found
         return []

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from tfdsl.codegen.calls import Signature, Site, Uses, beside, holders, passed, signature, sites, uses, without
 from tfdsl.codegen.fold import Fold
-from tfdsl.codegen.library import Entry, constants, library, names, tables
+from tfdsl.codegen.library import Entry, constants, library, read, tables
 from tfdsl.codegen.prune import attributes, prune, without_methods, without_parameters
 
 
@@ -36,7 +36,7 @@ def gather(body: str) -> str:
 
 def _next(texts: Mapping[str, str]) -> Entry | None:
     """Return a definition that is needed and that no other needed one, still to come, may call."""
-    needed = {name for text in texts.values() for name in names(ast.parse(text))} & set(library()) - set(texts)
+    needed = {name for text in texts.values() for name in read(text)} & set(library()) - set(texts)
     waiting = {name for name in needed if not any(_reaches(other, name) for other in needed - {name})}
     # What is passed to a layer is folded by how that layer calls it.
     waiting = {name for name in waiting if not {owner for owner, _ in passed(name, texts)} & needed} or waiting

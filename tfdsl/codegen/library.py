@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent / "layers"
@@ -47,6 +47,12 @@ def _of_itself(node: ast.Attribute) -> bool:
 def names(node: ast.AST) -> set[str]:
     """Return the names that are read inside a node."""
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
+
+
+@lru_cache(maxsize=256)
+def read(text: str) -> frozenset[str]:
+    """Return the names that a text reads."""
+    return frozenset(names(ast.parse(text)))
 
 
 def stripped(node: ast.AST) -> ast.AST:

@@ -16,9 +16,10 @@ def prune(text: str) -> str:
     """Return a definition without the statements that set what nothing reads, or another name for a parameter."""
     while (copy := _second_name(ast.parse(text))) is not None:
         text = _renamed(text, *copy)
-    while (gone := _unread(ast.parse(text))) is not None:
+    while gone := _unread(ast.parse(text)):
         lines = text.split("\n")
-        del lines[gone.lineno - 1 : gone.end_lineno]
+        for statement in reversed(gone):
+            del lines[statement.lineno - 1 : statement.end_lineno]
         text = "\n".join(lines)
     return RETURNED.sub(r"\1return \3", text)
 
@@ -82,10 +83,11 @@ def _renamed(text: str, function: ast.FunctionDef, statement: ast.Assign, name: 
     return "\n".join(lines)
 
 
-def _unread(tree: ast.AST) -> ast.stmt | None:
-    """Return a statement that sets an attribute or a name that nothing reads, and that does nothing else."""
+def _unread(tree: ast.AST) -> list[ast.stmt]:
+    """Return the statements that set an attribute or a name that nothing reads, and that do nothing else, in order."""
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     read = {node.attr for node in nodes if isinstance(node.ctx, ast.Load)}
+    found: list[ast.stmt] = []
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
         loaded = names(function)
         for node in (node for node in ast.walk(function) if isinstance(node, ast.Assign)):
@@ -93,9 +95,9 @@ def _unread(tree: ast.AST) -> ast.stmt | None:
                 case ast.Assign(value=ast.Call()):
                     pass
                 case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attr)]) if attr not in read:
-                    return node
+                    found.append(node)
                 case ast.Assign(targets=[ast.Name(id=name)]) if name not in loaded:
-                    return node
+                    found.append(node)
                 case _:
                     pass
-    return None
+    return sorted(set(found), key=lambda node: node.lineno)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,33 +10,15 @@ from tfdsl.codegen.library import library
 from tfdsl.codegen.merge import merge
 from tfdsl.codegen.names import Letters, camel, harmless
 from tfdsl.codegen.text import Made, construct, module, module_list
+from tfdsl.codegen.wants import CACHE, START, Seen, Want, ordered
 from tfdsl.diagnostics import Span
 from tfdsl.document import Document
 from tfdsl.identifiers import attribute
 from tfdsl.node import Call, Flow, Instance, Shared, Step, Value
-from tfdsl.shapes import Axis, Keep, Tensor
+from tfdsl.shapes import Axis, Tensor
 
 HINTS = {1: "B", 2: "BD", 3: "BTD", 4: "BCIJ"}
 BRANCHES = "yzuvwrspq"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Which positions of an axis are real, those that a cache holds among them."""
-
-    axis: Axis
-
-
-@dataclass(frozen=True, slots=True)
-class Want:
-    """Something from outside that a block reads: it becomes a parameter of its `forward`, called `name`."""
-
-    name: str
-    about: Value | Shared | Keep | Seen | None = field(default=None, compare=False)
-    mask: Shared | None = field(default=None, compare=False)
-
-
-START, CACHE = Want("start"), Want("cache")
 
 
 @dataclass
@@ -83,6 +65,10 @@ class Program:
     def named(self, name: str, tensor: Tensor) -> str:
         """Return the variable for a value that has a name in the spec, apart from the text's own."""
         return self.variable(f"the_{name}" if name in ("x", *BRANCHES) else name, tensor)
+
+    def held(self, value: Value) -> str:
+        """Return the variable for a named value; what a node gives besides its own may be more than a tensor."""
+        return f"kept_{value.name}" if value.kind == "part" else self.named(value.name, value.tensor)
 
     def copies(self, instances: Sequence[Instance], home: str, cached: bool) -> list[Copy]:
         """Return the classes of blocks, written when they are first asked for; those that differ in numbers are one."""
@@ -162,15 +148,17 @@ class Scope:
         self.made += [f"self.{held}.{key} = self.{tied}" for key, tied in inside.items()]
         return f"self.{held}"
 
-    def let(self, expression: str) -> None:
-        """Give the node's value."""
+    def let(self, expression: str, also: str = "") -> None:
+        """Give the node's value; where `also` is a name, what the node gives besides under it."""
         assert self.step is not None, "a value belongs to a node"
         name = self.step.node.id
         held = name is not None and name in self.program.referred
         output = self.step.output
         target = self.program.named(name, output) if held and name else self.program.variable(self.base, output)
         self._say()
-        self.lines.append(f"{target} = {expression}")
+        if also:
+            self.values[also] = f"kept_{also}"
+        self.lines.append(f"{target}{f', kept_{also}' if also else ''} = {expression}")
         self.x = target
         self.live = self.live[: self.live.index(self.base) + 1]
 
@@ -325,7 +313,7 @@ class Scope:
         """Return the variable of a value, which may come from outside."""
         if value.name in self.values:
             return self.values[value.name]
-        return self.want(Want(self.program.named(value.name, value.tensor), value))
+        return self.want(Want(self.program.held(value), value))
 
     def want(self, want: Want) -> str:
         """Return the variable of something from outside; at the top of a stream, it is made here where it can be."""
@@ -396,8 +384,3 @@ class Copy:
     def made(self) -> Made:
         """Return the instance."""
         return Made(self.written.name, tuple(self.written.parameters), self.arguments)
-
-
-def ordered(wants: Iterable[Want]) -> tuple[Want, ...]:
-    """Return wants as parameters stand: values, what is shared, masks, the start, the cache."""
-    return tuple(sorted(wants, key=lambda want: (want == CACHE, want == START, not isinstance(want.about, Value))))

@@ -16,15 +16,14 @@ from tfdsl.codegen.format import lay
 from tfdsl.codegen.gather import gather
 from tfdsl.codegen.library import also
 from tfdsl.codegen.names import LAYERS, Letters, camel, harmless
+from tfdsl.codegen.remember import WHOLE, remembering, sees, steps
 from tfdsl.codegen.scope import CACHE, START, Program, Scope, Seen, Want
 from tfdsl.codegen.start import reset
 from tfdsl.codegen.text import construct, literal, module
 from tfdsl.declared import Declared, each_weight, several
 from tfdsl.identifiers import attribute
-from tfdsl.node import Flow, Instance, Shared, Sight, Step, Value
+from tfdsl.node import Flow, Shared, Value
 from tfdsl.shapes import Axis, Keep
-
-WHOLE: frozenset[Sight] = frozenset({"everywhere", "unknown"})  # of a node that needs all positions at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,63 +62,12 @@ def _written(checked: Checked) -> Source:
         for each in step.instances
     }
     program.variants = Counter(found.values())
-    cached = _remembering(checked, program)
+    cached = remembering(checked, program)
     body = _streams(checked, program, cached) if several(checked) else _single(checked, program, cached)
     gathered = gather("\n\n\n".join([*program.texts(), body]))
     apart = [""] if re.match(r"[A-Z_]+ = ", gathered) else ["", ""]
     text = lay("\n".join([_head(checked, program, gathered), *_imports(gathered), *apart, gathered]))
     return Source(checked.spec.name, text, tuple(_spec_lines(text)))
-
-
-# -- what a model remembers -------------------------------------------------------------------------------------------
-
-
-def steps(flow: Flow) -> Iterator[Step]:
-    """Yield every step of a pipe and of what is in it, a block that differs once."""
-    for step in flow.steps:
-        yield step
-        for inner in (*step.flows, *(each.flow for each in step.instances)):
-            yield from steps(inner)
-
-
-def _sees(stream: Instance) -> set[Sight]:
-    return {step.node.sight(step) for step in steps(stream.flow)}
-
-
-def _remembering(checked: Checked, program: Program) -> frozenset[str]:
-    """Return the streams that a cache serves, and note the axis that it holds positions of.
-
-    Their attention looks back alone, along one axis of the model, and so do positions and added tokens (what stands
-    before these is early); what looks everywhere neither comes after them nor touches that axis, and no table is made
-    of nothing along it. Where that cannot be had, no stream has a cache.
-    """
-    sees = {name: _sees(stream) for name, stream in checked.streams.items()}
-    cached = frozenset(name for name, each in sees.items() if "behind" in each and not each & WHOLE)
-    within = [step for name in cached for step in steps(checked.streams[name].flow)]
-    axes = {step.x.axes[-2].size for step in within if step.node.sight(step) == "behind"}
-    placed = {step.output.axes[-2].size for step in within if step.node.sight(step) == "place"}
-    counted = {step.output.axes[-2].size for step in within if step.node.sight(step) == "count"}
-    gaps = {size: axis - size for size in placed - axes for axis in axes}
-    early = {size: gap for size, gap in gaps.items() if isinstance(gap, int) and gap > 0}
-    apart = len(early) < len(gaps)
-    if len(axes) != 1 or apart or counted - axes or any(sees[name] & WHOLE for name in _after(checked, cached)):
-        return frozenset()
-    whole = [step for name, each in checked.streams.items() if sees[name] & WHOLE for step in steps(each.flow)]
-    fixed = [step for each in checked.streams.values() for step in steps(each.flow) if step.node.begins]
-    if any(axis.size in axes for step in (*whole, *fixed) for axis in step.output.axes):
-        return frozenset()
-    program.remembers = frozenset(axes)
-    program.early = early
-    return cached
-
-
-def _after(checked: Checked, first: frozenset[str]) -> set[str]:
-    """Return these streams and those that read them, directly or not."""
-    after = set(first)
-    for name, stream in checked.streams.items():
-        if any(value.home in after for value in stream.reads if value.kind != "input"):
-            after.add(name)
-    return after
 
 
 def _referred(checked: Checked) -> frozenset[str]:
@@ -234,7 +182,7 @@ def _streams(checked: Checked, program: Program, cached: frozenset[str]) -> str:
         ends = {value.name: scope.values.get(value.name, end) for value in exports}
         texts.append(_stream(classes[name], name, scope, list(dict.fromkeys(ends.values())) or [end]))
         whole.made.append(f"self.{attribute(name)} = {classes[name]}()")
-        once = bool(cached) and name not in cached and bool(_sees(stream) & WHOLE)
+        once = bool(cached) and name not in cached and bool(sees(stream) & WHOLE)
         if exports:
             _run(whole, f"self.{attribute(name)}", scope.ordered(), exports, ends, once)
     found = {key: whole.values[value.name] for key, value in checked.outputs.items()}
@@ -254,8 +202,8 @@ def _run(
     given = [f"cache={whole.want(want)}" if want == CACHE else _from_outside(whole, want) for want in wants]
     targets: dict[str, str] = {}
     for value in exports:
-        if value.kind == "node" or ends[value.name] not in targets:
-            targets[ends[value.name]] = whole.program.named(value.name, value.tensor)
+        if value.kind in ("node", "part") or ends[value.name] not in targets:
+            targets[ends[value.name]] = whole.program.held(value)
     whole.values |= {value.name: targets[ends[value.name]] for value in exports}
     call = f"once({', '.join([whole.want(CACHE), held, *given])})" if once else f"{held}({', '.join(given)})"
     whole.lines.append(f"{', '.join(targets.values())} = {call}")

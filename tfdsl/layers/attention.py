@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tfdsl.layers.activations import ACTIVATIONS
 from tfdsl.layers.cache import Cache
 from tfdsl.layers.rotary import rotate
-from tfdsl.layers.softmax import attend, paired
+from tfdsl.layers.softmax import attend, merged, paired
 
 
 class Attention(nn.Module):
@@ -41,6 +42,8 @@ class Attention(nn.Module):
         relative: nn.Module | None = None,
         temperature: nn.Module | None = None,
         tied: bool = False,
+        residual: nn.Module | None = None,
+        keeps: bool = False,
         softcap: float | None = None,
         sinks: str = "",
         before: nn.Module | None = None,
@@ -82,12 +85,12 @@ class Attention(nn.Module):
         # One projection for queries, keys and values.
         if tied:
             # Values are keys, as they are before norm and rotation.
-            self.rows: tuple[int, ...] = (self.heads[0] * self.head_dim, self.heads[1] * self.head_dim)
+            self.rows = [self.heads[0] * self.head_dim, self.heads[1] * self.head_dim]
             self.qkv = nn.Linear(width, sum(self.rows), bias=bias == "qkv")
         elif value_dim is None:
             self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=bias == "qkv")
         else:
-            self.rows = (self.heads[0] * self.head_dim, self.heads[1] * self.head_dim, self.heads[2] * value_dim)
+            self.rows = [self.heads[0] * self.head_dim, self.heads[1] * self.head_dim, self.heads[2] * value_dim]
             self.qkv = nn.Linear(width, sum(self.rows), bias=bias == "qkv")
         if "q" in bias and bias != "qkv":
             self.q_bias = nn.Parameter(torch.zeros(self.heads[0] * self.head_dim))
@@ -98,9 +101,11 @@ class Attention(nn.Module):
         elif "v" in bias and bias != "qkv":
             self.v_bias = nn.Parameter(torch.zeros(self.rows[2]))
         self.tied = tied
+        self.keeps = keeps
         self.q_norm = q_norm
         self.k_norm = k_norm
         self.v_norm = v_norm
+        self.residual = residual
         self.relative = relative
         self.blocks = blocks
         self.first = first
@@ -123,9 +128,10 @@ class Attention(nn.Module):
         x_BTD: Tensor,
         rope: tuple[Tensor, Tensor] | None = None,
         mask: Tensor | None = None,
+        earlier: tuple[Tensor, Tensor] | None = None,
         cache: Cache | None = None,
         rank: Tensor | None = None,
-    ) -> Tensor:
+    ) -> Any:
         B, T = x_BTD.shape[:2]
         if self.value_dim is None and not self.tied and self.bias in ("", "qkv"):
             qkv_BTHK = self.qkv(x_BTD).view(B, T, -1, self.head_dim)
@@ -140,11 +146,13 @@ class Attention(nn.Module):
             k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
         if self.norm_late or self.temperature is not None:
             q_BHTK, k_BHTK = self.placed(q_BHTK, k_BHTK, cache)
+        v_BHTK = v_BHTK if self.residual is None else self.residual(v_BHTK, earlier)
         if self.method is not None:
             y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache)
         else:
             if cache is not None:
                 k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
+            kept = (k_BHTK, v_BHTK)
             causal = self.causal and mask is None
             if self.relative is not None:
                 table = self.relative(q_BHTK, k_BHTK, mask)
@@ -185,8 +193,20 @@ class Attention(nn.Module):
         if self.first is not None:
             first_BHGK = self.first(x_BTD, mask)
             y_BHTK = torch.cat((first_BHGK, y_BHTK[:, :, first_BHGK.size(2) :]), dim=2)
-        plain = self.differential is None and self.out_norm is None and self.gate is None
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1) if plain else self.mixed(y_BHTK, x_BTD))
+        if self.differential is None and self.out_norm is None and self.gate is None:
+            y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        else:
+            y_BTA = merged(
+                y_BHTK,
+                x_BTD,
+                self.differential,
+                self.out_norm,
+                flat="o" in self.flat,
+                gate=self.gate,
+                by=self.gate_by,
+                heads=self.gate_heads,
+            )
+        return (self.out(y_BTA), kept) if self.keeps else self.out(y_BTA)  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def parts(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values by heads, shifted."""
@@ -238,20 +258,3 @@ class Attention(nn.Module):
         if self.temperature is not None:
             q_BHTK = self.temperature(q_BHTK, 0 if cache is None else cache.position)
         return q_BHTK, k_BHTK
-
-    def mixed(self, y_BHTK: Tensor, x_BTD: Tensor) -> Tensor:
-        """Return what the heads read, side by side."""
-        if self.differential is not None:
-            y_BHTK = self.differential(y_BHTK)
-        y_BTHK = y_BHTK.transpose(1, 2)
-        if self.out_norm is not None and "o" not in self.flat:
-            y_BTHK = self.out_norm(y_BTHK)
-        y_BTA = y_BTHK.flatten(2)
-        if self.out_norm is not None and "o" in self.flat:
-            y_BTA = self.out_norm(y_BTA)
-        if self.gate is not None and self.gate_heads:
-            gate_BTH1 = ACTIVATIONS[self.gate_by](self.gate(x_BTD)).unsqueeze(-1)
-            y_BTA = (y_BTA.unflatten(2, (gate_BTH1.size(2), -1)) * gate_BTH1).flatten(2)
-        elif self.gate is not None:
-            y_BTA = y_BTA * ACTIVATIONS[self.gate_by](self.gate(x_BTD))
-        return y_BTA

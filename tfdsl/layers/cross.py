@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tfdsl.layers.activations import ACTIVATIONS
 from tfdsl.layers.cache import Cache, once
-from tfdsl.layers.softmax import attend, paired
+from tfdsl.layers.softmax import attend, merged, paired
 
 
 class CrossAttention(nn.Module):
@@ -42,6 +43,7 @@ class CrossAttention(nn.Module):
         after: nn.Module | None = None,
         padded: bool = False,
         differential: nn.Module | None = None,
+        keeps: bool = False,
         gate: nn.Module | None = None,
         gate_by: str = "sigmoid",
         gate_heads: bool = False,
@@ -60,6 +62,7 @@ class CrossAttention(nn.Module):
         self.softcap = softcap
         self.sinks = sinks
         self.padded = padded
+        self.keeps = keeps
         self.gate_by = gate_by
         self.gate_heads = gate_heads
         self.q = nn.Linear(width, heads * self.head_dim, bias="q" in bias)
@@ -90,11 +93,10 @@ class CrossAttention(nn.Module):
         else:
             self.out = nn.Linear(heads * value_dim, width, bias=out_bias)
 
-    def forward(
-        self, x_BTD: Tensor, memory_BSM: Tensor, mask: Tensor | None = None, cache: Cache | None = None
-    ) -> Tensor:
+    def forward(self, x_BTD: Tensor, memory_BSM: Tensor, mask: Tensor | None = None, cache: Cache | None = None) -> Any:
         q_BHTK = self.asked(x_BTD)
         k_BHSK, v_BHSK = once(cache, self.read, memory_BSM)
+        kept = (k_BHSK, v_BHSK)
         if self.differential is not None:
             q_BHTK, k_BHSK, v_BHSK = paired(q_BHTK, k_BHSK, v_BHSK)
         scale = self.head_dim**-0.5 if self.scale is None else self.scale
@@ -123,8 +125,20 @@ class CrossAttention(nn.Module):
                 after=self.after,
                 padded=self.padded,
             )
-        plain = self.differential is None and self.out_norm is None and self.gate is None
-        return self.out(y_BHTK.transpose(1, 2).flatten(2) if plain else self.gathered(y_BHTK, x_BTD))
+        if self.differential is None and self.out_norm is None and self.gate is None:
+            y_BTA = y_BHTK.transpose(1, 2).flatten(2)
+        else:
+            y_BTA = merged(
+                y_BHTK,
+                x_BTD,
+                self.differential,
+                self.out_norm,
+                flat="o" in self.flat,
+                gate=self.gate,
+                by=self.gate_by,
+                heads=self.gate_heads,
+            )
+        return (self.out(y_BTA), kept) if self.keeps else self.out(y_BTA)
 
     def asked(self, x_BTD: Tensor) -> Tensor:
         """Return the queries of every position."""
@@ -164,20 +178,3 @@ class CrossAttention(nn.Module):
         if self.clip is not None and self.clip_late:
             k_BSHK = k_BSHK.clamp(-self.clip, self.clip)
         return k_BSHK.transpose(1, 2), v_BSHK.transpose(1, 2)
-
-    def gathered(self, y_BHTK: Tensor, x_BTD: Tensor) -> Tensor:
-        """Return what the heads read, side by side."""
-        if self.differential is not None:
-            y_BHTK = self.differential(y_BHTK)
-        y_BTHK = y_BHTK.transpose(1, 2)
-        if self.out_norm is not None and "o" not in self.flat:
-            y_BTHK = self.out_norm(y_BTHK)
-        y_BTA = y_BTHK.flatten(2)
-        if self.out_norm is not None and "o" in self.flat:
-            y_BTA = self.out_norm(y_BTA)
-        if self.gate is not None and self.gate_heads:
-            gate_BTH1 = ACTIVATIONS[self.gate_by](self.gate(x_BTD)).unsqueeze(-1)
-            y_BTA = (y_BTA.unflatten(2, (gate_BTH1.size(2), -1)) * gate_BTH1).flatten(2)
-        elif self.gate is not None:
-            y_BTA = y_BTA * ACTIVATIONS[self.gate_by](self.gate(x_BTD))
-        return y_BTA

@@ -1,5 +1,8 @@
 """experts: feed-forward layers of which a router picks a few for each position."""
 
+# pyright: reportIncompatibleMethodOverride=false
+# (torch gives the two methods of a function no arguments that anyone could mean)
+
 from __future__ import annotations
 
 import math
@@ -9,6 +12,52 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfdsl.layers.activations import ACTIVATIONS, clamped_swiglu
+
+
+def each_product(x_RD: Tensor, weight_EFD: Tensor, counts: list[int]) -> Tensor:
+    """Return the rows of each expert, which follow each other, times its matrix."""
+    y_RF = x_RD.new_empty(x_RD.size(0), weight_EFD.size(1))
+    end = 0
+    for expert, count in enumerate(counts):
+        if count > 0:
+            start, end = end, end + count
+            torch.mm(x_RD[start:end], weight_EFD[expert].t(), out=y_RF[start:end])
+    return y_RF
+
+
+class GroupedProduct(torch.autograd.Function):
+    """The products of all experts as one step of the backward pass."""
+
+    @staticmethod
+    def forward(ctx, x_RD, weight_EFD, counts):
+        ctx.save_for_backward(x_RD, weight_EFD)
+        ctx.counts = counts
+        return each_product(x_RD, weight_EFD, counts)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_RF):
+        x_RD, weight_EFD = ctx.saved_tensors
+        grad_RF = grad_RF.contiguous()
+        grad_RD, grad_EFD = torch.empty_like(x_RD), torch.zeros_like(weight_EFD)
+        end = 0
+        for expert, count in enumerate(ctx.counts):
+            if count > 0:
+                start, end = end, end + count
+                part_RF = grad_RF[start:end]
+                torch.mm(part_RF, weight_EFD[expert], out=grad_RD[start:end])
+                torch.mm(part_RF.t(), x_RD[start:end], out=grad_EFD[expert])
+        return grad_RD, grad_EFD, None
+
+
+def grouped_product(x_RD: Tensor, weight_EFD: Tensor, counts: list[int]) -> Tensor:
+    """Multiply the rows of each expert by its matrix."""
+    if torch.is_autocast_enabled(x_RD.device.type):
+        dtype = torch.get_autocast_dtype(x_RD.device.type)
+        x_RD, weight_EFD = x_RD.to(dtype), weight_EFD.to(dtype)
+    if torch.is_grad_enabled():
+        return GroupedProduct.apply(x_RD, weight_EFD, counts)  # pyright: ignore[reportReturnType]
+    return each_product(x_RD, weight_EFD, counts)
 
 
 class MixtureOfExperts(nn.Module):
@@ -107,7 +156,7 @@ class MixtureOfExperts(nn.Module):
         if torch.compiler.is_compiling() or x_BTD.is_meta:
             y_RD = self.run_blocks(rows_RD, expert_R[order_R])
         else:
-            y_RD = self.run_experts(rows_RD, expert_R)
+            y_RD = self.run_experts(rows_RD, expert_R[order_R])
         y_RD = torch.empty_like(y_RD).index_copy(0, order_R, y_RD)
         y_NKD = y_RD.view(*expert_NK.shape, -1)
         if not self.weigh_input:
@@ -205,18 +254,13 @@ class MixtureOfExperts(nn.Module):
     def run_experts(self, rows_RD: Tensor, expert_R: Tensor) -> Tensor:
         """Give each expert the rows that chose it."""
         counts = expert_R.bincount(minlength=self.up.size(0)).tolist()
-        made = []
-        up_EFD, down_EDF = self.up.unbind(), self.down.unbind()
-        for expert, rows in enumerate(rows_RD.split(counts)):
-            if rows.size(0) > 0:
-                h_RF = rows @ up_EFD[expert].t()
-                if self.biased:
-                    h_RF = h_RF + self.up_bias[expert]
-                y_RD = self.activate(h_RF) @ down_EDF[expert].t()
-                if self.down_biased:
-                    y_RD = y_RD + self.down_bias[expert]
-                made.append(y_RD)
-        return torch.cat(made)
+        h_RF = grouped_product(rows_RD, self.up, counts)
+        if self.biased:
+            h_RF = h_RF + self.up_bias[expert_R]
+        y_RD = grouped_product(self.activate(h_RF), self.down, counts)
+        if self.down_biased:
+            y_RD = y_RD + self.down_bias[expert_R]
+        return y_RD
 
     def run_blocks(self, rows_RD: Tensor, expert_R: Tensor) -> Tensor:
         """Do the same with shapes that the choices do not move: a block has one expert.

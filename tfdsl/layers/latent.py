@@ -27,6 +27,7 @@ class LatentAttention(nn.Module):
         rope_dim: int,
         value_dim: int,
         scale: float,
+        latent_scale: float | None = None,
         q_rank: int | None = None,
         bias: bool = False,
         eps: float = 1e-6,
@@ -39,7 +40,10 @@ class LatentAttention(nn.Module):
         self.q_sizes = (head_dim, rope_dim)
         self.down_sizes = (kv_rank, rope_dim)
         self.up_sizes = (head_dim, value_dim)
+        self.value_dim = value_dim
+        self.spare = head_dim + rope_dim - value_dim
         self.scale = scale
+        self.latent_scale = latent_scale
         self.q_rank = q_rank
         self.dropout = dropout
         self.causal = causal
@@ -70,6 +74,8 @@ class LatentAttention(nn.Module):
         q_BHTK, turned_BHTK = q.view(B, T, self.heads, -1).transpose(1, 2).split(self.q_sizes, dim=-1)
         latent_BSL, turned_BSK = self.kv_down(x_BTD).split(self.down_sizes, dim=-1)
         latent_BSL = self.kv_norm(latent_BSL)
+        if self.latent_scale is not None:
+            latent_BSL = latent_BSL * self.latent_scale
         if rope is not None:
             turned_BHTK = rotate(turned_BHTK, rope, self.style, None)
             turned_BSK = rotate(turned_BSK, rope, self.style, None)
@@ -81,8 +87,8 @@ class LatentAttention(nn.Module):
         if cache is not None and cache.position > 0 and self.few >= T:
             y_BHTV = self.absorbed(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table)
         else:
-            causal = causal and (cache is None or latent_BSL.size(1) == T)
-            y_BHTV = self.expanded(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table, causal)
+            first = causal and (cache is None or latent_BSL.size(1) == T)
+            y_BHTV = self.expanded(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table, first)
         return self.out(y_BHTV.transpose(1, 2).reshape(B, T, -1))
 
     def expanded(
@@ -92,22 +98,26 @@ class LatentAttention(nn.Module):
         latent_BSL: Tensor,
         turned_BSK: Tensor,
         mask: Tensor | None,
-        causal: bool,
+        first: bool,
     ) -> Tensor:
         """Make the keys and values of all heads, and read them."""
         B, S = latent_BSL.shape[:2]
         kv_BHSK = self.kv_up(latent_BSL).view(B, S, self.heads, -1).transpose(1, 2)
         k_BHSK, v_BHSV = kv_BHSK.split(self.up_sizes, dim=-1)
         turned_BHSK = turned_BSK.unsqueeze(1).expand(-1, self.heads, -1, -1)
-        return F.scaled_dot_product_attention(
+        if self.spare > 0 and not self.training:
+            # Fused attention wants values as wide as keys. To train, it is slower for that.
+            v_BHSV = F.pad(v_BHSV, (0, self.spare))
+        y_BHTV = F.scaled_dot_product_attention(
             torch.cat((q_BHTK, turned_BHTK), dim=-1),
             torch.cat((k_BHSK, turned_BHSK), dim=-1),
             v_BHSV,
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=causal,
+            is_causal=first,
             scale=self.scale,
         )
+        return y_BHTV[..., : self.value_dim]
 
     def absorbed(
         self, q_BHTK: Tensor, turned_BHTK: Tensor, latent_BSL: Tensor, turned_BSK: Tensor, mask: Tensor | None

@@ -22,8 +22,9 @@ FEATURES = {
 class LinearAttention(nn.Module):
     """y_i = sum_j f(q_i) · f(k_j) v_j / sum_j f(q_i) · f(k_j), in O(T): q_BHTK, k_BGTK, v_BGTV -> y_BHTV.
 
-    Causal, j goes up to i: within a chunk each query meets each key, between chunks goes the sum of f(k_j) v_j, which is
-    also what a cache keeps. `mask` says which positions are real. Source: Katharopoulos et al. 2020, equations 5 to 20.
+    Causal, j goes up to i: within a chunk each query meets each key, between chunks goes the sum of f(k_j) v_j, which
+    is also what a cache keeps. `mask` says which positions are real. Source: Katharopoulos et al. 2020, equations 5 to
+    20.
     """
 
     def __init__(
@@ -70,11 +71,11 @@ class LinearAttention(nn.Module):
 
     def behind(self, q_BHTF: Tensor, k_BHTF: Tensor, v_BHTV: Tensor, cache: Cache | None) -> Tensor:
         """Return the sums over each position and those before it."""
-        B, H, T, _ = q_BHTF.shape
+        T = q_BHTF.size(2)
         state_BHFV = None if cache is None else cache.state(v_BHTV[:, 0])
         size = min(self.chunk, T)
         if size < T:
-            q_BHTF, k_BHTF, v_BHTV = (F.pad(x, (0, 0, 0, -T % size)) for x in (q_BHTF, k_BHTF, v_BHTV))
+            q_BHTF, k_BHTF, v_BHTV = (F.pad(x, (0, 0, 0, -T % size)).contiguous() for x in (q_BHTF, k_BHTF, v_BHTV))
         q_BHNCF, k_BHNCF, v_BHNCV = (x.unflatten(2, (-1, size)) for x in (q_BHTF, k_BHTF, v_BHTV))
         y_BHNCV = (q_BHNCF @ k_BHNCF.transpose(3, 4)).tril() @ v_BHNCV
         if size < T or cache is not None:
@@ -84,7 +85,7 @@ class LinearAttention(nn.Module):
                 total_BHNFV = total_BHNFV + state_BHFV.unsqueeze(2)
             y_BHNCV = y_BHNCV + q_BHNCF @ (total_BHNFV - sum_BHNFV)
             if cache is not None:
-                cache.put(total_BHNFV[:, :, -1])
+                cache.put(total_BHNFV[:, :, -1].clone())
         return y_BHNCV.flatten(2, 3)[:, :, :T]
 
 
@@ -100,7 +101,7 @@ class RandomFeatures(nn.Module):
         self.scale = scale
         self.kernel = kernel
         self.eps = eps
-        self.register_buffer("projection", torch.zeros(count, size))
+        self.projection = nn.Buffer(torch.zeros(count, size))
 
     def forward(self, q_BHTK: Tensor, k_BHTK: Tensor) -> tuple[Tensor, Tensor]:
         q_BHTK, k_BHTK = q_BHTK * self.scale**0.5, k_BHTK * self.scale**0.5
@@ -124,6 +125,9 @@ def draw_features(weight: Tensor, seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     blocks = -(-count // size)
     normal_NKK = torch.randn(blocks, size, size, generator=random, dtype=torch.float64, device="cpu")
-    rows_MK = torch.linalg.qr(normal_NKK).Q.transpose(1, 2).flatten(0, 1)[:count]
+    q_NKK, r_NKK = torch.linalg.qr(normal_NKK)
+    # Without these signs the first row of each block would always look the same way.
+    q_NKK = q_NKK * r_NKK.diagonal(dim1=1, dim2=2).sign().unsqueeze(1)
+    rows_MK = q_NKK.transpose(1, 2).flatten(0, 1)[:count]
     length_M1 = torch.randn(count, size, generator=random, dtype=torch.float64, device="cpu").norm(dim=1, keepdim=True)
     weight.copy_(rows_MK * length_M1)

@@ -52,7 +52,7 @@ class LowRank(nn.Module):
         if mask is not None:
             keep_BHTK = mask.transpose(2, 3)
             k_BHTK, v_BHTV = k_BHTK * keep_BHTK, v_BHTV * keep_BHTK
-        if self.share == "layers":
+        if self.share == "layers" and rank is not None:
             k_BHRK, v_BHRV = rank @ k_BHTK, rank @ v_BHTV
         elif self.share == "keys_values":
             k_BHRK, v_BHRV = self.keys[:, : q_BHTK.size(2)] @ k_BHTK, self.keys[:, : q_BHTK.size(2)] @ v_BHTV

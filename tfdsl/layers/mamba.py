@@ -75,7 +75,7 @@ class Mamba(nn.Module):
         """Return what each position reads, and the state behind the last."""
         a_FN = -self.decay_log.to(dt_BTF.dtype).exp()
         made = []
-        # A few positions at a time: what is made of them stays in the processor's cache.
+        # A few positions at a time: what is made of them stays near the processor.
         parts = (each.split(16, dim=1) for each in (dt_BTF, x_BTF, b_BTN, c_BTN))
         for dt_BCF, x_BCF, b_BCN, c_BCN in zip(*parts, strict=True):
             decay_BCFN = (dt_BCF.unsqueeze(-1) * a_FN).exp()

@@ -35,8 +35,9 @@ class RootMeanSquare(torch.autograd.Function):
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """Divide by the root mean square of the last axis, and scale."""
+    x = x.type_as(weight)
     plain = x.is_cpu and x.dtype in (torch.float32, torch.float64) and not torch.compiler.is_compiling()
-    if plain and torch.is_grad_enabled():
+    if plain and (torch.is_grad_enabled() or x.numel() > 8192):
         return RootMeanSquare.apply(x, weight, eps)  # pyright: ignore[reportReturnType]
     return F.rms_norm(x, weight.shape, weight, eps)
 
@@ -86,7 +87,10 @@ class RMSNorm(nn.Module):
 
 
 class LayerNorm(nn.Module):
-    """(x - mean(x)) / sqrt(var(x) + eps), scaled and shifted: x_BTD -> x_BTD (Ba et al. 2016)."""
+    """(x - mean(x)) / sqrt(var(x) + eps) as torch.nn has it not: by groups, scaled by 1 + weight, or only shifted.
+
+    Source: Ba et al. 2016.
+    """
 
     def __init__(
         self,
@@ -109,6 +113,15 @@ class LayerNorm(nn.Module):
             self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x_BTD: Tensor) -> Tensor:
+        if self.groups is None and self.offset and self.shifted:
+            return F.layer_norm(x_BTD, x_BTD.shape[-1:], 1 + self.weight, self.bias, self.eps)
+        elif self.groups is None and self.offset:
+            return F.layer_norm(x_BTD, x_BTD.shape[-1:], 1 + self.weight, eps=self.eps)
+        else:
+            return self.scaled(x_BTD)
+
+    def scaled(self, x_BTD: Tensor) -> Tensor:
+        """Return the same where torch does not scale and shift along with the norm."""
         if self.groups is not None:
             # Each group of features has a mean and a size of its own.
             x_BTGF = x_BTD.unflatten(-1, (self.groups, -1))

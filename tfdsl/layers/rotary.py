@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -134,3 +135,57 @@ class Rotary(nn.Module):
             # Only the fastest pairs of the whole head turn.
             rate_P = torch.where(pair_P < 2 * self.turning, rate_P / self.factor, 0)
         return rate_P
+
+
+class AxialRotary(nn.Module):
+    """The angles that turn queries and keys of the squares of a grid, row by row: tables of cosines and signed sines.
+
+    Half of the pairs turn with the row, half with the column; positions before the first square do not turn.
+    `rates` says how fast: `split` as those of half a head, for both; `dealt` as those of a whole head, dealt in turn
+    (Agrawal et al. 2024); `centred` as `split`, over 2 pi times the way from the middle, -1 to 1 (Simeoni et al. 2025).
+    """
+
+    def __init__(
+        self,
+        size: int,
+        height: int,
+        width: int,
+        theta: float = 10000.0,
+        style: str = "half",
+        rates: str = "split",
+        first: int = 0,
+        columns_first: bool = False,
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.height = height
+        self.width = width
+        self.theta = theta
+        self.style = style
+        self.rates = rates
+        self.first = first
+        self.columns_first = columns_first
+
+    def forward(self, x_BTD: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
+        exact = torch.promote_types(x_BTD.dtype, torch.float32)
+        row_I = torch.arange(self.height, dtype=exact, device=x_BTD.device) + self.first
+        column_J = torch.arange(self.width, dtype=exact, device=x_BTD.device) + self.first
+        pair_P = torch.arange(0, self.size, 2, dtype=exact, device=x_BTD.device)
+        if self.rates == "dealt":
+            rate_P = self.theta ** (-pair_P / self.size)
+            down_P, right_P = rate_P[::2], rate_P[1::2]
+        else:
+            down_P = self.theta ** (-2 * pair_P[: self.size // 4] / self.size)
+            right_P = down_P
+        if self.rates == "centred":
+            row_I = 2 * math.pi * (2 * (row_I + 0.5) / self.height - 1)
+            column_J = 2 * math.pi * (2 * (column_J + 0.5) / self.width - 1)
+        down_IJP = torch.outer(row_I, down_P).unsqueeze(1).expand(-1, self.width, -1)
+        right_IJP = torch.outer(column_J, right_P).unsqueeze(0).expand(self.height, -1, -1)
+        if self.columns_first:
+            angle_TP = torch.cat((right_IJP, down_IJP), dim=-1).flatten(0, 1)
+        else:
+            angle_TP = torch.cat((down_IJP, right_IJP), dim=-1).flatten(0, 1)
+        angle_TP = F.pad(angle_TP, (0, 0, x_BTD.size(1) - angle_TP.size(0), 0))
+        cos_TK, sin_TK = turns(angle_TP, self.style)
+        return cos_TK.to(x_BTD.dtype), sin_TK.to(x_BTD.dtype)

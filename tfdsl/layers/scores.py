@@ -22,7 +22,13 @@ def far(score: Tensor, window: int) -> Tensor:
     return (key_S - query_T1).abs() >= window
 
 
-def softmax_of_seen(score: Tensor, hidden: Tensor, dim: int) -> Tensor:
-    """Return the softmax of what is not hidden; where all is hidden, zeros."""
-    share = score.masked_fill(hidden, -math.inf).softmax(dim=dim)
-    return share.masked_fill(hidden, 0)
+def softmax_of_seen(score: Tensor, hidden: Tensor, dim: int, empty: bool = False) -> Tensor:
+    """Return the softmax of what is not hidden; with `empty`, a query may see nothing, and gets zeros."""
+    if empty:
+        nothing = hidden.all(dim=dim, keepdim=True)
+        hidden = hidden & ~nothing
+    low = torch.zeros(hidden.shape, dtype=score.dtype, device=score.device).masked_fill(hidden, -math.inf)
+    share = (score + low).softmax(dim=dim)
+    if empty:
+        share = torch.where(nothing, 0.0, share)
+    return share

@@ -92,10 +92,7 @@ class SparseBlocks(nn.Module):
         plan_HNN = sparse_plan(
             total, k_BHTK.size(1), self.local, self.first, self.random, self.seed, self.causal, k_BHTK
         )
-        if self.causal:
-            most = self.local + self.first + self.random
-        else:
-            most = self.local + 2 * self.first + self.random
+        most = self.local + self.random + (self.first if self.causal else 2 * self.first)
         meant_HNM, index_HNM = plan_HNN[:, begin : begin + count].byte().topk(most, dim=-1)
         if self.again is not None:
             # The first block once more for each that is not drawn.

@@ -6,7 +6,7 @@ import re
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from tfdsl import expressions
@@ -107,6 +107,7 @@ def whole(value: Any, gaps: Gaps, dims: Mapping[str, Any]) -> int:
     return found
 
 
+@lru_cache(maxsize=4096)
 def template(text: str, ours: bool = False) -> Template:
     """Return the template that a name is; raise ExpressionError (its place in the text) where it is none.
 

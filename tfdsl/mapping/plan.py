@@ -11,7 +11,7 @@ from tfdsl.expressions import Expression, ExpressionError
 from tfdsl.mapping.axes import AxesError
 from tfdsl.mapping.names import STAR, Template, template
 from tfdsl.mapping.section import Take, Weights
-from tfdsl.mapping.trees import Change, Planter, Tree, names
+from tfdsl.mapping.trees import Change, Planter, Room, Tree, names
 
 Path = tuple[str | int, ...]
 MOST = 5_000_000  # comparisons of a key with a name
@@ -57,10 +57,11 @@ def plan(section: Weights, own: Iterable[Own], dims: Mapping[str, Any]) -> tuple
     beginning = _by_first(weights)
     if sum(len(beginning.get(_first(key), weights)) for key in section.map) > MOST:
         return (), [
-            Fault("E410", f"more than {MOST:,} names would be compared", ("map",), "map fewer weights one by one")
+            Fault("E410", f"more than {MOST:,} names would be compared", ("map",), "let one entry take more: `$i`, `*`")
         ]
     planned: dict[str, Planned] = {}
     stray: list[str] = []
+    room = Room()
     for key, take in section.map.items():
         ours = template(key, ours=True)
         near = beginning.get(_first(key), () if "$" not in _first(key) and "*" not in _first(key) else weights)
@@ -75,7 +76,7 @@ def plan(section: Weights, own: Iterable[Own], dims: Mapping[str, Any]) -> tuple
                     faults.append(_twice(key, planned[each.name].key, each))
                 told.add("twice")
                 continue
-            planter = Planter(gaps, dims, each.shape, frozenset(gaps.numbers))
+            planter = Planter(gaps, dims, each.shape, room)
             try:
                 planned[each.name] = Planned(each, key, _fitting(planter.plant(take), each))
             except (ExpressionError, AxesError) as error:

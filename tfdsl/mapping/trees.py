@@ -11,8 +11,7 @@ from tfdsl.mapping.axes import Pattern, pattern
 from tfdsl.mapping.names import Gaps, Template, number, template, whole
 from tfdsl.mapping.section import Take
 
-
-MOST = 65_536  # tensors in a stack
+MOST = 100_000  # tensors that all entries name
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +98,19 @@ def partial(tree: Tree) -> bool:
             return False
 
 
+class Room:
+    """How many more tensors the entries of a section may name, so that no section takes long."""
+
+    def __init__(self) -> None:
+        self.left = MOST
+
+    def take(self) -> None:
+        """Make room for one tensor more; raises ExpressionError where there is none."""
+        self.left -= 1
+        if self.left < 0:
+            raise ExpressionError(f"the entries name more than {MOST:,} tensors", 0, 0, code="E410")
+
+
 @dataclass(frozen=True)
 class Planter:
     """Makes trees of entries. `dims` are the spec's numbers; `shape` is that of the weight which the tree fills."""
@@ -106,7 +118,7 @@ class Planter:
     gaps: Gaps
     dims: Mapping[str, Any]
     shape: tuple[int, ...]
-    counters: frozenset[str]
+    room: Room
 
     def plant(self, take: Take, top: bool = True) -> Tree:
         """Return the tree of an entry; raises ExpressionError where a name in it has no value."""
@@ -138,6 +150,7 @@ class Planter:
 
     def _of(self, source: Any, take: Take) -> Tree:
         if isinstance(source, str):
+            self.room.take()
             return Leaf(self._name(source), tuple(self._name(each) for each in take.also))
         if isinstance(source, Take):
             return self.plant(source, top=False)
@@ -152,8 +165,6 @@ class Planter:
             times = self.shape[0]
         else:
             raise ExpressionError("say how many there are with `times`", 0, 0, code="D124")
-        if times > MOST:
-            raise ExpressionError(f"more than {MOST:,} tensors cannot be stacked", 0, 0, code="E410")
         parts = list[Tree]()
         for index in range(times):
             inner = replace(self, gaps=Gaps({**self.gaps.numbers, over: index}, self.gaps.rest))

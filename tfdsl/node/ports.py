@@ -22,8 +22,8 @@ class Writer(Protocol):
         """Declare a layer under the node's name (or `name`) and return the expression that holds it."""
         ...
 
-    def let(self, expression: str) -> None:
-        """Give the node's value."""
+    def let(self, expression: str, also: str = "") -> None:
+        """Give the node's value; where `also` is a name, what the node gives besides under it, as a second value."""
         ...
 
     def put(self, text: str) -> None:
@@ -111,6 +111,13 @@ class Ports(Protocol):
 
     def values(self, field: str) -> tuple[Tensor, ...]:
         """Return the tensors that `field`, a list of names, names; the writer knows them as `field`, `field.1`, ..."""
+        ...
+
+    def give(self, field: str, tensor: Tensor) -> None:
+        """Say that the node gives something besides its value, under the name that `field` holds.
+
+        `tensor` describes it. Only the fields that a kind names in `takes` may read it.
+        """
         ...
 
     def owner(self, field: str) -> Step:

@@ -99,12 +99,15 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A named value: an input, a stream's end, or what a node with an `id` gives. `home` is the stream that has it."""
+    """A named value: an input, a stream's end, what a node with an `id` gives, or a part that it gives besides.
+
+    `home` is the stream that has it.
+    """
 
     name: str
     tensor: Tensor
     home: str
-    kind: Literal["input", "stream", "node"]
+    kind: Literal["input", "stream", "node", "part"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,11 @@ class LatentAttention(Node):
         description="What scores are multiplied by; if left out 1 / √(head_dim + rope_dim), times "
         "(0.1 · mscale_all_dim · ln(factor) + 1)² with `yarn` scaling that has a `mscale_all_dim` (DeepSeek).",
     )
+    latent_scale: PositiveReal | None = Field(
+        None,
+        description="What norm(c) is multiplied by (LongCat-Flash: √(D / kv_rank); its queries are multiplied by "
+        "√(D / q_rank), which `scale` can say).",
+    )
     bias: Truth = Field(False, description="Whether q_down, kv_down and out have a vector added (`attention_bias`).")
     eps: PositiveReal = Field(1e-6, description="Added to the mean square in both norms.")
     dropout: Probability = Field(0.0, description="Dropout on the attention weights.")
@@ -185,7 +190,13 @@ class LatentAttention(Node):
         return sequences(step) * masks[0].queries.size * masks[0].keys.size if masks else 0
 
     def call(self, step: Step) -> Call:
-        named: dict[str, Any] = {"scale": self.factor, "q_rank": self.q_rank, "bias": self.bias, "eps": self.eps}
+        named: dict[str, Any] = {
+            "scale": self.factor,
+            "latent_scale": self.latent_scale,
+            "q_rank": self.q_rank,
+            "bias": self.bias,
+            "eps": self.eps,
+        }
         named |= {"dropout": self.dropout, "causal": self.mask == "causal"}
         named |= {"style": self.position.style} if isinstance(self.position, Turned) else {}
         sizes = (self.kv_rank, self.head_dim, self.rope_dim, self.values)
@@ -233,6 +244,5 @@ class LatentAttention(Node):
             down,
             Fork("parts", (latent, (*turned("k_turn"), Box("one", "plain", "One key", "of all heads"))), "and"),
         )
-        word = "softmax(q · k) · v" if self.mask == "full" else "causal softmax(q · k) · v"
         out = Box("out", "linear", "Output", f"{heads} × {self.values} → {width}", sized("out"), step.output.label)
-        return (Fork("attend", ((*queries, *turned("q_turn")), read), word), out)
+        return (Fork("attend", ((*queries, *turned("q_turn")), read), "softmax(q · k) · v"), out)

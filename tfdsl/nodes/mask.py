@@ -48,7 +48,7 @@ class Mask(Node):
         if keep:
             padded = f"~{table(keep, last, last + 1)}"
             hidden = f"{hidden} | {padded}" if hidden else padded
-        w.let(f"{w.x}.masked_fill({hidden}, torch.finfo({w.x}.dtype).min)")
+        w.let(f"torch.where({hidden}, torch.finfo({w.x}.dtype).min, {w.x})")
 
     def sight(self, step: Step) -> Sight:
         return "unknown"

@@ -109,7 +109,7 @@ class LayerNorm(Standard, type="layer"):
         return not self.offset and self.groups is None and self.affine != (False, True)
 
     def work(self, step: Step) -> Work:
-        scaled = 0 if self.plain or not self.weight else step.x.count
+        scaled = step.x.count if self.groups is not None and self.weight else 0
         rows = step.x.positions * (self.groups or 1)
         return Work(kept=2 * rows + scaled + self.sums(step), needs=("x",))
 

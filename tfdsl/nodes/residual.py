@@ -112,7 +112,8 @@ class Residual(Node):
 
     def work(self, step: Step) -> Work:
         kept = (1 if self.dropout else 0) + (1 if self.gate is not None else 0)
-        return Work(kept=step.x.count * kept)
+        factors = self.gate.size(step.width) if self.gate is not None and self.gate.tanh else 0
+        return Work(kept=step.x.count * kept + factors)
 
     def call(self, step: Step) -> Call | None:
         if self.gate is None:

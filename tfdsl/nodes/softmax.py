@@ -39,9 +39,8 @@ class Softmax(Node):
         return x
 
     def work(self, step: Step) -> Work:
-        axis = self.axis % len(step.x.axes)
-        if self.mask.hides or step.x.axes[axis].keep is not None:
-            return Work(kept=step.x.count)  # the shares before what is hidden gets 0
+        if self._may_be_empty(step):
+            return Work(kept=step.x.count)  # the shares before a query that sees nothing gets zeros
         return Work(needs=("y",))
 
     def call(self, step: Step) -> None:
@@ -55,7 +54,13 @@ class Softmax(Node):
         if keep:
             padded = f"~{table(keep, axis, len(step.x.axes))}"
             hidden = f"{hidden} | {padded}" if hidden else padded
-        w.let(f"softmax_of_seen({w.x}, {hidden}, {dim})" if hidden else f"{w.x}.softmax(dim={dim})")
+        empty = ", empty=True" if self._may_be_empty(step) else ""
+        w.let(f"softmax_of_seen({w.x}, {hidden}, {dim}{empty})" if hidden else f"{w.x}.softmax(dim={dim})")
+
+    def _may_be_empty(self, step: Step) -> bool:
+        """Return whether a query may see nothing: all is padding, or there are more queries than keys."""
+        axis = step.x.axes[self.axis % len(step.x.axes)]
+        return axis.keep is not None or (self.mask.hides and axis.size != step.x.axes[-2].size)
 
     def sight(self, step: Step) -> Sight:
         axis = self.axis % len(step.x.axes)

@@ -62,7 +62,14 @@ def generate(
                 return
             unread, cache = list(recent)[-max(1, room // 2) :], model.new_cache(room)
         with torch.inference_mode():
-            logits_V = model(torch.tensor([unread]), cache=cache)[0, -1].float()
+            try:
+                logits_V = model(torch.tensor([unread]), cache=cache)[0, -1].float()
+            except ValueError:
+                if cache.position == 0:
+                    raise
+                # Positions may depend on how long the sequence is: then what the cache holds is read again.
+                unread, cache = list(recent), model.new_cache(room)
+                logits_V = model(torch.tensor([unread]), cache=cache)[0, -1].float()
             point = float(torch.rand((), generator=uniform, dtype=torch.float64))
             token = choose(logits_V, 0.0 if greedy else temperature, top_k, top_p, point)
         if token in stop:

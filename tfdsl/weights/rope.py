@@ -24,7 +24,7 @@ def rope(c: Config, theta: float = 10000.0, fraction: float = 1.0, layer_type: s
     part = inner.number("partial_rotary_factor", c.number("partial_rotary_factor", fraction))
     if part != 1:
         found["fraction"] = part
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise Refused("R728", f"`{place}.rope_type` is `{str(kind)[:60]}`, which has no counterpart")
     scaling = KINDS[kind](inner, c)
     c.refused += inner.finish(f"{place}.")

@@ -37,7 +37,8 @@ class Attention(nn.Module):
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
         )
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        return self.out(y_BTA)
 
 
 class FeedForward(nn.Module):

@@ -15,6 +15,27 @@ import torch.nn.functional as F
 from torch import nn
 
 
+def each_product(x_RD, weight_EFD, counts):
+    """Return the rows of each expert, which follow each other, times its matrix."""
+    y_RF = x_RD.new_empty(x_RD.size(0), weight_EFD.size(1))
+    end = 0
+    for expert, count in enumerate(counts):
+        if count > 0:
+            start, end = end, end + count
+            torch.mm(x_RD[start:end], weight_EFD[expert].t(), out=y_RF[start:end])
+    return y_RF
+
+
+def grouped_product(x_RD, weight_EFD, counts):
+    """Multiply the rows of each expert by its matrix."""
+    if torch.is_autocast_enabled(x_RD.device.type):
+        dtype = torch.get_autocast_dtype(x_RD.device.type)
+        x_RD, weight_EFD = x_RD.to(dtype), weight_EFD.to(dtype)
+    if torch.is_grad_enabled():
+        return GroupedProduct.apply(x_RD, weight_EFD, counts)
+    return each_product(x_RD, weight_EFD, counts)
+
+
 def causal_table(x_BTD, start, window=None, whole=None):
     """Return a (T, S) table, true where a key does not come after the query.
 
@@ -34,12 +55,13 @@ def causal_table(x_BTD, start, window=None, whole=None):
 
 def rms_norm(x, weight, eps):
     """Divide by the root mean square of the last axis, and scale."""
+    x = x.type_as(weight)
     plain = (
         x.is_cpu
         and x.dtype in (torch.float32, torch.float64)
         and not torch.compiler.is_compiling()
     )
-    if plain and torch.is_grad_enabled():
+    if plain and (torch.is_grad_enabled() or x.numel() > 8192):
         return RootMeanSquare.apply(x, weight, eps)
     return F.rms_norm(x, weight.shape, weight, eps)
 
@@ -110,7 +132,8 @@ class Attention(nn.Module):
                 is_causal=causal and (cache is None or k_BHTK.size(2) == T),
                 enable_gqa=True,
             )
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        return self.out(y_BTA)
 
     def normed(self, q_BTHK, k_BTHK, v_BTHK):
         """Return queries, keys and values, each brought to its range or its size."""
@@ -163,6 +186,31 @@ class Cache:
         self.turn = 0
 
 
+class GroupedProduct(torch.autograd.Function):
+    """The products of all experts as one step of the backward pass."""
+
+    @staticmethod
+    def forward(ctx, x_RD, weight_EFD, counts):
+        ctx.save_for_backward(x_RD, weight_EFD)
+        ctx.counts = counts
+        return each_product(x_RD, weight_EFD, counts)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_RF):
+        x_RD, weight_EFD = ctx.saved_tensors
+        grad_RF = grad_RF.contiguous()
+        grad_RD, grad_EFD = torch.empty_like(x_RD), torch.zeros_like(weight_EFD)
+        end = 0
+        for expert, count in enumerate(ctx.counts):
+            if count > 0:
+                start, end = end, end + count
+                part_RF = grad_RF[start:end]
+                torch.mm(part_RF, weight_EFD[expert], out=grad_RD[start:end])
+                torch.mm(part_RF.t(), x_RD[start:end], out=grad_EFD[expert])
+        return grad_RD, grad_EFD, None
+
+
 class MixtureOfExperts(nn.Module):
     """Feed-forward layers, of which a router picks a few a position: x_BTD -> x_BTD.
 
@@ -186,7 +234,7 @@ class MixtureOfExperts(nn.Module):
         if torch.compiler.is_compiling() or x_BTD.is_meta:
             y_RD = self.run_blocks(rows_RD, expert_R[order_R])
         else:
-            y_RD = self.run_experts(rows_RD, expert_R)
+            y_RD = self.run_experts(rows_RD, expert_R[order_R])
         y_RD = torch.empty_like(y_RD).index_copy(0, order_R, y_RD)
         y_NKD = y_RD.view(*expert_NK.shape, -1)
         y_NKD = share_NK.unsqueeze(-1) * y_NKD
@@ -203,14 +251,8 @@ class MixtureOfExperts(nn.Module):
     def run_experts(self, rows_RD, expert_R):
         """Give each expert the rows that chose it."""
         counts = expert_R.bincount(minlength=self.up.size(0)).tolist()
-        made = []
-        up_EFD, down_EDF = self.up.unbind(), self.down.unbind()
-        for expert, rows in enumerate(rows_RD.split(counts)):
-            if rows.size(0) > 0:
-                h_RF = rows @ up_EFD[expert].t()
-                y_RD = self.activate(h_RF) @ down_EDF[expert].t()
-                made.append(y_RD)
-        return torch.cat(made)
+        h_RF = grouped_product(rows_RD, self.up, counts)
+        return grouped_product(self.activate(h_RF), self.down, counts)
 
     def run_blocks(self, rows_RD, expert_R):
         """Do the same with shapes that the choices do not move: a block has one expert.

@@ -32,12 +32,13 @@ def causal_table(x_BTD, start):
 
 def rms_norm(x, weight, eps):
     """Divide by the root mean square of the last axis, and scale."""
+    x = x.type_as(weight)
     plain = (
         x.is_cpu
         and x.dtype in (torch.float32, torch.float64)
         and not torch.compiler.is_compiling()
     )
-    if plain and torch.is_grad_enabled():
+    if plain and (torch.is_grad_enabled() or x.numel() > 8192):
         return RootMeanSquare.apply(x, weight, eps)
     return F.rms_norm(x, weight.shape, weight, eps)
 
@@ -70,7 +71,8 @@ class Attention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        return self.out(y_BTA)
 
 
 class Cache:
@@ -147,7 +149,8 @@ class CrossAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )
-        return self.out(y_BHTK.transpose(1, 2).flatten(2))
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
+        return self.out(y_BTA)
 
     def asked(self, x_BTD):
         """Return the queries of every position."""

@@ -55,7 +55,8 @@ class Attention(nn.Module):
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
         y_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, attn_mask=mask)
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
+        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        return self.out(y_BTA)
 
 
 class Cache:
@@ -123,7 +124,8 @@ class CrossAttention(nn.Module):
         q_BHTK = self.asked(x_BTD)
         k_BHSK, v_BHSK = once(cache, self.read, memory_BSM)
         y_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask)
-        return self.out(y_BHTK.transpose(1, 2).flatten(2))
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
+        return self.out(y_BTA)
 
     def asked(self, x_BTD):
         """Return the queries of every position."""

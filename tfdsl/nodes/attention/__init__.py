@@ -12,7 +12,7 @@ from tfdsl.look import Element
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Writer
 from tfdsl.nodes.attention import checks, costs, layer, projections
 from tfdsl.nodes.attention.biases import Biases
-from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking, Temperature
+from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking, Temperature, ValueMix
 from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
@@ -35,7 +35,8 @@ class Attention(Node):
     keeps = True
     headline = "heads"
     family = "attention"
-    reads = ("from", "kv")
+    reads = ("from", "kv", "reuse", "value_residual")
+    takes = ("reuse", "value_residual")
     example = """
     dims: {d_model: 512, heads: 8, kv_heads: 2, head_dim: 64}
     inputs: {x: {shape: [B, T, d_model], dtype: float}}
@@ -48,6 +49,17 @@ class Attention(Node):
     )
     head_dim: Positive | None = Field(None, description="The features of a head; D / heads if left out.")
     kv: Name | None = Field(None, description="Keys and values come from this value: cross-attention.")
+    keep: Name | None = Field(
+        None,
+        description="The name under which later attention may read the keys and values of this one, as they are after "
+        "norms, rotary positions and cache.",
+    )
+    reuse: Name | None = Field(
+        None,
+        description="Read the keys and values that other attention keeps under this name, and make none: there are "
+        "weights for queries and for the output alone, and cached decoding has one entry for all who share. "
+        "`kv_heads`, `head_dim` and `value_dim` must be those of the kept (CLA, YOCO, Gemma 3n).",
+    )
     mask: Mask = Field(Full(), description="Which positions a query may see.")
     position: Relative = Field(Nowhere(), description="How positions enter the scores.")
     method: Method = Field(Softmax(), description="How a query weighs what it reads.")
@@ -64,6 +76,12 @@ class Attention(Node):
         description="What makes values: a matrix of their `own`; or `keys`, that of the keys, whose result is both, "
         "before `qk_norm`, `v_norm` and rotary positions (Gemma 4's global layers).",
     )
+    value_residual: Name | None = Field(
+        None,
+        description="Add the values that other attention keeps under this name, in the proportions of `value_mix`, "
+        "after `clip_qkv` and `v_norm` (value residual learning, arXiv:2410.17897).",
+    )
+    value_mix: ValueMix | None = Field(None, description="The proportions; half and half if left out.")
     scale: PositiveReal | None = Field(None, description="What scores are multiplied by; 1 / √head_dim if left out.")
     temperature: Temperature | None = Field(None, description="Queries times a number that grows with their place.")
     softcap: PositiveReal | None = Field(
@@ -85,13 +103,15 @@ class Attention(Node):
 
     def shape(self, io: Ports) -> Tensor:
         x = io.sequence()
-        memory = io.value("kv") if self.kv is not None else x
         checks.heads(self, io)
+        memory = checks.memory(self, io, x)
         checks.axes(self, io, x, memory)
         checks.fields(self, io)
         self.mask.check(io, self, x, memory)
         self.position.check(io, self, self.heads, self.dim(io.width()))
         self.method.check(io, self, x, memory)
+        if self.keep is not None:
+            io.give("keep", self.parts(x, memory))
         for shared in self._shares(self.place(x, memory)):
             io.share(shared, named=bool(shared.weights))
         return x
@@ -110,6 +130,16 @@ class Attention(Node):
         return self.value_dim if self.value_dim is not None else self.dim(width)
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """Return its name, and that of what it keeps."""
+        return tuple(name for name in (self.id, self.keep) if isinstance(name, str))
+
+    def parts(self, x: Tensor, memory: Tensor) -> Tensor:
+        """Return what describes its keys and values: positions, heads, the features of a key and of a value."""
+        sizes = (self.groups, self.dim(x.width), self.value_size(x.width))
+        return Tensor((*memory.axes[:-1], *map(Axis, sizes)))
+
+    @property
     def fused(self) -> bool:
         """Return whether torch's own attention does what is asked, without a key of ours and step by step."""
         return self.softcap is None and self.sinks is None and self.talking_heads is None
@@ -123,7 +153,9 @@ class Attention(Node):
         return Place(self.heads, dim, self.groups, queries, keys, causal, x.width, scale, value)
 
     def memory(self, step: Step) -> Tensor:
-        """Return the value that keys and values are made of."""
+        """Return the value that keys and values are made of, or what stands for it where they are made already."""
+        if self.reuse is not None:
+            return positions(step.reads["reuse"].tensor)
         return step.reads["kv"].tensor if self.kv is not None else step.x
 
     def _shares(self, place: Place) -> list[Shared]:
@@ -145,7 +177,7 @@ class Attention(Node):
     def blocks(self, place: Place) -> Blocks | None:
         """Return how long sequences are taken in blocks, where they are and that does what is asked."""
         plain = self.fused and self.differential is None and self.value_dim is None
-        if not plain or self.kv is not None or self.position.adds or not self.method.compares:
+        if not plain or self.kv is not None or self.reuse is not None or self.position.adds or not self.method.compares:
             return None
         return self.mask.blocks(place)
 
@@ -161,7 +193,7 @@ class Attention(Node):
     def write(self, w: Writer, step: Step) -> None:
         shared = {each.role: each for each in step.shares}
         mask, bias = shared.get("mask"), shared.get("bias")
-        given = [w.x, *([w.value("kv")] if self.kv is not None else [])]
+        given = [w.x, *(w.value(field) for field in ("kv", "reuse") if getattr(self, field) is not None)]
         if "rope" in shared:
             given.append(f"rope={w.shared(shared['rope'])}")
         if "table" in shared:
@@ -170,16 +202,20 @@ class Attention(Node):
             given.append(f"mask={w.shared(bias, mask)}")
         elif mask is not None:
             given.append(f"mask={w.shared(mask)}")
+        if self.value_residual is not None:
+            given.append(f"earlier={w.value('value_residual')}")
         if "rank" in shared:
             given.append(f"rank={w.shared(shared['rank'])}")
         if w.cache():
             given.append(f"cache={w.cache()}")
-        w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
+        w.let(f"{w.layer(self.call(step))}({', '.join(given)})", self.keep or "")
 
     def inside(self, step: Step) -> tuple[Element, ...]:
         return inside(self, step)
 
     def sight(self, step: Step) -> Sight:
+        if self.reuse is not None and self.memory(step).axes[-2].size != step.x.axes[-2].size:
+            return "here"
         if self.kv is not None:
             return "everywhere" if step.reads["kv"].tensor.axes[-2].size == step.x.axes[-2].size else "here"
         return "behind" if self.mask.decodes else "everywhere"
@@ -190,8 +226,8 @@ class Attention(Node):
     def facts(self, step: Step) -> str:
         groups = f" ({self.groups} key-value)" if self.groups != self.heads else ""
         heads = f"{self.heads} heads × {self.dim(step.width)}{groups}"
-        if self.kv is not None:
-            return f"{heads} · keys, values: {self.kv}"
+        if self.kv is not None or self.reuse is not None:
+            return f"{heads} · keys, values: {self.kv or self.reuse}"
         reach = f" {self.mask.reach}" if self.mask.reach else ""
         words = [heads, f"{self.mask.word}{reach}", self.position.word, self.method.word]
         return " · ".join(word for word in words if word)
@@ -200,3 +236,8 @@ class Attention(Node):
 def bare(axis: Axis) -> Axis:
     """Return the axis without what only people need, so that equal ones are equal."""
     return Axis(axis.size, keep=axis.keep)
+
+
+def positions(parts: Tensor) -> Tensor:
+    """Return a value with the positions of kept keys and values."""
+    return Tensor((*parts.axes[:-3], Axis(1)))

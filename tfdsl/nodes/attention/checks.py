@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfdsl.node import Ports
+from tfdsl.nodes.attention.masks import Full
 from tfdsl.nodes.attention.norms import RMS, HeadNorm
 from tfdsl.shapes import Tensor
 
@@ -39,6 +40,43 @@ def heads(node: Attention, io: Ports) -> None:
         )
 
 
+REUSED = ("kv", "v_norm", "keep", "value_residual")  # what needs keys and values of one's own
+
+
+def memory(node: Attention, io: Ports, x: Tensor) -> Tensor:
+    """Return the value whose positions are read, or report keys and values that are not such as are wanted."""
+    if node.value_residual is not None:
+        _kept(node, io, x, "value_residual")
+    if node.reuse is None:
+        return io.value("kv") if node.kv is not None else x
+    for field in (name for name in REUSED if getattr(node, name) is not None):
+        io.fail("T224", f"with `reuse` there are no keys and values that `{field}` could be about", field)
+    if node.values == "keys" or node.bias.k or node.bias.v:
+        field = "values" if node.values == "keys" else "bias"
+        io.fail("T224", "with `reuse` there is no matrix that makes keys and values", field)
+    found = _kept(node, io, x, "reuse")
+    bound = {
+        "mask": not isinstance(node.mask, Full),
+        "position": bool(node.position.word),
+        "temperature": node.temperature,
+    }
+    if found.axes[-2].size != x.axes[-2].size and (field := next((name for name in bound if bound[name]), "")):
+        io.fail("T224", f"`{field}` compares places, and what is kept under `{node.reuse}` has others", field)
+    return found
+
+
+def _kept(node: Attention, io: Ports, x: Tensor, field: str) -> Tensor:
+    """Return the positions of kept keys and values, which must have our heads and sizes."""
+    found = io.value(field)
+    wanted = (node.groups, node.dim(x.width), node.value_size(x.width))
+    if found.sizes[-3:] != wanted and (field == "reuse" or found.sizes[-3::2] != wanted[::2]):
+        said = "{} heads of {} features, and values of {}".format
+        io.fail("T224", f"kept are {said(*found.sizes[-3:])}; here are {said(*wanted)}", field)
+    if found.sizes[:-4] != x.sizes[:-2] or (field == "value_residual" and found.sizes[-4] != x.sizes[-2]):
+        io.fail("T224", f"what is kept under `{getattr(node, field)}` is not of the positions of {x}", field)
+    return Tensor((*found.axes[:-3], x.axes[-1]))
+
+
 def axes(node: Attention, io: Ports, x: Tensor, memory: Tensor) -> None:
     """Report keys and values that do not go with the queries."""
     if node.kv is None:
@@ -51,6 +89,7 @@ def axes(node: Attention, io: Ports, x: Tensor, memory: Tensor) -> None:
 
 def fields(node: Attention, io: Ports) -> None:
     """Report fields that do not go together."""
+    _sharing(node, io)
     _norm(node.qk_norm, io, "qk_norm")
     for name, norm in (("v_norm", node.v_norm), ("out_norm", node.out_norm)):
         _norm(norm, io, name)
@@ -67,6 +106,16 @@ def fields(node: Attention, io: Ports) -> None:
         odd = next((name for name, count in (("heads", node.heads), ("kv_heads", node.groups)) if count % 2), None)
         if odd is not None:
             io.fail("T222", f"differential attention pairs heads, and {getattr(node, odd)} is odd", odd)
+
+
+def _sharing(node: Attention, io: Ports) -> None:
+    """Report keys and values that cannot be shared as is asked."""
+    if not node.method.compares and (field := next((name for name in ("keep", "reuse") if getattr(node, name)), "")):
+        io.fail("T224", f"`{node.method.type_name}` attention has no keys and values that others could read", field)
+    if node.value_mix is not None and node.value_residual is None:
+        io.fail("T224", "`value_mix` says how kept values are added, and `value_residual` names none", "value_mix")
+    if node.value_residual is not None and node.kv is not None:
+        io.fail("T223", f"kept values are added at equal places, and values come from `{node.kv}`", "value_residual")
 
 
 def _one_matrix(node: Attention, io: Ports) -> None:

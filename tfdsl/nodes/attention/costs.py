@@ -23,9 +23,8 @@ def work(attention: Attention, step: Step) -> Work:
     q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * value
     read = attention.heads * value
     there, here = memory.positions, step.x.positions
-    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * (
-        k + (v if attention.values == "own" else 0)
-    )
+    makes = 0 if attention.reuse is not None else k + (v if attention.values == "own" else 0)
+    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * makes
     products = attention.method.flops(place, batch) + _extra(attention, place, batch)
     out = 2 * here * read * step.width
     kept = _kept(attention, step, place, memory)
@@ -37,7 +36,8 @@ def work(attention: Attention, step: Step) -> Work:
     elif method is not None:
         products, kept = method.flops, method.kept + _made(attention, step, place)
     added, first = attention.position.work(place, batch), attention.mask.work(attention, place, batch, step.width)
-    cache = there * (k + v) if attention.kv is not None or attention.mask.decodes else 0
+    decodes = attention.reuse is None and (attention.kv is not None or attention.mask.decodes)
+    cache = there * (k + v) if decodes else 0
     return Work(
         flops=entering + products + out + added.flops + first.flops,
         entering=entering + first.entering,

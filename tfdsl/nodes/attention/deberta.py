@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class Deberta(Relative, type="deberta"):
     """Contents are compared with contents, with distances, and distances with contents (arXiv:2006.03654).
 
-    The score of query i and key j is (q_i · k_j + q_i · K r + k_j · Q r) · scale, r being the row for the distance
-    d = i − j of a table that all layers share, [2n, D] with n = `buckets`, or `max_distance` without buckets: row
-    d + n, held between 0 and 2n − 1. With buckets, distances up to m = n/2 have a row each, and farther ones
-    ±(m + ⌈ln(|d|/m) / ln((max_distance − 1)/m) · (m − 1)⌉). `scale` is 1/√(head_dim · (1 + terms)) if left out: √3 with
-    both terms. Q and K are the matrices of the queries and keys, with their biases (`project: shared`: v2, v3), or this
-    attention's own (`project: own`: v1). The other fields of attention that it honours are `heads`, `head_dim`, `bias`,
-    `mask` and `dropout`. DeBERTa v1: `{type: deberta, max_distance: 512, project: own, query_bias: true}` and `bias:
-    {q: true, v: true, out: true}`; v2 and v3: `{type: deberta, max_distance: 512, buckets: 256, norm: 1e-7}` and `bias:
-    true`.
+    The score of query i and key j is (q_i · k_j + q_i · K r + k_j · Q r) · scale, r being the row for the distance d =
+    i − j of a table that all layers share, [2n, D] with n = `buckets`, or `max_distance` without buckets: row d + n,
+    held between 0 and 2n − 1. With buckets, distances up to m = n/2 have a row each, and farther ones ±(m + ⌈ln(|d|/m)
+    / ln((max_distance − 1)/m) · (m − 1)⌉). `scale` is 1/√(3 · head_dim) if left out, and 1/√(2 · head_dim) with one of
+    the two `terms`. Q and K are the matrices of the queries and keys, with their biases (`project: shared`: v2, v3), or
+    this attention's own (`project: own`: v1). The other fields of attention that it honours are `heads`, `head_dim`,
+    `bias`, `mask` and `dropout`. DeBERTa v1: `{type: deberta, max_distance: 512, project: own, query_bias: true}` and
+    `bias: {q: true, v: true, out: true}`; v2 and v3: `{type: deberta, max_distance: 512, buckets: 256, norm: 1e-7}` and
+    `bias: true`.
     """
 
     word = "disentangled"

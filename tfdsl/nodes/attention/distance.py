@@ -24,7 +24,7 @@ class Shaw(Relative, type="shaw"):
     same vectors: row r + max_distance of a table [max_distance + ahead + 1, head_dim]. With `values` there is a second
     table b, and v + b_r is read in place of v, as in the paper; of attention's other fields it then honours `head_dim`,
     `scale`, `bias`, `mask` and `dropout`. As in w2v-BERT 2.0 (64 back, 8 ahead); BERT's `relative_key` has no limit
-    (max_distance: its longest sequence less one) and, with `both`, is its `relative_key_query`.
+    (max_distance: its longest sequence less one) and its rows in the other order; `both` is its `relative_key_query`.
     """
 
     word = "relative"

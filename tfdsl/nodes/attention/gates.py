@@ -52,6 +52,16 @@ class Gate(Part):
     bias: Truth = Field(False, description="Whether a vector is added to the gates before f.")
 
 
+class ValueMix(Part):
+    """How values are added to kept ones: own · v + kept · v', where v' are the kept values of the same positions."""
+
+    holds = True
+
+    own: Real = Field(0.5, description="What the values of this attention are multiplied by, or start at.")
+    kept: Real = Field(0.5, description="What the kept values are multiplied by, or start at.")
+    learned: Truth = Field(False, description="Whether the two numbers learn.")
+
+
 class Talking(Part):
     """A learned matrix [heads, heads] that mixes the heads of the scores or of the weights (arXiv:2003.02436)."""
 

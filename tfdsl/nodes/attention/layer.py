@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tfdsl.node import Call, Step
+from tfdsl.nodes.attention.gates import ValueMix
 from tfdsl.nodes.attention.places import Place
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def call(node: Attention, step: Step) -> Call:
     named |= {"value_dim": None if node.value_size(step.width) == place.dim else node.value_size(step.width)}
     named |= {"bias": letters(node), "out_bias": node.bias.out, "dropout": node.dropout, "scale": node.scale}
     named |= {**_norms(node, step), **_scores(node, place.keys.keep is not None), **_reading(node, step)}
+    named |= {"keeps": True} if node.keep is not None else {}
     if node.kv is not None:
         apart = None if memory.width == step.width else memory.width
         return Call("CrossAttention", (step.width, node.heads), {"memory_width": apart, **named})
@@ -31,16 +33,23 @@ def call(node: Attention, step: Step) -> Call:
     if node.temperature is not None:
         given = node.temperature
         named["temperature"] = Call("Temperature", (given.type, given.length, given.by), {"shift": given.shift})
+    if node.value_residual is not None:
+        mix = node.value_mix if node.value_mix is not None else ValueMix.read({})
+        named["residual"] = Call("ValueResidual", (float(mix.own), float(mix.kept)), {"learned": mix.learned})
     named |= {"tied": True} if node.values == "keys" else {}
     module = node.position.module(place)
     named |= {"relative": module} if module is not None else {}
-    named |= _long(node, step, place)
-    return Call("Attention", (step.width, node.heads), {**named, "causal": not node.mask.looks_ahead})
+    named["causal"] = not node.mask.looks_ahead
+    if node.reuse is not None:
+        return Call("ReusingAttention", (step.width, node.heads), named)
+    return Call("Attention", (step.width, node.heads), {**named, **_long(node, step, place)})
 
 
 def _long(node: Attention, step: Step, place: Place) -> dict[str, Any]:
     """Return what long sequences are taken by: blocks, projections of the first positions, a method of its own."""
     blocks, first, method = node.blocks(place), node.mask.module(node, step.width), node.method.module(place)
+    if method is not None and node.method.weighs:
+        method = _weighing(node, method)
     named = {"blocks": _weighing(node, blocks.layer)} if blocks is not None else {}
     named |= {"first": first} if first is not None else {}
     return named | ({"method": method} if method is not None else {})
@@ -69,7 +78,8 @@ def _norms(node: Attention, step: Step) -> dict[str, Any]:
     flat = ""
     if node.qk_norm is not None:
         named["q_norm"] = node.qk_norm.call(node.heads, dim, "head")
-        named["k_norm"] = node.qk_norm.call(node.groups, dim, "head")
+        if node.reuse is None:
+            named["k_norm"] = node.qk_norm.call(node.groups, dim, "head")
         named |= {"norm_late": True} if node.qk_norm.place == "after" else {}
         flat += "q" if node.qk_norm.spans("head") != "head" else ""
     if node.v_norm is not None:

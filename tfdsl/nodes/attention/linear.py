@@ -43,15 +43,21 @@ class Kernel(Alone):
         """Return the products with sums of keys and values, the divisor one of the values."""
         length, count, value = place.queries.size, self.count(place), place.value + 1
         heads, sums = batch * place.heads, count * value
+        held = heads * length + batch * length * self.held(place)
         if not place.causal:
-            kept = heads * (2 * length * count + length * value + sums + 2 * length * value)
-            return Work(flops=4 * heads * length * sums, kept=kept)
-        pairs = either(length, self.chunk, parts(length, self.chunk) * self.chunk * self.chunk, length * length)
-        filled = parts(length, self.chunk) * self.chunk
+            kept = heads * (2 * length * (count + value) + sums)
+            return Work(flops=4 * heads * length * sums, kept=kept + held)
+        chunks = parts(length, self.chunk)
+        filled = chunks * self.chunk
+        pairs = either(length, self.chunk, filled * self.chunk, length * length)
         flops = 2 * pairs * (count + value) + either(length, self.chunk, 4 * filled * sums, 0)
-        kept = pairs + either(length, self.chunk, filled, length) * (2 * count + 3 * value)
-        kept += either(length, self.chunk, parts(length, self.chunk) * sums, 0)
-        return Work(flops=heads * flops, kept=heads * kept, cache=heads * sums)
+        kept = pairs + 2 * either(length, self.chunk, filled, length) * (count + value)
+        kept += either(length, self.chunk, chunks * sums, 0)
+        return Work(flops=heads * flops, kept=heads * kept + held, cache=heads * sums)
+
+    def held(self, place: Place) -> int:
+        """Return how many elements of a position are kept of what features are made of."""
+        raise NotImplementedError
 
 
 class Linear(Kernel, type="linear"):
@@ -73,6 +79,13 @@ class Linear(Kernel, type="linear"):
 
     def count(self, place: Place) -> int:
         return place.dim
+
+    def held(self, place: Place) -> int:
+        if self.feature in ("elu", "softplus"):
+            return (place.heads + 2 * place.groups) * place.dim
+        if self.feature == "relu2":
+            return (place.heads + place.groups) * place.dim
+        return place.groups * place.dim if place.groups != place.heads else 0
 
     def module(self, place: Place) -> Call:
         return self._module(place, feature=self.feature)
@@ -115,4 +128,13 @@ class Performer(Kernel, type="performer"):
         inner = super().work(place, batch)
         rows = batch * place.queries.size * (place.heads + place.groups)
         drawn = 2 * rows * self.features * place.dim
-        return Work(inner.flops + drawn, inner.kept + rows * self.features, inner.cache, fixed=drawn)
+        # What features are and what the chunks hold of them are kept apart.
+        again = either(place.queries.size, self.chunk, 3, 1) if place.causal else 0
+        kept = inner.kept + again * batch * place.queries.size * place.heads * self.features
+        return Work(inner.flops + drawn, kept, inner.cache, fixed=drawn)
+
+    def held(self, place: Place) -> int:
+        made = place.groups * place.dim if self.kernel == "softmax" else 0
+        if self.eps:
+            return made + (place.heads + place.groups) * self.features
+        return made + (place.groups * self.features if place.groups != place.heads else 0)

@@ -25,6 +25,7 @@ class LowRank(Alone, type="low_rank"):
     """
 
     word = "low-rank"
+    weighs = True
     rank: Positive = needed(description="How many sums there are.")
     length: Positive | None = Field(
         None, description="The most positions of a sequence; the length of the axis if that is known."
@@ -50,9 +51,7 @@ class LowRank(Alone, type="low_rank"):
 
     def reason(self, attention: Attention) -> str:
         if attention.mask.type_name == "causal":
-            return (
-                "sums keys over the whole sequence, later ones too, and cannot be causal: `linear` or `performer` can"
-            )
+            return "sums keys over the whole sequence, later ones too, and cannot be causal; `linear` can"
         return super().reason(attention)
 
     def _length(self, place: Place) -> int:
@@ -82,5 +81,6 @@ class LowRank(Alone, type="low_rank"):
         """Return the sums of keys and values, and the products with them."""
         here, wide = place.queries.size, place.dim + place.value
         flops = 2 * batch * here * self.rank * (place.groups + place.heads) * wide
-        kept = batch * here * (place.heads * (place.dim + 1) + place.groups * wide)
+        kept = batch * here * (place.heads * (place.dim + 1) + 2 * place.groups * wide)
+        kept += 2 * batch * place.groups * self.rank * here if self.share == "none" else 0
         return Work(flops=flops, kept=kept + batch * self.rank * place.groups * wide)

@@ -4,10 +4,11 @@ from tfdsl.nodes.attention.deberta import Deberta
 from tfdsl.nodes.attention.distance import Shaw, TransformerXL
 from tfdsl.nodes.attention.places import Nowhere, Place, Relative
 from tfdsl.nodes.attention.relative import Alibi, Grid, Kerple, T5Buckets
-from tfdsl.nodes.attention.rope import Rotary
+from tfdsl.nodes.attention.rope import AxialRotary, Rotary
 
 __all__ = [
     "Alibi",
+    "AxialRotary",
     "Deberta",
     "Grid",
     "Kerple",

@@ -30,6 +30,8 @@ def _entering(attention: Attention, step: Step) -> Mapping[str, Weight]:
     """Return the projections that make queries, keys and values: one, or two where keys are of another value."""
     width, dim = step.width, attention.dim(step.width)
     q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * attention.value_size(width)
+    if attention.reuse is not None:
+        return {"q.weight": Weight((q, width)), **_shifts(attention, {"q": q})}
     if attention.kv is None and attention.values == "keys":
         return {"qkv.weight": Weight((q + k, width)), **_shifts(attention, {"q": q, "k": k}, "qkv")}
     if attention.kv is None:
@@ -77,7 +79,8 @@ def _norms(attention: Attention, step: Step) -> Mapping[str, Weight]:
     weights: dict[str, Weight] = {}
     if attention.qk_norm is not None:
         weights |= attention.qk_norm.weights("q_norm", attention.heads, dim, "head")
-        weights |= attention.qk_norm.weights("k_norm", attention.groups, dim, "head")
+        if attention.reuse is None:
+            weights |= attention.qk_norm.weights("k_norm", attention.groups, dim, "head")
     if attention.v_norm is not None:
         weights |= attention.v_norm.weights("v_norm", attention.groups, value, "head")
     if attention.out_norm is not None:
@@ -87,6 +90,9 @@ def _norms(attention: Attention, step: Step) -> Mapping[str, Weight]:
 
 def _scores(attention: Attention) -> Mapping[str, Weight]:
     weights: dict[str, Weight] = {}
+    if attention.value_mix is not None and attention.value_mix.learned:
+        starts = {"own": attention.value_mix.own, "kept": attention.value_mix.kept}
+        weights |= {f"residual.{name}": Weight((1,), float(start), decays=False) for name, start in starts.items()}
     if attention.sinks == "learned":
         weights["sink"] = Weight((attention.heads,), "zeros", decays=False)
     if attention.talking_heads is not None:

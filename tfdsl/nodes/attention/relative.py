@@ -58,10 +58,10 @@ class Learned(Relative):
 class T5Buckets(Learned, type="t5"):
     """A learned number for each head and bucket of distances is added to the scores (arXiv:1910.10683, section 2.1).
 
-    With d = key − query and n buckets (n/2 for each side of the query where the mask shows later positions, those of
-    later keys second), distances up to n/2 have a bucket each, and then bucket n/2 + ln(d / (n/2)) / ln(max_distance /
-    (n/2)) · n/2, rounded down, the last one for all that is farther. As in T5 (one table a stack: `share: encoder`,
-    `share: decoder`; `scale: 1`), UMT5 (one a layer: no `share`), MPNet.
+    With d = key − query, each side of the query has m buckets: all of them, and the first for later keys, where the
+    mask hides these; else half, later keys the second half. A distance |d| below m/2 has bucket |d| of its side, a
+    greater one m/2 + ⌊ln(|d| / (m/2)) / ln(max_distance / (m/2)) · m/2⌋, and at most m − 1. As in T5 (one table a
+    stack: `share: encoder`, `share: decoder`; `scale: 1`), UMT5 (one a layer: no `share`), MPNet (one).
     """
 
     buckets: Positive = Field(32, description="How many distances are told apart.")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from tfdsl import rotary
-from tfdsl.node import Ports, Shared, Size, Work
+from tfdsl.node import Call, Ports, Shared, Size, Work
 from tfdsl.nodes.attention.places import Place, Relative
-from tfdsl.parts import Number, Positive, PositiveReal, Truth
+from tfdsl.parts import Natural, Number, Positive, PositiveReal, Truth, needed
 from tfdsl.rotary import Proportional, Scaling
 
 if TYPE_CHECKING:
@@ -99,3 +99,53 @@ class Rotary(Relative, type="rope"):
         """Return what turning a part adds: put together again, features lie otherwise, and what attention gives too."""
         apart = self.size(place.dim) != place.dim
         return Work(kept=batch * place.queries.size * place.heads * place.dim if apart else 0)
+
+
+class AxialRotary(Relative, type="axial_rope"):
+    """Queries and keys of an image's squares are turned by their rows and columns.
+
+    Positions are the squares of a grid of h × w, row by row, as `patch` makes them; those before the first (class and
+    register tokens) do not turn. Of the K/2 pairs of a head the first half turns with the row y, the other with the
+    column x (the other way round with `columns_first`), pair j of a half by y · rⱼ or x · rⱼ. `rates: split`: rⱼ =
+    theta^(−4j/K) for both (Qwen2-VL's images). `dealt`: theta^(−4j/K) for rows and theta^(−(4j + 2)/K) for columns
+    (Pixtral). `centred`: as `split`, y and x in place of numbers 2π(2(y + ½)/h − 1), 2π(2(x + ½)/w − 1) (DINOv3, theta
+    100).
+    """
+
+    word = "rotary"
+    turns = True
+    axes: tuple[Positive, Positive] = needed(description="The rows and columns of squares, [h, w].")
+    theta: PositiveReal = Field(10000.0, description="The longest wavelength is about 2π times this.")
+    style: Literal["half", "interleaved"] = Field(
+        "half", description="Whether feature i pairs with i + K/2, or 2i with 2i + 1."
+    )
+    rates: Literal["split", "dealt", "centred"] = Field("split", description="How fast pairs turn.")
+    first: Natural = Field(0, description="The number of the first row and column (Llama 4's images: 1).")
+    columns_first: Truth = Field(False, description="Whether the first half of the pairs turns with the column.")
+
+    def check(self, io: Ports, attention: Attention, heads: int, dim: int) -> None:
+        """Report heads that do not divide, and a grid of another size."""
+        super().check(io, attention, heads, dim)
+        if dim % 4:
+            io.fail("T208", f"rows and columns turn half of a head's pairs each: 4 does not divide {dim}", "position")
+        squares, size = self.axes[0] * self.axes[1], io.x.axes[-2].size
+        if not isinstance(size, int) or size < squares:
+            io.fail(
+                "T243",
+                f"a grid of {self.axes[0]} × {self.axes[1]} has {squares} squares, and there are {size} positions",
+                "position",
+                help="one position for each square, and perhaps some before them",
+            )
+
+    def shares(self, place: Place) -> tuple[Shared, ...]:
+        """Return the tables of angles."""
+        named: dict[str, Any] = {"theta": self.theta, "style": self.style, "rates": self.rates}
+        named |= {"first": self.first} if self.first else {}
+        named |= {"columns_first": True} if self.columns_first else {}
+        call = Call("AxialRotary", (place.dim, *self.axes), named)
+        tables = Work(kept=2 * place.queries.size * place.dim)
+        return (Shared("rope", "rope", call, place.here, place.here, work=tables),)
+
+    def options(self, place: Place) -> Mapping[str, Any]:
+        """Return which features turn together."""
+        return {"style": self.style}

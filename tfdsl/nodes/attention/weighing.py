@@ -18,6 +18,7 @@ class Method(Choice):
     """How attention weighs what it reads."""
 
     word: ClassVar[str] = ""  # how a figure says it
+    weighs: ClassVar[bool] = False  # whether its layer has weights, to which `scale` and `dropout` belong
     compares: ClassVar[bool] = True  # whether each query meets each key that the mask lets it see
 
     def check(self, io: Ports, attention: Attention, x: Tensor, memory: Tensor) -> None:

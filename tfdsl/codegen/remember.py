@@ -1,0 +1,60 @@
+"""remember: which streams of a model a cache serves, and of which axis it holds the positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tfdsl.checking import Checked
+from tfdsl.codegen.scope import Program
+from tfdsl.node import Flow, Instance, Sight, Step
+
+WHOLE: frozenset[Sight] = frozenset({"everywhere", "unknown"})  # of a node that needs all positions at once
+
+
+def steps(flow: Flow) -> Iterator[Step]:
+    """Yield every step of a pipe and of what is in it, a block that differs once."""
+    for step in flow.steps:
+        yield step
+        for inner in (*step.flows, *(each.flow for each in step.instances)):
+            yield from steps(inner)
+
+
+def sees(stream: Instance) -> set[Sight]:
+    """Return what the positions of a stream depend on, over all that stands in it."""
+    return {step.node.sight(step) for step in steps(stream.flow)}
+
+
+def remembering(checked: Checked, program: Program) -> frozenset[str]:
+    """Return the streams that a cache serves, and note the axis that it holds positions of.
+
+    Their attention looks back alone, along one axis of the model, and so do positions and added tokens (what stands
+    before these is early); what looks everywhere neither comes after them nor touches that axis, and no table is made
+    of nothing along it. Where that cannot be had, no stream has a cache.
+    """
+    seen = {name: sees(stream) for name, stream in checked.streams.items()}
+    cached = frozenset(name for name, each in seen.items() if "behind" in each and not each & WHOLE)
+    within = [step for name in cached for step in steps(checked.streams[name].flow)]
+    axes = {step.x.axes[-2].size for step in within if step.node.sight(step) == "behind"}
+    placed = {step.output.axes[-2].size for step in within if step.node.sight(step) == "place"}
+    counted = {step.output.axes[-2].size for step in within if step.node.sight(step) == "count"}
+    gaps = {size: axis - size for size in placed - axes for axis in axes}
+    early = {size: gap for size, gap in gaps.items() if isinstance(gap, int) and gap > 0}
+    apart = len(early) < len(gaps)
+    if len(axes) != 1 or apart or counted - axes or any(seen[name] & WHOLE for name in _after(checked, cached)):
+        return frozenset()
+    whole = [step for name, each in checked.streams.items() if seen[name] & WHOLE for step in steps(each.flow)]
+    fixed = [step for each in checked.streams.values() for step in steps(each.flow) if step.node.begins]
+    if any(axis.size in axes for step in (*whole, *fixed) for axis in step.output.axes):
+        return frozenset()
+    program.remembers = frozenset(axes)
+    program.early = early
+    return cached
+
+
+def _after(checked: Checked, first: frozenset[str]) -> set[str]:
+    """Return these streams and those that read them, directly or not."""
+    after = set(first)
+    for name, stream in checked.streams.items():
+        if any(value.home in after for value in stream.reads if value.kind != "input"):
+            after.add(name)
+    return after
