@@ -30,3 +30,4 @@ editor: setup ## Drive yaml-language-server with the schema (npm fetches it): co
 
 bench: setup ## Compare speed with transformers, x-transformers and litgpt (in an environment of their own)
 	@$(PY) -m tests.benchmarks
+	@$(PY) -m tests.benchmarks.long

@@ -296,8 +296,14 @@ class Dice:
 
     def attention(self) -> Plain:
         """Return attention in the stream itself."""
-        reach = {"type": "sliding", "window": self.pick(2, 3, 50), "causal": self.causal}
-        mask = self.pick("causal" if self.causal else "full", reach)
+        reach = self.pick(
+            {"type": "sliding", "window": self.pick(2, 3, 50)},
+            {"type": "sliding", "window": 2, "global": 1},
+            {"type": "chunked", "size": self.pick(2, 3)},
+            {"type": "dilated", "window": 2, "step": self.pick(2, 3)},
+            {"type": "block_sparse", "block": 2, "local": 1, "random": 1, "full": 0},
+        )
+        mask = self.pick("causal" if self.causal else "full", {**reach, "causal": self.causal})
         fields = {**self._heads(), "mask": mask}
         rope = {"type": "rope", "theta": 100, "style": self.pick("half", "interleaved")}
         part = {"type": "rope", "dim": 2, "theta": 50, "scaling": {"type": "llama3", "factor": 2, "length": 9}}

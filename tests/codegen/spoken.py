@@ -38,8 +38,9 @@ class Speaker:
         fields += ["dropout: 0.1"] if self.maybe(0.3) else []
         if memory and self.maybe(0.5):
             return f"attention: {{{', '.join([*fields, f'kv: {memory}'])}}}"
-        behind = ("causal", "causal", "{type: sliding, window: 3}")
-        mask = pick(behind if causal else ("full", "{type: sliding, window: 3, causal: false}"))
+        near = pick(("sliding, window: 3", "chunked, size: 3", "dilated, window: 2, step: 2", "block_sparse, block: 2"))
+        behind = ("causal", "causal", f"{{type: {near}, causal: true}}")
+        mask = pick(behind if causal else ("full", f"{{type: {near}, causal: false}}"))
         position = pick(RELATIVE).replace("@", self.table)
         return f"attention: {{{', '.join([*fields, f'mask: {mask}', f'position: {position}'])}}}"
 
