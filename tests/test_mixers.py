@@ -463,3 +463,13 @@ def test_latent_attention_reads_latents_or_makes_keys(few: int) -> None:
         whole = model(x)
         found = torch.cat([model(part, cache=cache) for part in x.split([3, 8, 1, 1], dim=1)], dim=1)
     torch.testing.assert_close(found, whole, rtol=1e-10, atol=1e-12)
+
+
+def test_padding_and_added_positions_pass_a_state_by() -> None:
+    head = "tfdsl: 1\nname: m\ninputs: {t: {shape: [B, T], vocab: 40, pad: 0}}\n"
+    pipe = "embed: {from: t, width: 8}, prepend: 2, mamba2: {heads: 2, head_dim: 4, state: 3}"
+    model = tfdsl.build(tfdsl.check(f"{head}model: [{pipe}]")).double().eval()
+    tokens, cache = foreign.tokens(40), model.new_cache(15)
+    with torch.no_grad():
+        found = torch.cat([model(part, cache=cache) for part in tokens.split([3, 1, 9], dim=1)], dim=1)
+        torch.testing.assert_close(found, model(tokens), rtol=1e-10, atol=1e-12)

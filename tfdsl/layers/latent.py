@@ -71,7 +71,8 @@ class LatentAttention(nn.Module):
     ) -> Tensor:
         B, T = x_BTD.shape[:2]
         q = self.q(x_BTD) if self.q_rank is None else self.q_up(self.q_norm(self.q_down(x_BTD)))
-        q_BHTK, turned_BHTK = q.view(B, T, self.heads, -1).transpose(1, 2).split(self.q_sizes, dim=-1)
+        q_BHTK = q.view(B, T, self.heads, -1).transpose(1, 2)
+        q_BHTK, turned_BHTK = q_BHTK.split(self.q_sizes, dim=-1)
         latent_BSL, turned_BSK = self.kv_down(x_BTD).split(self.down_sizes, dim=-1)
         latent_BSL = self.kv_norm(latent_BSL)
         if self.latent_scale is not None:
@@ -126,11 +127,13 @@ class LatentAttention(nn.Module):
         up_HKL = self.kv_up.weight.view(self.heads, -1, latent_BSL.size(-1))
         k_HKL, v_HVL = up_HKL.split(self.up_sizes, dim=1)
         q_BHTL = q_BHTK @ k_HKL
-        score_BHTS = q_BHTL.flatten(1, 2) @ latent_BSL.mT + turned_BHTK.flatten(1, 2) @ turned_BSK.mT
-        score_BHTS = score_BHTS.view(*q_BHTK.shape[:-1], -1) * self.scale
+        score_BNS = q_BHTL.flatten(1, 2) @ latent_BSL.mT
+        score_BNS = score_BNS + turned_BHTK.flatten(1, 2) @ turned_BSK.mT
+        score_BHTS = score_BNS.view(*q_BHTK.shape[:-1], -1) * self.scale
         if mask is not None:
             # Where all is hidden, as before a padded position, any number will do.
-            score_BHTS = score_BHTS.masked_fill(~mask, torch.finfo(score_BHTS.dtype).min)
+            least = torch.finfo(score_BHTS.dtype).min
+            score_BHTS = score_BHTS.masked_fill(~mask, least)
         share_BHTS = score_BHTS.softmax(dim=-1)
         if self.dropout > 0:
             share_BHTS = F.dropout(share_BHTS, self.dropout, self.training)

@@ -52,7 +52,8 @@ class Mamba(nn.Module):
         x_BTF = F.silu(self.taps(x_BTF, keep, cache))
         dt_BTR, b_BTN, c_BTN = self.select(x_BTF).split(self.sizes, dim=-1)
         if self.norm == "rms":
-            dt_BTR, b_BTN, c_BTN = self.dt_norm(dt_BTR), self.b_norm(b_BTN), self.c_norm(c_BTN)
+            dt_BTR = self.dt_norm(dt_BTR)
+            b_BTN, c_BTN = self.b_norm(b_BTN), self.c_norm(c_BTN)
         elif self.norm == "plain":
             dt_BTR = F.rms_norm(dt_BTR, dt_BTR.shape[-1:], eps=self.eps)
             b_BTN = F.rms_norm(b_BTN, b_BTN.shape[-1:], eps=self.eps)
@@ -63,7 +64,8 @@ class Mamba(nn.Module):
             # Padding leaves the state as it is.
             dt_BTF = dt_BTF * keep.unsqueeze(-1)
         state_BFN = None if cache is None else cache.state(x_BTD)
-        y_BTF, state_BFN = self.scan(dt_BTF, dt_BTF * x_BTF, b_BTN.to(exact), c_BTN.to(exact), state_BFN)
+        given = (dt_BTF, dt_BTF * x_BTF, b_BTN.to(exact), c_BTN.to(exact))
+        y_BTF, state_BFN = self.scan(*given, state_BFN)
         if cache is not None:
             cache.put(state_BFN)
         y_BTF = torch.addcmul(y_BTF, x_BTF, self.skip).to(x_BTD.dtype)
@@ -80,9 +82,12 @@ class Mamba(nn.Module):
         for dt_BCF, x_BCF, b_BCN, c_BCN in zip(*parts, strict=True):
             decay_BCFN = (dt_BCF.unsqueeze(-1) * a_FN).exp()
             added_BCFN = x_BCF.unsqueeze(-1) * b_BCN.unsqueeze(2)
-            states = []
-            for decay_BFN, added_BFN in zip(decay_BCFN.unbind(1), added_BCFN.unbind(1), strict=True):
-                state_BFN = added_BFN if state_BFN is None else torch.addcmul(added_BFN, state_BFN, decay_BFN)
-                states.append(state_BFN)
-            made.append((torch.stack(states, dim=1) @ c_BCN.unsqueeze(-1)).squeeze(-1))
+            states, pairs = [], (decay_BCFN.unbind(1), added_BCFN.unbind(1))
+            for decay_BFN, added_BFN in zip(*pairs, strict=True):
+                if state_BFN is not None:
+                    added_BFN = torch.addcmul(added_BFN, state_BFN, decay_BFN)
+                state_BFN = added_BFN
+                states.append(added_BFN)
+            y_BCF1 = torch.stack(states, dim=1) @ c_BCN.unsqueeze(-1)
+            made.append(y_BCF1.squeeze(-1))
         return torch.cat(made, dim=1), state_BFN
