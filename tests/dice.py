@@ -353,10 +353,16 @@ class Dice:
         if self.chance(0.3):
             fields["head_dim"] = self.pick(2, 4)
         if self.chance(0.3):
-            fields["qk_norm"] = self.pick("rms", "layer")
+            fields["qk_norm"] = self.pick("rms", "layer", {"type": "rms", "over": self.pick("all", "each")})
         if self.chance(0.3):
             fields["bias"] = self.pick(True, {"q": True}, {"q": True, "v": True, "out": True}, {"k": True, "v": True})
-        return {**fields, **self.pick({}, {}, {"scale": 1}, {"dropout": "p"})}
+        more = (
+            {"softcap": 2},
+            {"sinks": self.pick("learned", "zero")},
+            {"gate": {"per": self.pick("head", "channel")}},
+        )
+        more += ({"out_norm": "rms"}, {"clip_qkv": 1}, {"talking_heads": "both"}, {"value_dim": 6})
+        return {**fields, **self.pick({}, {}, {"scale": 1}, {"dropout": "p"}), **self.pick({}, {}, *more)}
 
     # -- blocks -------------------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ class Attention(Node):
     In this order: projection and bias, `clip_qkv`, `qk_norm` and `v_norm`, rotary positions, a `qk_norm` with `place:
     after`, `temperature`, `value_residual`, the cache (and `keep`); scores times `scale`, `talking_heads`, `softcap`,
     positions that are added, mask, `sinks`, softmax, `talking_heads`, `dropout`; then `differential`, `out_norm`,
-    `gate`, and the matrix `out`. Rows of the fused projection `qkv` are all query heads, all key heads, all value heads.
+    `gate`, and the matrix `out`. The rows of `qkv` are all query heads, then all key heads, then all value heads.
     """
 
     keeps = True

@@ -6,10 +6,11 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from tfdsl.node import Size, Step, Work
+from tfdsl.nodes.attention.kept import kept as kept_of
 from tfdsl.nodes.attention.layer import leaving
 from tfdsl.nodes.attention.positions import Place
 from tfdsl.nodes.attention.seen import Blocks
-from tfdsl.shapes import Tensor, either
+from tfdsl.shapes import either
 
 if TYPE_CHECKING:
     from tfdsl.nodes.attention import Attention
@@ -27,7 +28,7 @@ def work(attention: Attention, step: Step) -> Work:
     entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * makes
     products = attention.method.flops(place, batch) + _extra(attention, place, batch)
     out = 2 * here * read * step.width
-    kept = _kept(attention, step, place, memory)
+    kept = kept_of(attention, step, place, memory)
     blocks, method = attention.blocks(place), attention.method.work(place, batch)
     if blocks is not None:
         length, whole = place.queries.size, attention.mask.whole
@@ -72,26 +73,6 @@ def _gates(attention: Attention, step: Step) -> int:
     return attention.heads * value if attention.gate.per == "channel" else leaving(attention, value)[0]
 
 
-def _kept(attention: Attention, step: Step, place: Place, memory: Tensor) -> Size:
-    """Return what the backward pass needs besides the value before.
-
-    PyTorch's fused attention keeps queries, keys, values, what it gives, the mask as numbers, and a number for each
-    query and head. With dropout on the weights or a learned table added to the scores, a CPU writes the scores out.
-    """
-    here, there = step.x.positions, memory.positions
-    q, k = here * attention.heads * place.dim, there * attention.groups * place.dim
-    scores = here * attention.heads * place.keys.size
-    kept = q  # what the last matrix takes
-    if attention.dropout or (attention.position.adds and attention.position.learns):
-        kept += q + 2 * there * attention.heads * place.dim + scores * (3 if attention.dropout else 1)
-        kept += q + 2 * k if attention.qk_norm else 0
-    else:
-        kept += here * attention.heads + _mask(attention, step)
-        kept += _projected(attention, q, k)
-    heads = here * attention.heads + there * attention.groups
-    return kept + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)
-
-
 def _made(attention: Attention, step: Step, place: Place) -> Size:
     """Return what is kept of what the last matrix takes, and of norms of queries and keys."""
     q, k = (step.x.positions * count * place.dim for count in (place.heads, place.groups))
@@ -121,24 +102,3 @@ def _kept_in_blocks(attention: Attention, step: Step, place: Place, blocks: Bloc
         kept += 2 * batch * blocks.rows * place.heads * dim
         kept += q + k if attention.qk_norm or attention.position.turns else 0
     return kept + (attention.qk_norm.kept(heads, q + k) if attention.qk_norm is not None else 0)
-
-
-def _projected(attention: Attention, q: Size, k: Size) -> Size:
-    """Return what is kept of queries, keys and values: the projection, and those that are made anew from it."""
-    if attention.kv is not None:
-        return 2 * (q + 2 * k) if attention.qk_norm else q + 2 * k
-    made = set(attention.bias.letters if attention.bias.letters != "qkv" else "")
-    made |= set("qk") if attention.qk_norm or attention.position.turns else set()
-    anew = sum(({"q": q, "k": k, "v": k}[each] for each in made), start=0)
-    return anew if len(made) == 3 and not attention.qk_norm else q + 2 * k + anew
-
-
-def _mask(attention: Attention, step: Step) -> Size:
-    """Return the elements of the mask that is added to the scores; positions that add to them have it put in."""
-    roles = {each.role: each for each in step.shares}
-    shared = None if "bias" in roles else roles.get("mask")
-    if shared is None:
-        return 0
-    tables = prod(step.x.sizes[:-2], start=1) if shared.keys.keep is not None else 1
-    tables *= attention.heads if attention.mask.headed else 1
-    return tables * shared.queries.size * shared.keys.size
