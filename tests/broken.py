@@ -119,7 +119,7 @@ BREAKS = [
     Break(GPT2, "hidden: d_ff", 'hidden: "ceil_tp(d_ff, 64)"', "E401", "did you mean `ceil_to`?"),
     Break(GPT2, "activation: gelu_tanh", "activation: gelutanh", "D104", "did you mean `gelu_tanh`?"),
     Break(GPT2, "activation: gelu_tanh", "activation: 3", "D104", "`3`"),
-    Break(GPT2, "residual: {dropout: p}", "residual: {drop: p}", "D102", "did you mean `dropout`?"),
+    Break(GPT2, "residual: {dropout: p}", "residual: {dropot: p}", "D102", "did you mean `dropout`?"),
     # -- blocks and nodes
     Break(GPT2, "- residual: [norm, attention]", "- residual: [norm, atention]", "D101", "did you mean `attention`?"),
     Break(GPT2, "- residual: [norm, attention]", "- residul: [norm, attention]", "D101", "did you mean `residual`?"),
@@ -249,7 +249,7 @@ BREAKS = [
         "E405",
         "0",
     ),
-    Break(T5, "norm: {type: rms, eps: 1e-6}", "norm: {type: rms, eps: 1e-6, bias: true}", "D102", "`bias`"),
+    Break(T5, "norm: {type: rms, eps: 1e-6}", "norm: {type: rms, eps: 1e-6, alpha: 1}", "D102", "`alpha`"),
     # -- streams, sums and pools
     Break(BERT, "from: encoder, width", "from: encoders, width", "N308", "did you mean `encoder`?"),
     Break(

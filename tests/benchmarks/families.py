@@ -1,4 +1,4 @@
-"""Published families beside `transformers`: the same config as its model and as our spec, forward, training, decoding."""
+"""Published families beside `transformers`: one config as its model and as our spec; forward, training, decoding."""
 
 from __future__ import annotations
 

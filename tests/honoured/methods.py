@@ -24,7 +24,10 @@ LOW = "{type: low_rank, rank: 4, length: 20}"
 GROUPS = {
     "methods": [
         *(f"attention: {{heads: 4, method: {method}}}" for method in METHODS),
-        *(f"attention: {{heads: 4, method: {LOW}, {field}}}" for field in ("dropout: 0.2", "scale: 0.7", "kv_heads: 2")),
+        *(
+            f"attention: {{heads: 4, method: {LOW}, {field}}}"
+            for field in ("dropout: 0.2", "scale: 0.7", "kv_heads: 2")
+        ),
         "attention: {heads: 4, method: performer, scale: 0.7}",
         "attention: {heads: 4, method: linear, mask: causal}",
         "attention: {heads: 4, method: {type: linear, chunk: 3}, mask: causal}",

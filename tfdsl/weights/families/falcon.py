@@ -14,7 +14,8 @@ BOTH = [{"residual": [{"sum": [["norm", "attention"], ["norm", "ffn"]]}]}]
 def spec(c: Config) -> Tree:
     """Return the spec of a Falcon, of the first design (7B, RW) or of the second (40B, 180B)."""
     width, heads = c.whole("hidden_size", 4544), c.whole("num_attention_heads", 71)
-    c.inert("max_position_embeddings", "rope_theta", "rope_scaling", "rope_parameters", "n_layer", "n_head", "num_kv_heads")
+    c.inert("max_position_embeddings", "rope_theta", "rope_scaling", "rope_parameters")
+    c.inert("n_layer", "n_head", "num_kv_heads")
     second, multi = c.truth("new_decoder_architecture", False), c.truth("multi_query", True)
     parallel = c.truth("parallel_attn", True)
     groups = c.whole("num_kv_heads", heads) if second else 1 if multi else heads
