@@ -164,6 +164,8 @@ def settings(choice: Choice) -> str:
     """Return the numbers and words that a mask, a position or a method has: `window 128`."""
     fields = ((name, getattr(choice, name)) for name in type(choice).model_fields)
     numbers = [
-        (name, value) for name, value in fields if isinstance(value, int | float) and not isinstance(value, bool)
+        (name, value)
+        for name, value in fields
+        if value and isinstance(value, int | float) and not isinstance(value, bool)
     ]
     return " · ".join(f"{name.replace('_', ' ')} {value:,g}" for name, value in numbers)
