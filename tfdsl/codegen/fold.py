@@ -118,6 +118,7 @@ class Fold:
         self.constants = dict(constants)
         self.tables = tables or {}
         self.reached = 0
+        self.open = 0  # how many tests stand around the statement that are not decided
 
     def source(self, node: ast.AST) -> str:
         """Return the text of a node as it was written, its line breaks gone."""
@@ -270,8 +271,11 @@ class Fold:
                 raise NotImplementedError(f"a layer has a statement that cannot be folded: {ast.unparse(node)}")
 
     def _assigned(self, target: ast.expr, made: ast.expr, margin: str) -> list[str]:
-        """Return the line of an assignment; a name for None, True or False is put in place and needs no line."""
-        found = self.constant(made) if isinstance(target, ast.Name) else UNKNOWN
+        """Return the line of an assignment; a name for None, True or False is put in place and needs no line.
+
+        Where a test around it is not decided, the name may be something else besides, and keeps its line.
+        """
+        found = self.constant(made) if isinstance(target, ast.Name) and not self.open else UNKNOWN
         if found is UNKNOWN:
             text = self.text(made)
             return [f"{margin}{self.source(target)} = {text}"] if text != self.source(target) else []
@@ -287,6 +291,13 @@ class Fold:
         if found is False:
             self.reached = after
             return self.body(node.orelse, indent)
+        self.open += 1
+        lines = self._undecided(node, indent, after)
+        self.open -= 1
+        return lines
+
+    def _undecided(self, node: ast.If, indent: int, after: int) -> list[str]:
+        margin = " " * indent
         lines = [f"{margin}if {self.text(node.test)}:", *self.body(node.body, indent + 4)]
         self.reached = after
         match node.orelse:
