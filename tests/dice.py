@@ -23,6 +23,7 @@ NORMS = (
     "scale",
     "l2",
     "dyt",
+    "affine",
 )
 
 
@@ -105,7 +106,7 @@ class Dice:
 
     def _encoder(self) -> tuple[Plain, Plain, Plain]:
         head, _ = self._embed("tokens")
-        start = [{"prepend": self.pick(1, 2)}] if self.chance(0.3) else []
+        start = [{"prepend": self.pick(1, 2)}, *self.pick([], [{"append": 1}])] if self.chance(0.3) else []
         pool = {"pool": self.pick("first", "last", "mean", "max")}
         pipe = [
             *head,
@@ -177,6 +178,7 @@ class Dice:
             self._linear,
             self._activation,
             self._plain,
+            self._primitive,
             self._named,
         )
 
@@ -231,6 +233,34 @@ class Dice:
 
     def _plain(self, depth: int) -> Pipe:
         return [self.pick({"dropout": "p"}, {"scale": self.pick(0.5, "d_model ** -0.5")}, {"linear": "d_model"})]
+
+    def _primitive(self, depth: int) -> Pipe:
+        """Return nodes that move axes, look back a little, or join by name, and give the width that they take."""
+        heads = {"h": "n_heads"}
+        if self.chance(0.4):
+            split = {"rearrange": {"pattern": "b t (h k) -> b t h k", "sizes": heads}}
+            return [split, self.pick("norm", "softmax", {"softcap": 3}), {"rearrange": "b t h k -> b t (h k)"}]
+        if self.chance():
+            padding = "causal" if self.causal else self.pick("same", 1)
+            conv = {"kernel": 3, "padding": padding, "bias": self.chance(), **self.pick({}, {"groups": "n_heads"})}
+            return [self.pick({"conv": conv}, {"shift": self.pick(1, 2)}, {"scale": {"by": -1, "add": 1}})]
+        if self.chance(0.4):
+            return [self._scored()]
+        gate = {"parameter": {"shape": ["d_model"], "init": self.pick("normal", 0.5)}}
+        halves = [[{"slice": {"stop": "n_heads"}}], [{"slice": {"start": "n_heads"}}]]
+        return [self.pick({"multiply": [["norm"], [gate]]}, {"concat": halves}, {"sum": [["norm"], [{"scale": 2}]]})]
+
+    def _scored(self) -> Plain:
+        """Return a sum of the value before and of what its features read of each other, mixed by hand."""
+        name = f"own_{len(self.ids)}"
+        self.ids.append(name)
+        apart = {"rearrange": {"id": name, "pattern": "b t (h k) -> b t h k", "sizes": {"h": "n_heads"}}}
+        pairs = {"einsum": {"with": name, "pattern": "b t h k, b t g k -> b t h g"}}
+        seen = self.pick(["softmax"], [{"mask": "causal"}, "softmax"], [{"softmax": {"mask": "causal"}}])
+        read = {"einsum": {"with": name, "pattern": "b t h g, b t g k -> b t h k"}}
+        mean = {"reduce": {"pattern": "b t (h k) -> b t h", "sizes": {"h": "n_heads"}}}
+        wide = [mean, {"linear": "d_model"}] if self.chance(0.3) else []
+        return {"sum": [["norm"], [apart, pairs, *seen, read, {"rearrange": "b t h k -> b t (h k)"}, *wide]]}
 
     def _named(self, depth: int) -> Pipe:
         """Return a node with a name, and perhaps one that shares its matrix and one that reads it again."""

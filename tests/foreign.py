@@ -76,12 +76,12 @@ def config_class(family: str) -> Any:
         return transformers.models.auto.configuration_auto.CONFIG_MAPPING[family]
 
 
-def tiny(name: str, config: Any, seed: int = 0) -> nn.Module:
+def tiny(name: str, config: Any, seed: int = 0, attention: str = "eager") -> nn.Module:
     """Return a model of `transformers` in float64, by its class's name, every weight random so that a mistake shows."""
     torch.set_num_threads(1)
     with _quiet() as transformers, widened():
         torch.manual_seed(seed)
-        config._attn_implementation = "eager"
+        config._attn_implementation = attention
         config._experts_implementation = "eager"  # torch's grouped products know no float64
         model: nn.Module = getattr(transformers, name)(config).double().eval()
         with torch.no_grad():

@@ -46,10 +46,10 @@ def ours(folder: Path) -> nn.Module:
     return tfdsl.load_weights(checked, folder, tfdsl.build(checked).double()).eval()
 
 
-def theirs(folder: Path, name: str, config: Mapping[str, Any], seed: int = 0) -> Any:
+def theirs(folder: Path, name: str, config: Mapping[str, Any], attention: str = "eager") -> Any:
     """Return a random model of `transformers` with this config, and save it as a checkpoint in `folder`."""
     kind = foreign.config_class(config["model_type"])
-    model = foreign.tiny(name, kind.from_dict(dict(config)), seed)
+    model = foreign.tiny(name, kind.from_dict(dict(config)), attention=attention)
     foreign.disk(model, folder)
     return model
 

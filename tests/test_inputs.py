@@ -142,6 +142,9 @@ inputs: {tokens: {shape: [B, T], vocab: 9, pad: 0}}
 model: [embed: {from: tokens, width: 4}, slice: {axis: 0, at: 0}]
 """
     assert [each.code for each in tfdsl.check(text).diagnostics] == ["W523"]
+    for stop, codes in ((1, []), (2, ["W523"])):
+        cut = text.replace("slice: {axis: 0, at: 0}", f"prepend: 1, slice: {{axis: 1, stop: {stop}}}")
+        assert [each.code for each in tfdsl.check(cut).diagnostics] == codes
 
 
 @pytest.mark.parametrize(("by", "x"), [(1, 5), (2, 5), (-1, 5), (-3, 5)])

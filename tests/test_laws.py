@@ -112,7 +112,7 @@ def test_shapes_are_those_that_the_checker_said(seed: int, other: dict[str, int]
 @pytest.mark.parametrize("seed", SEEDS)
 def test_weights_and_flops_are_those_that_were_declared(seed: int) -> None:
     it = throw(seed)
-    weights = {name: weight.shape for name, weight in declared.weights(it.checked).items()}
+    weights = {name: weight.shape for name, weight in declared.weights(it.checked).items() if weight.trained}
     assert {name: tuple(each.shape) for name, each in it.model.named_parameters(remove_duplicate=False)} == weights
     cost = tfdsl.cost(
         it.checked, {axis: length for axis, length in LENGTHS.items() if axis in tfdsl.cost(it.checked).axes}

@@ -242,6 +242,21 @@ model:
     assert torch.equal(found["queries"], weights["queries.four.weight"].expand(2, 3, 4))
 
 
+def test_a_name_that_is_the_end_of_another_starts_in_its_own_way() -> None:
+    text = """
+tfdsl: 1
+name: m
+inputs: {x: {shape: [B, 4], dtype: float}}
+blocks: {inner: [multiply: [[norm], [parameter: {id: a, shape: [4], init: 2}]]]}
+model:
+  - linear: {from: x, width: 4}
+  - use: inner
+  - multiply: [[norm], [parameter: {id: a, shape: [4], init: 3}]]
+"""
+    weights = dict(tfdsl.build(tfdsl.check(text)).named_parameters())
+    assert (weights["inner.a.weight"].mean().item(), weights["a.weight"].mean().item()) == (2, 3)
+
+
 @pytest.mark.parametrize("pad", [0, 2])
 def test_attention_written_by_hand_is_the_kind_attention(pad: int) -> None:
     model = spread(tfdsl.build(tfdsl.check(EXAMPLE))).double()

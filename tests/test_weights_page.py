@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import tfdsl
+from tfdsl.weights import families
 from tfdsl.weights.write import write
 
 PAGE = Path(__file__).parents[1] / "docs/weights.md"
@@ -55,6 +56,11 @@ def test_an_example_takes_its_tensors_and_gives_them_back(example: re.Match[str]
 def test_each_whole_spec_has_its_tensors() -> None:
     text = PAGE.read_text()
     assert text.count("```yaml\n") == text.count("```tensors\n") == len(list(EXAMPLE.finditer(text)))
+
+
+def test_the_page_names_every_family() -> None:
+    line = next(each for each in PAGE.read_text().splitlines() if each.startswith("The families that"))
+    assert re.findall(r"`([a-z0-9_]+)`", line.partition(": ")[2]) == list(families.known())
 
 
 def test_layouts_are_what_their_words_say(tmp_path: Path) -> None:

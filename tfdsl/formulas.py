@@ -14,14 +14,14 @@ from pathlib import Path
 from tfdsl import checking, document
 from tfdsl.checking import Checked
 from tfdsl.node import Flow, Size, Step
-from tfdsl.shapes import Monomial, Poly, Quotient, Tensor, symbol
+from tfdsl.shapes import Longer, Monomial, Poly, Quotient, Tensor, symbol
 
 DEGREE = 2  # of a size in a formula, at most
 FACTORS = tuple(map(Fraction, ("1", "2", "4", "8", "1/2", "1/4", "3", "5", "7")))  # what divides, goes on dividing
 
 Count = Mapping[tuple[str, Monomial], Fraction]
 """What was counted at some sizes: a cost or a side of a weight, and the factor of each product of axes in it."""
-Powers = Mapping[str | Quotient, int]
+Powers = Mapping[str | Quotient | Longer, int]
 At = Callable[[tuple[int, ...]], Count | None]
 
 
@@ -271,7 +271,7 @@ def _less(powers: Powers, common: Powers) -> Powers:
 
 
 def _product(powers: Powers, factor: Fraction, order: Sequence[str]) -> str:
-    def place(atom: str | Quotient) -> tuple[int, str]:
+    def place(atom: str | Quotient | Longer) -> tuple[int, str]:
         return (order.index(str(atom)) + 1 if atom in order else 0), str(atom)
 
     raised = {1: "", 2: "²", 3: "³"}

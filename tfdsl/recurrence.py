@@ -33,7 +33,9 @@ class Recurrence:
         raise NotImplementedError
 
     def write(self, w: Writer, step: Step) -> None:
-        keep = w.keep(step.x.axes[-2])
+        axis, keep = step.x.axes[-2], w.keep(step.x.axes[-2])
+        if keep and w.cache() and axis.keep is not None and axis.keep.before:
+            keep = f"{keep}[:, -{w.x}.size(1) :]"  # what stands before all positions is there at the first forward
         given = [w.x, *([f"keep={keep}"] if keep else []), *([f"cache={w.cache()}"] if w.cache() else [])]
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
 

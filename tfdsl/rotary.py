@@ -123,8 +123,12 @@ class Llama3(Scaling, type="llama3"):
         return {"factor": self.factor, "length": self.length, "low": self.low, "high": self.high}
 
     def check(self, io: Ports, size: int, theta: float, field: str) -> None:
-        if self.low == self.high:
-            io.fail("T241", "`llama3` scaling divides by `high` less `low`, and they are the same", field)
+        if self.low >= self.high:
+            io.fail(
+                "T241",
+                f"`llama3` scaling goes from `low` up to `high`, and {self.low:g} is not below {self.high:g}",
+                field,
+            )
 
 
 class Long(Scaling, type="longrope"):

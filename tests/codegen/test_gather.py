@@ -203,3 +203,26 @@ model: [attention: {from: x, heads: 4, position: t5}, attention: 4]
     with torch.no_grad():
         next(weight for name, weight in model.named_parameters() if "relative" in name).normal_()
     assert (model(x) - before).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted"),
+    [
+        ({"first": True}, ["    found = None", "    if x > 0:", "        found = x", "    return found"]),
+        ({"first": False}, ["    if x > 0:", "        pass_ = x", "    return None"]),
+    ],
+)
+def test_a_name_that_is_set_again_is_not_put_in_place(known: dict[str, bool], wanted: list[str]) -> None:
+    source = textwrap.dedent("""\
+        def read(x, first):
+            found = None
+            if first:
+                if x > 0:
+                    found = x
+            else:
+                if x > 0:
+                    pass_ = x
+            return found""")
+    (function,) = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    assert Fold(source, [known], {}).function(function.body, 4) == wanted

@@ -81,6 +81,7 @@ CONFIGS = {
     "ernie4_5_moe": "Ernie4_5_MoeConfig",
     "jamba": "JambaConfig",
     "minimax": "MiniMaxConfig",
+    "phimoe": "PhimoeConfig",
     "llama4": "Llama4TextConfig",
     "gpt_oss": "GptOssConfig",
     "switch_transformers": "SwitchTransformersConfig",
@@ -127,6 +128,18 @@ def test_mixtures_of_transformers(case: str) -> None:
         torch.compiler.reset()
         compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
         single.near(compiled(x), wanted.view_as(x), 1e-11)
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.6])
+def test_phi_moe(margin: float) -> None:
+    fields = f"scores: sparsemixer, margin: {margin}, activation: swiglu"
+    ours, x = single.model(f"moe: {{experts: 8, top_k: 2, hidden: 12, {fields}}}"), single.values()
+    settings = {**SIZES, **EIGHT, "intermediate_size": 12, "router_jitter_noise": margin / 2}
+    other, weights = block("phimoe", "PhimoeSparseMoeBlock", settings), held(ours)
+    found = {key: weights[value] for key, value in EXPERTS.items()}
+    single.put(other, {**found, "router.weight": weights["router.weight"]})
+    with foreign.widened(), torch.no_grad():
+        single.near(ours(x), other(x.clone()), 1e-11)
 
 
 def test_gpt_oss() -> None:

@@ -73,6 +73,15 @@ def test_dynamic_tanh() -> None:
     single.near(ours(x), weight * torch.tanh(alpha * x) + bias)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_an_affine_layer_is_the_no_norm_of_mobilebert(bias: bool) -> None:
+    ours, x = single.model(f"norm: {{type: affine, bias: {str(bias).lower()}}}"), single.values()
+    weights = {key.removeprefix("norm."): each for key, each in ours.state_dict().items()}
+    other = theirs("mobilebert", "NoNorm", single.WIDTH)
+    single.put(other, {"bias": torch.zeros(single.WIDTH), **weights})
+    single.near(ours(x), other(x))
+
+
 @pytest.mark.parametrize("groups", [1, 3, 8])
 def test_groups(groups: int) -> None:
     ours, x = single.model(f"norm: {{type: layer, groups: {groups}, eps: 1e-3}}"), single.values()
@@ -122,7 +131,7 @@ def test_an_rms_norm_in_bfloat16_is_as_exact_as_torchs() -> None:
     assert torch.equal(layer(x), F.rms_norm(x, (24,), layer.weight, 1e-6))
 
 
-FIELDS = ["layer", "rms", "scale", "l2", "dyt"]
+FIELDS = ["layer", "rms", "scale", "l2", "dyt", "affine"]
 MORE = ["rms, weight: false", "rms, offset: true", "rms, groups: 4", "layer, groups: 4", "layer, weight: false"]
 
 

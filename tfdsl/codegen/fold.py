@@ -7,6 +7,7 @@ the statement that they stand above.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -118,7 +119,9 @@ class Fold:
         self.constants = dict(constants)
         self.tables = tables or {}
         self.reached = 0
-        self.open = 0  # how many tests stand around the statement that are not decided
+        self.live: Counter[str] = Counter()  # how often a name is set in what is left
+        self.placed: set[str] = set()  # the names that stand for what was put in their place
+        self.changing: set[str] = set()  # those that do not, being set again
 
     def source(self, node: ast.AST) -> str:
         """Return the text of a node as it was written, its line breaks gone."""
@@ -230,6 +233,18 @@ class Fold:
             shift = place + len(new)
         return text
 
+    def function(self, statements: Sequence[ast.stmt], indent: int) -> list[str]:
+        """Return the lines of a function's body; no name that it sets more than once is put in place."""
+        constants, uses, reached = dict(self.constants), [dict(use) for use in self.uses], self.reached
+        while True:
+            self.live, self.placed = Counter(), set()
+            lines = self.body(statements, indent)
+            twice = {name for name in self.placed if self.live[name] > 1}
+            if not twice:
+                return lines
+            self.changing |= twice
+            self.constants, self.uses, self.reached = dict(constants), [dict(use) for use in uses], reached
+
     def body(self, statements: Sequence[ast.stmt], indent: int) -> list[str]:
         """Return the lines of statements, folded, each with the comments above it."""
         found: list[str] = []
@@ -271,16 +286,16 @@ class Fold:
                 raise NotImplementedError(f"a layer has a statement that cannot be folded: {ast.unparse(node)}")
 
     def _assigned(self, target: ast.expr, made: ast.expr, margin: str) -> list[str]:
-        """Return the line of an assignment; a name for None, True or False is put in place and needs no line.
-
-        Where a test around it is not decided, the name may be something else besides, and keeps its line.
-        """
-        found = self.constant(made) if isinstance(target, ast.Name) and not self.open else UNKNOWN
+        """Return the line of an assignment; a name for None, True or False is put in place and needs no line."""
+        self.live.update(each.id for each in ast.walk(target) if isinstance(each, ast.Name))
+        once = isinstance(target, ast.Name) and target.id not in self.changing
+        found = self.constant(made) if once else UNKNOWN
         if found is UNKNOWN:
             text = self.text(made)
             return [f"{margin}{self.source(target)} = {text}"] if text != self.source(target) else []
         for known in (self.constants, *self.uses):
             known[dotted(target)] = found
+        self.placed.add(dotted(target))
         return []
 
     def _branches(self, node: ast.If, indent: int) -> list[str]:
@@ -291,13 +306,6 @@ class Fold:
         if found is False:
             self.reached = after
             return self.body(node.orelse, indent)
-        self.open += 1
-        lines = self._undecided(node, indent, after)
-        self.open -= 1
-        return lines
-
-    def _undecided(self, node: ast.If, indent: int, after: int) -> list[str]:
-        margin = " " * indent
         lines = [f"{margin}if {self.text(node.test)}:", *self.body(node.body, indent + 4)]
         self.reached = after
         match node.orelse:

@@ -139,7 +139,7 @@ def _function(fold: Fold, node: ast.FunctionDef, sign: Signature, found: Uses, i
         parameters.append(name + said)
     parameters += [f"*{sign.rest}"] if sign.rest else []
     fold.reached = node.lineno
-    return [f"{' ' * indent}def {node.name}({', '.join(parameters)}):", *fold.body(node.body, indent + 4)]
+    return [f"{' ' * indent}def {node.name}({', '.join(parameters)}):", *fold.function(node.body, indent + 4)]
 
 
 def _copies(init: ast.FunctionDef) -> dict[str, str]:

@@ -27,6 +27,10 @@ LAYERS = {
     "P": "pairs of features",
     "Q": "blocks of rows",
     "R": "rows, one a choice",
+    "G": "groups of heads",
+    "L": "features of a latent",
+    "Y": "rows of a state",
+    "Z": "features of a head's values",
 }
 
 
@@ -42,7 +46,7 @@ class Letters:
             used = set(self.taken.values())
             words = [word[0].upper() for word in label.split("_") if word[:1].isalpha()]
             own = [label] if len(label) == 1 and label.isupper() else []
-            wishes = [each for each in [*words, *hint, *"UVWXYZMLJIGDCAON"] if each not in LAYERS]
+            wishes = [each for each in [*words, *hint, *"UVWXMJIDCAO"] if each not in LAYERS]
             free = (each for each in [*own, *wishes] if each not in used)
             self.taken[label] = next(free, "")
         return self.taken[label]

@@ -94,8 +94,9 @@ def _said(cases: list[tuple[str, str]]) -> str:
 def _ends(chosen: list[Declared], others: list[Declared]) -> str:
     """Return the test that holds for the chosen weights and for none of the others."""
     ends = {".".join(str(part) for part in each.path[-2:] if part is not None) for each in chosen}
-    if any(each.name.endswith(tuple(ends)) for each in others):
-        ends = {each.name for each in chosen}
-    listed = sorted(ends)
+    whole = any(each.name.endswith(tuple(ends)) for each in others)
+    listed = sorted({each.name for each in chosen} if whole else ends)
     said = ", ".join(f'"{end}"' for end in listed)
+    if whole:  # a whole name may be the end of another
+        return f"name == {said}" if len(listed) == 1 else f"name in ({said})"
     return f"name.endswith({said})" if len(listed) == 1 else f"name.endswith(({said}))"

@@ -139,6 +139,9 @@ class _Maker:
     def frame(self, step: Step, scope: Scope) -> Group:
         """Return the frame around a pipe that a node runs in a way of its own."""
         body = tuple(element for flow in step.flows for element in self.pipe(flow, scope))
+        inner = step.flows[-1].end if step.flows else None
+        if inner is not None and inner.label != step.output.label:  # what the node makes of the pipe's end
+            body += (Box(f"{scope.id(step)}/end", step.node.family, "To one value", shape=step.output.label),)
         return Group(scope.id(step), step.node.heading(step), step.node.facts(step), body, tooltip(step))
 
     def group(self, step: Step, scope: Scope) -> Group:

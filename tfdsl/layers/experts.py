@@ -80,6 +80,7 @@ class MixtureOfExperts(nn.Module):
         down_bias: bool = False,
         scores: str = "softmax",
         router_bias: bool = False,
+        margin: float = 0.0,
         renormalise: bool = True,
         scale: float | None = None,
         choice_bias: bool = False,
@@ -106,6 +107,7 @@ class MixtureOfExperts(nn.Module):
         self.biased = bias
         self.down_biased = down_bias
         self.scores = scores
+        self.margin = margin
         self.renormalise = renormalise
         self.scale = scale
         self.corrected = choice_bias
@@ -179,6 +181,8 @@ class MixtureOfExperts(nn.Module):
                 share_NK = score_NK.softmax(dim=-1)
             else:
                 share_NK = (score_NK - score_NE.logsumexp(dim=-1, keepdim=True)).exp()
+        elif self.scores == "sparsemixer":
+            share_NK, expert_NK = self.pick_in_turn(score_NE)
         else:
             share_NK, expert_NK = self.pick(score_NE)
         if self.corrected and self.bias_speed > 0 and self.training:
@@ -207,6 +211,19 @@ class MixtureOfExperts(nn.Module):
         if self.renormalise:
             share_NK = share_NK / (share_NK.sum(dim=-1, keepdim=True) + 1e-20)
         return share_NK, expert_NK
+
+    def pick_in_turn(self, score_NE: Tensor) -> tuple[Tensor, Tensor]:
+        """Return one expert after the other, each with its share among those whose scores come near its own."""
+        left_NE, share_NK, expert_NK = score_NE, [], []
+        for _ in range(self.top_k):
+            best_N1, expert_N1 = left_NE.detach().max(dim=-1, keepdim=True)
+            size_NE = torch.maximum(score_NE.detach().abs(), best_N1)
+            far_NE = (best_N1 - score_NE.detach()) / size_NE > self.margin
+            share_NE = left_NE.masked_fill(far_NE, -math.inf).softmax(dim=-1)
+            share_NK.append(share_NE.gather(-1, expert_N1))
+            expert_NK.append(expert_N1)
+            left_NE = left_NE.scatter(-1, expert_N1, -math.inf)
+        return torch.cat(share_NK, dim=-1), torch.cat(expert_NK, dim=-1)
 
     def within_groups(self, choice_NE: Tensor) -> Tensor:
         """Leave out the experts of all groups but the best, by the sum of a group's best scores."""

@@ -27,8 +27,9 @@ class GatedNorm(nn.Module):
         if self.groups is None:
             x_BTF = F.rms_norm(x_BTF, self.weight.shape, self.weight, self.eps)
         else:
-            parts_BTGF = x_BTF.unflatten(-1, (self.groups, -1))
-            x_BTF = F.rms_norm(parts_BTGF, parts_BTGF.shape[-1:], eps=self.eps).flatten(-2) * self.weight
+            x_BTGF = x_BTF.unflatten(-1, (self.groups, -1))
+            x_BTGF = F.rms_norm(x_BTGF, x_BTGF.shape[-1:], eps=self.eps)
+            x_BTF = x_BTGF.flatten(-2) * self.weight
         if self.before:
             x_BTF = x_BTF * F.silu(gate_BTF)
         return x_BTF

@@ -71,7 +71,8 @@ class LatentAttention(nn.Module):
     ) -> Tensor:
         B, T = x_BTD.shape[:2]
         q = self.q(x_BTD) if self.q_rank is None else self.q_up(self.q_norm(self.q_down(x_BTD)))
-        q_BHTK, turned_BHTK = q.view(B, T, self.heads, -1).transpose(1, 2).split(self.q_sizes, dim=-1)
+        q_BHTK = q.view(B, T, self.heads, -1).transpose(1, 2)
+        q_BHTK, turned_BHTK = q_BHTK.split(self.q_sizes, dim=-1)
         latent_BSL, turned_BSK = self.kv_down(x_BTD).split(self.down_sizes, dim=-1)
         latent_BSL = self.kv_norm(latent_BSL)
         if self.latent_scale is not None:
@@ -85,11 +86,11 @@ class LatentAttention(nn.Module):
         causal = self.causal and mask is None
         table = cache.lower_right(x_BTD) if causal and cache is not None else mask
         if cache is not None and cache.position > 0 and self.few >= T:
-            y_BHTV = self.absorbed(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table)
+            y_BHTZ = self.absorbed(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table)
         else:
             first = causal and (cache is None or latent_BSL.size(1) == T)
-            y_BHTV = self.expanded(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table, first)
-        return self.out(y_BHTV.transpose(1, 2).reshape(B, T, -1))
+            y_BHTZ = self.expanded(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table, first)
+        return self.out(y_BHTZ.transpose(1, 2).reshape(B, T, -1))
 
     def expanded(
         self,
@@ -103,36 +104,38 @@ class LatentAttention(nn.Module):
         """Make the keys and values of all heads, and read them."""
         B, S = latent_BSL.shape[:2]
         kv_BHSK = self.kv_up(latent_BSL).view(B, S, self.heads, -1).transpose(1, 2)
-        k_BHSK, v_BHSV = kv_BHSK.split(self.up_sizes, dim=-1)
+        k_BHSK, v_BHSZ = kv_BHSK.split(self.up_sizes, dim=-1)
         turned_BHSK = turned_BSK.unsqueeze(1).expand(-1, self.heads, -1, -1)
         if self.spare > 0 and not self.training:
             # Fused attention wants values as wide as keys. To train, it is slower for that.
-            v_BHSV = F.pad(v_BHSV, (0, self.spare))
-        y_BHTV = F.scaled_dot_product_attention(
+            v_BHSZ = F.pad(v_BHSZ, (0, self.spare))
+        y_BHTZ = F.scaled_dot_product_attention(
             torch.cat((q_BHTK, turned_BHTK), dim=-1),
             torch.cat((k_BHSK, turned_BHSK), dim=-1),
-            v_BHSV,
+            v_BHSZ,
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=first,
             scale=self.scale,
         )
-        return y_BHTV[..., : self.value_dim]
+        return y_BHTZ[..., : self.value_dim]
 
     def absorbed(
         self, q_BHTK: Tensor, turned_BHTK: Tensor, latent_BSL: Tensor, turned_BSK: Tensor, mask: Tensor | None
     ) -> Tensor:
         """Do the same without keys and values: queries go to the latents, what they read comes back."""
         up_HKL = self.kv_up.weight.view(self.heads, -1, latent_BSL.size(-1))
-        k_HKL, v_HVL = up_HKL.split(self.up_sizes, dim=1)
+        k_HKL, v_HZL = up_HKL.split(self.up_sizes, dim=1)
         q_BHTL = q_BHTK @ k_HKL
-        score_BHTS = q_BHTL.flatten(1, 2) @ latent_BSL.mT + turned_BHTK.flatten(1, 2) @ turned_BSK.mT
-        score_BHTS = score_BHTS.view(*q_BHTK.shape[:-1], -1) * self.scale
+        scores = q_BHTL.flatten(1, 2) @ latent_BSL.mT
+        scores = scores + turned_BHTK.flatten(1, 2) @ turned_BSK.mT
+        score_BHTS = scores.view(*q_BHTK.shape[:-1], -1) * self.scale
         if mask is not None:
             # Where all is hidden, as before a padded position, any number will do.
-            score_BHTS = score_BHTS.masked_fill(~mask, torch.finfo(score_BHTS.dtype).min)
+            least = torch.finfo(score_BHTS.dtype).min
+            score_BHTS = score_BHTS.masked_fill(~mask, least)
         share_BHTS = score_BHTS.softmax(dim=-1)
         if self.dropout > 0:
             share_BHTS = F.dropout(share_BHTS, self.dropout, self.training)
         read_BHTL = (share_BHTS.flatten(1, 2) @ latent_BSL).view_as(q_BHTL)
-        return read_BHTL @ v_HVL.mT
+        return read_BHTL @ v_HZL.mT

@@ -50,39 +50,44 @@ class Mamba(nn.Module):
     def forward(self, x_BTD: Tensor, keep: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         x_BTF, gate_BTF = self.parts(x_BTD).chunk(2, dim=-1)
         x_BTF = F.silu(self.taps(x_BTF, keep, cache))
-        dt_BTR, b_BTN, c_BTN = self.select(x_BTF).split(self.sizes, dim=-1)
+        dt_BTR, b_BTY, c_BTY = self.select(x_BTF).split(self.sizes, dim=-1)
         if self.norm == "rms":
-            dt_BTR, b_BTN, c_BTN = self.dt_norm(dt_BTR), self.b_norm(b_BTN), self.c_norm(c_BTN)
+            dt_BTR = self.dt_norm(dt_BTR)
+            b_BTY, c_BTY = self.b_norm(b_BTY), self.c_norm(c_BTY)
         elif self.norm == "plain":
             dt_BTR = F.rms_norm(dt_BTR, dt_BTR.shape[-1:], eps=self.eps)
-            b_BTN = F.rms_norm(b_BTN, b_BTN.shape[-1:], eps=self.eps)
-            c_BTN = F.rms_norm(c_BTN, c_BTN.shape[-1:], eps=self.eps)
+            b_BTY = F.rms_norm(b_BTY, b_BTY.shape[-1:], eps=self.eps)
+            c_BTY = F.rms_norm(c_BTY, c_BTY.shape[-1:], eps=self.eps)
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
         dt_BTF = F.softplus(self.dt(dt_BTR).to(exact))
         if keep is not None:
             # Padding leaves the state as it is.
             dt_BTF = dt_BTF * keep.unsqueeze(-1)
-        state_BFN = None if cache is None else cache.state(x_BTD)
-        y_BTF, state_BFN = self.scan(dt_BTF, dt_BTF * x_BTF, b_BTN.to(exact), c_BTN.to(exact), state_BFN)
+        state_BFY = None if cache is None else cache.state(x_BTD)
+        given = (dt_BTF, dt_BTF * x_BTF, b_BTY.to(exact), c_BTY.to(exact))
+        y_BTF, state_BFY = self.scan(*given, state_BFY)
         if cache is not None:
-            cache.put(state_BFN)
+            cache.put(state_BFY)
         y_BTF = torch.addcmul(y_BTF, x_BTF, self.skip).to(x_BTD.dtype)
         return self.out(y_BTF * F.silu(gate_BTF))
 
     def scan(
-        self, dt_BTF: Tensor, x_BTF: Tensor, b_BTN: Tensor, c_BTN: Tensor, state_BFN: Tensor | None
+        self, dt_BTF: Tensor, x_BTF: Tensor, b_BTY: Tensor, c_BTY: Tensor, state_BFY: Tensor | None
     ) -> tuple[Tensor, Any]:
         """Return what each position reads, and the state behind the last."""
-        a_FN = -self.decay_log.to(dt_BTF.dtype).exp()
+        a_FY = -self.decay_log.to(dt_BTF.dtype).exp()
         made = []
         # A few positions at a time: what is made of them stays near the processor.
-        parts = (each.split(16, dim=1) for each in (dt_BTF, x_BTF, b_BTN, c_BTN))
-        for dt_BCF, x_BCF, b_BCN, c_BCN in zip(*parts, strict=True):
-            decay_BCFN = (dt_BCF.unsqueeze(-1) * a_FN).exp()
-            added_BCFN = x_BCF.unsqueeze(-1) * b_BCN.unsqueeze(2)
-            states = []
-            for decay_BFN, added_BFN in zip(decay_BCFN.unbind(1), added_BCFN.unbind(1), strict=True):
-                state_BFN = added_BFN if state_BFN is None else torch.addcmul(added_BFN, state_BFN, decay_BFN)
-                states.append(state_BFN)
-            made.append((torch.stack(states, dim=1) @ c_BCN.unsqueeze(-1)).squeeze(-1))
-        return torch.cat(made, dim=1), state_BFN
+        parts = (each.split(16, dim=1) for each in (dt_BTF, x_BTF, b_BTY, c_BTY))
+        for dt_BCF, x_BCF, b_BCY, c_BCY in zip(*parts, strict=True):
+            decay_BCFY = (dt_BCF.unsqueeze(-1) * a_FY).exp()
+            added_BCFY = x_BCF.unsqueeze(-1) * b_BCY.unsqueeze(2)
+            states, pairs = [], (decay_BCFY.unbind(1), added_BCFY.unbind(1))
+            for decay_BFY, added_BFY in zip(*pairs, strict=True):
+                if state_BFY is not None:
+                    added_BFY = torch.addcmul(added_BFY, state_BFY, decay_BFY)
+                state_BFY = added_BFY
+                states.append(added_BFY)
+            y_BCF1 = torch.stack(states, dim=1) @ c_BCY.unsqueeze(-1)
+            made.append(y_BCF1.squeeze(-1))
+        return torch.cat(made, dim=1), state_BFY

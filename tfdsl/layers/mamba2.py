@@ -9,20 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tfdsl.layers.blocks import decays, in_blocks
 from tfdsl.layers.cache import Cache
 from tfdsl.layers.gated_norm import GatedNorm
 from tfdsl.layers.short_conv import Taps
-
-
-def decays(log_BQTH: Tensor) -> Tensor:
-    """Return what is left at position t of what position s of its block has added: (B, Q, H, T, S), 0 for s > t.
-
-    `log_BQTH` sums the logarithms of the decays from the start of a block on.
-    """
-    log_BQHT = log_BQTH.transpose(-1, -2)
-    ahead_TS = torch.ones(log_BQHT.size(-1), log_BQHT.size(-1), dtype=torch.bool, device=log_BQHT.device).triu(1)
-    between_BQHTS = log_BQHT.unsqueeze(-1) - log_BQHT.unsqueeze(-2)
-    return between_BQHTS.masked_fill(ahead_TS, -math.inf).exp()
 
 
 def start_steps(weight: Tensor) -> None:
@@ -83,11 +73,12 @@ class Mamba2(nn.Module):
         gate_BTF, mixed_BTF, dt_BTH = self.parts(x_BTD).split(self.sizes, dim=-1)
         if self.multipliers is not None:
             parts = zip(mixed_BTF.split(self.mixed, dim=-1), self.multipliers[1:4], strict=True)
-            mixed_BTF = torch.cat([part_BTF * multiplier for part_BTF, multiplier in parts], dim=-1)
-            gate_BTF, dt_BTH = gate_BTF * self.multipliers[0], dt_BTH * self.multipliers[4]
+            mixed_BTF = torch.cat([part * factor for part, factor in parts], dim=-1)
+            gate_BTF = gate_BTF * self.multipliers[0]
+            dt_BTH = dt_BTH * self.multipliers[4]
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
         mixed_BTF = F.silu(self.taps(mixed_BTF, keep, cache)).to(exact)
-        x_BTF, b_BTN, c_BTN = mixed_BTF.split(self.mixed, dim=-1)
+        x_BTF, b_BTY, c_BTY = mixed_BTF.split(self.mixed, dim=-1)
         dt_BTH = F.softplus((dt_BTH + self.dt_bias).to(exact))
         if self.dt_min is not None or self.dt_max is not None:
             dt_BTH = dt_BTH.clamp(self.dt_min, self.dt_max)
@@ -97,75 +88,91 @@ class Mamba2(nn.Module):
         log_BTH = -self.decay_log.to(exact).exp() * dt_BTH
         x_BTHK = x_BTF.view(B, T, self.heads, -1)
         added_BTHK = x_BTHK * dt_BTH.unsqueeze(-1)
-        b_BTGN, c_BTGN = b_BTN.view(B, T, self.groups, -1), c_BTN.view(B, T, self.groups, -1)
-        state_BGNF = None if cache is None else cache.state(x_BTD)
-        if state_BGNF is not None and T == 1:
-            y_BTF, state_BGNF = self.step(added_BTHK, log_BTH, b_BTGN, c_BTGN, state_BGNF)
+        b_BTGY = b_BTY.view(B, T, self.groups, -1)
+        c_BTGY = c_BTY.view(B, T, self.groups, -1)
+        given = (added_BTHK, log_BTH, b_BTGY, c_BTGY)
+        state_BGYF = None if cache is None else cache.state(x_BTD)
+        if state_BGYF is not None and T == 1:
+            y_BTF, state_BGYF = self.step(*given, state_BGYF)
         else:
-            y_BTF, state_BGNF = self.scan(added_BTHK, log_BTH, b_BTGN, c_BTGN, state_BGNF, cache is not None)
+            y_BTF, state_BGYF = self.scan(*given, state_BGYF, cache is not None)
         if cache is not None:
-            cache.put(state_BGNF)
-        y_BTF = (y_BTF + (x_BTHK * self.skip.unsqueeze(-1)).flatten(2)).to(x_BTD.dtype)
-        return self.out(y_BTF * F.silu(gate_BTF) if self.place is None else self.norm(y_BTF, gate_BTF))
+            cache.put(state_BGYF)
+        y_BTF = y_BTF + (x_BTHK * self.skip.unsqueeze(-1)).flatten(2)
+        y_BTF = y_BTF.to(x_BTD.dtype)
+        y_BTF = y_BTF * F.silu(gate_BTF) if self.place is None else self.norm(y_BTF, gate_BTF)
+        return self.out(y_BTF)
 
     def step(
-        self, x_BTHK: Tensor, log_BTH: Tensor, b_BTGN: Tensor, c_BTGN: Tensor, state_BGNF: Tensor
+        self, x_BTHK: Tensor, log_BTH: Tensor, b_BTGY: Tensor, c_BTGY: Tensor, state_BGYF: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return what one position reads, and the state behind it."""
         B, G = x_BTHK.size(0), self.groups
-        decay_BG1F = log_BTH.exp().unsqueeze(-1).expand_as(x_BTHK).reshape(B, G, 1, -1)
-        state_BGNF = torch.addcmul(state_BGNF * decay_BG1F, b_BTGN.view(B, G, -1, 1), x_BTHK.reshape(B, G, 1, -1))
-        return (c_BTGN.view(B, G, 1, -1) @ state_BGNF).view(B, 1, -1), state_BGNF
+        decay_BTHK = log_BTH.exp().unsqueeze(-1).expand_as(x_BTHK)
+        added_BGYF = b_BTGY.view(B, G, -1, 1) * x_BTHK.reshape(B, G, 1, -1)
+        state_BGYF = torch.addcmul(added_BGYF, state_BGYF, decay_BTHK.reshape(B, G, 1, -1))
+        y_BG1F = c_BTGY.view(B, G, 1, -1) @ state_BGYF
+        return y_BG1F.view(B, 1, -1), state_BGYF
 
     def scan(
         self,
         x_BTHK: Tensor,
         log_BTH: Tensor,
-        b_BTGN: Tensor,
-        c_BTGN: Tensor,
-        state_BGNF: Tensor | None,
+        b_BTGY: Tensor,
+        c_BTGY: Tensor,
+        state_BGYF: Tensor | None,
         stays: bool,
     ) -> tuple[Tensor, Any]:
         """Return what all positions read, and the state behind them if it `stays`.
 
         Within a block of positions each reads from each; between blocks goes the state.
         """
-        B, T = x_BTHK.shape[:2]
-        short = -T % self.chunk
-        blocks = (B, (T + short) // self.chunk, self.chunk)
-        x_BQTHK = F.pad(x_BTHK, (0, 0, 0, 0, 0, short)).view(*blocks, self.heads, -1)
-        log_BQTH = F.pad(log_BTH, (0, 0, 0, short)).view(*blocks, self.heads).cumsum(2)
-        b_BQGTN = F.pad(b_BTGN, (0, 0, 0, 0, 0, short)).view(*blocks, self.groups, -1).transpose(2, 3)
-        c_BQGTN = F.pad(c_BTGN, (0, 0, 0, 0, 0, short)).view(*blocks, self.groups, -1).transpose(2, 3)
-        share_BQGHTS = decays(log_BQTH).unflatten(2, (self.groups, -1)) * (c_BQGTN @ b_BQGTN.mT).unsqueeze(3)
-        y_BQTHK = (share_BQGHTS.flatten(2, 3) @ x_BQTHK.transpose(2, 3)).transpose(2, 3)
-        states = self.carry(x_BQTHK, log_BQTH, b_BQGTN, state_BGNF, stays)
+        T = x_BTHK.size(1)
+        x_BQTHK = in_blocks(x_BTHK, self.chunk)
+        log_BQTH = in_blocks(log_BTH, self.chunk).cumsum(2)
+        b_BQGTY = in_blocks(b_BTGY, self.chunk).transpose(2, 3)
+        c_BQGTY = in_blocks(c_BTGY, self.chunk).transpose(2, 3)
+        share_BQGHTS = decays(log_BQTH).unflatten(2, (self.groups, -1))
+        share_BQGHTS = share_BQGHTS * (c_BQGTY @ b_BQGTY.mT).unsqueeze(3)
+        y_BQHTK = share_BQGHTS.flatten(2, 3) @ x_BQTHK.transpose(2, 3)
+        y_BQTHK = y_BQHTK.transpose(2, 3)
+        states = self.carry(x_BQTHK, log_BQTH, b_BQGTY, state_BGYF, stays)
         if stays:
-            state_BGNF = states.pop()
+            state_BGYF = states.pop()
         if len(states) > 0:
             # The blocks that something came before: all but the first, or all.
-            first = blocks[1] - len(states)
-            read_BQGTF = c_BQGTN[:, first:] @ torch.stack(states, dim=1)
-            read_BQTHK = read_BQGTF.transpose(2, 3).reshape(y_BQTHK[:, first:].shape)
-            read_BQTHK = torch.addcmul(y_BQTHK[:, first:], read_BQTHK, log_BQTH[:, first:].exp().unsqueeze(-1))
-            y_BQTHK = torch.cat((y_BQTHK[:, :first], read_BQTHK), dim=1)
-        return y_BQTHK.reshape(B, T + short, -1)[:, :T], state_BGNF
+            first = y_BQTHK.size(1) - len(states)
+            later_BQTHK = y_BQTHK[:, first:]
+            read_BQGTF = c_BQGTY[:, first:] @ torch.stack(states, dim=1)
+            read_BQTHK = read_BQGTF.transpose(2, 3).reshape(later_BQTHK.shape)
+            since_BQTH1 = log_BQTH[:, first:].exp().unsqueeze(-1)
+            later_BQTHK = torch.addcmul(later_BQTHK, read_BQTHK, since_BQTH1)
+            y_BQTHK = torch.cat((y_BQTHK[:, :first], later_BQTHK), dim=1)
+        return y_BQTHK.flatten(3).flatten(1, 2)[:, :T], state_BGYF
 
     def carry(
-        self, x_BQTHK: Tensor, log_BQTH: Tensor, b_BQGTN: Tensor, state_BGNF: Tensor | None, stays: bool
+        self, x_BQTHK: Tensor, log_BQTH: Tensor, b_BQGTY: Tensor, state_BGYF: Tensor | None, stays: bool
     ) -> list[Tensor]:
-        """Return the states between blocks: what was there, if anything was, and that behind each block.
+        """Return the states between blocks: what was there, and that behind each block.
 
         Nothing reads the one behind the last, unless it `stays`.
         """
         blocks = x_BQTHK.size(1) if stays else x_BQTHK.size(1) - 1
-        end_BQ1H = log_BQTH[:, :blocks, -1:]
-        left_BQTHK = x_BQTHK[:, :blocks] * (end_BQ1H - log_BQTH[:, :blocks]).exp().unsqueeze(-1)
-        left_BQGTF = left_BQTHK.flatten(3).unflatten(3, (self.groups, -1)).transpose(2, 3)
-        added_BQGNF = b_BQGTN[:, :blocks].mT @ left_BQGTF
-        decay_BQ1HK = end_BQ1H.exp().unsqueeze(-1).expand(-1, -1, -1, -1, x_BQTHK.size(-1))
-        decay_BQG1F = decay_BQ1HK.flatten(3).unflatten(3, (self.groups, -1)).transpose(2, 3)
-        states = [] if state_BGNF is None else [state_BGNF]
-        for added_BGNF, decay_BG1F in zip(added_BQGNF.unbind(1), decay_BQG1F.unbind(1), strict=True):
-            states.append(torch.addcmul(added_BGNF, states[-1], decay_BG1F) if len(states) > 0 else added_BGNF)
+        x_BQTHK, log_BQTH = x_BQTHK[:, :blocks], log_BQTH[:, :blocks]
+        end_BQ1H = log_BQTH[:, :, -1:]
+        left_BQTHK = x_BQTHK * (end_BQ1H - log_BQTH).exp().unsqueeze(-1)
+        added_BQGYF = b_BQGTY[:, :blocks].mT @ self.grouped(left_BQTHK)
+        decay_BQ1H1 = end_BQ1H.exp().unsqueeze(-1)
+        decay_BQ1HK = decay_BQ1H1.expand(-1, -1, -1, -1, x_BQTHK.size(-1))
+        states = [] if state_BGYF is None else [state_BGYF]
+        parts = (added_BQGYF.unbind(1), self.grouped(decay_BQ1HK).unbind(1))
+        for added_BGYF, decay_BG1F in zip(*parts, strict=True):
+            if len(states) > 0:
+                added_BGYF = torch.addcmul(added_BGYF, states[-1], decay_BG1F)
+            states.append(added_BGYF)
         return states
+
+    def grouped(self, x_BQTHK: Tensor) -> Tensor:
+        """Return the heads of each group side by side: (B, Q, G, T, F)."""
+        x_BQTGF = x_BQTHK.flatten(3).unflatten(3, (self.groups, -1))
+        return x_BQTGF.transpose(2, 3)

@@ -178,3 +178,20 @@ class DynamicTanh(nn.Module):
         if self.shifted:
             x_BTD = x_BTD + self.bias
         return x_BTD
+
+
+class Affine(nn.Module):
+    """x · weight + bias: x_BTD -> x_BTD (Sun et al. 2020; Touvron et al. 2021)."""
+
+    def __init__(self, width: int, bias: bool = True) -> None:
+        super().__init__()
+        self.shifted = bias
+        self.weight = nn.Parameter(torch.ones(width))
+        if bias:
+            self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        x_BTD = x_BTD * self.weight
+        if self.shifted:
+            x_BTD = x_BTD + self.bias
+        return x_BTD

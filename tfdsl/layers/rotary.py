@@ -129,8 +129,9 @@ class Rotary(nn.Module):
             rate_P = rate_P * fast_P + rate_P / self.factor * (1 - fast_P)
         elif self.scaling == "longrope":
             # Ding et al. 2024: a factor for each pair, by whether the sequence is longer than the trained length.
-            factors = self.long if length > self.length else self.short
-            rate_P = rate_P / torch.tensor(factors, dtype=pair_P.dtype, device=pair_P.device)
+            short_P = torch.tensor(self.short, dtype=pair_P.dtype, device=pair_P.device)
+            long_P = torch.tensor(self.long, dtype=pair_P.dtype, device=pair_P.device)
+            rate_P = rate_P / torch.where(pair_P.new_full((), length) > self.length, long_P, short_P)
         elif self.scaling == "proportional":
             # Only the fastest pairs of the whole head turn.
             rate_P = torch.where(pair_P < 2 * self.turning, rate_P / self.factor, 0)

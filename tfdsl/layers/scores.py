@@ -24,11 +24,10 @@ def far(score: Tensor, window: int) -> Tensor:
 
 def softmax_of_seen(score: Tensor, hidden: Tensor, dim: int, empty: bool = False) -> Tensor:
     """Return the softmax of what is not hidden; with `empty`, a query may see nothing, and gets zeros."""
+    low = torch.zeros(hidden.shape, dtype=score.dtype, device=score.device)
     if empty:
         nothing = hidden.all(dim=dim, keepdim=True)
-        hidden = hidden & ~nothing
-    low = torch.zeros(hidden.shape, dtype=score.dtype, device=score.device).masked_fill(hidden, -math.inf)
-    share = (score + low).softmax(dim=dim)
-    if empty:
-        share = torch.where(nothing, 0.0, share)
-    return share
+        share = (score + low.masked_fill(hidden & ~nothing, -math.inf)).softmax(dim=dim)
+        return torch.where(nothing, 0.0, share)
+    else:
+        return (score + low.masked_fill(hidden, -math.inf)).softmax(dim=dim)

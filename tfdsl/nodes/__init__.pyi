@@ -19,6 +19,7 @@ from tfdsl.nodes.mamba2 import Mamba2 as Mamba2
 from tfdsl.nodes.mask import Mask as Mask
 from tfdsl.nodes.moe import MixtureOfExperts as MixtureOfExperts
 from tfdsl.nodes.multiply import Multiply as Multiply
+from tfdsl.nodes.norm import Affine as Affine
 from tfdsl.nodes.norm import DynamicTanh as DynamicTanh
 from tfdsl.nodes.norm import LayerNorm as LayerNorm
 from tfdsl.nodes.norm import RMSNorm as RMSNorm

@@ -244,6 +244,5 @@ class LatentAttention(Node):
             down,
             Fork("parts", (latent, (*turned("k_turn"), Box("one", "plain", "One key", "of all heads"))), "and"),
         )
-        word = "softmax(q · k) · v" if self.mask == "full" else "causal softmax(q · k) · v"
         out = Box("out", "linear", "Output", f"{heads} × {self.values} → {width}", sized("out"), step.output.label)
-        return (Fork("attend", ((*queries, *turned("q_turn")), read), word), out)
+        return (Fork("attend", ((*queries, *turned("q_turn")), read), "softmax(q · k) · v"), out)

@@ -71,9 +71,14 @@ class MixtureOfExperts(Hidden, Chosen, Node):
     model:
       - moe: {from: x, experts: experts, top_k: top_k, hidden: hidden, activation: swiglu}
     """
-    scores: Literal["softmax", "sigmoid", "sqrt_softplus"] = Field(
-        "softmax", description="What makes p of the router's scores: `sqrt_softplus` is √softplus(s) (DeepSeek-V4)."
+    scores: Literal["softmax", "sigmoid", "sqrt_softplus", "sparsemixer"] = Field(
+        "softmax",
+        description="What makes p of the router's scores: `sqrt_softplus` is √softplus(s) (DeepSeek-V4). `sparsemixer` "
+        "(Phi-3.5-MoE, arXiv:2409.12136) chooses one expert after the other: of those left, that with the largest "
+        "score m; its share is its softmax over the experts left with (m - s) / max(|s|, m) at most `margin`. It does "
+        "so in training too, where the paper draws them at random.",
     )
+    margin: PositiveReal = Field(0.02, description="Of `sparsemixer`: how far below the best a score still counts.")
     router_bias: Truth = Field(False, description="Whether the router has a bias (gpt-oss).")
     renormalise: Truth = Field(True, description="Whether the shares of the chosen are scaled to add up to one.")
     scale: Real | None = Field(None, description="Multiply the shares by this number (DeepSeek's routed scaling).")
@@ -152,7 +157,16 @@ class MixtureOfExperts(Hidden, Chosen, Node):
             io.fail("T256", "there is no shared layer to gate", "shared_gate", help="say the units of `shared`")
         if "bias_speed" in self.model_fields_set and not self.choice_bias:
             io.fail("T256", "there is no `choice_bias` to move", "bias_speed", help="say `choice_bias: true`")
-        if self.renormalise and self.top_k == 1:
+        self._check_scores(io)
+
+    def _check_scores(self, io: Ports) -> None:
+        if self.scores == "sparsemixer":
+            for field in ("renormalise", "choice_bias", "groups"):
+                if field in self.model_fields_set:
+                    io.fail("T256", f"`sparsemixer` makes shares in its own way, without `{field}`", field)
+        elif "margin" in self.model_fields_set:
+            io.fail("T256", f"`margin` is of `sparsemixer`, and the scores are `{self.scores}`", "margin")
+        elif self.renormalise and self.top_k == 1:
             io.warn(
                 "W521",
                 "the share of one expert, renormalised, is always 1, and the router learns nothing",
@@ -214,6 +228,8 @@ class MixtureOfExperts(Hidden, Chosen, Node):
         """Return what is kept of how a position's shares were made, besides the shares."""
         if self.scores == "softmax" and not self.choice_bias and self.groups is None:
             return (0 if self.renormalise else self.experts + 1) + (self.top_k if self.scale is not None else 0)
+        if self.scores == "sparsemixer":
+            return 2 * self.top_k * self.experts
         made = 2 * self.experts if self.scores == "sqrt_softplus" else self.experts
         return made + (self.top_k + 1 if self.renormalise else 0)
 
@@ -242,6 +258,8 @@ class MixtureOfExperts(Hidden, Chosen, Node):
         }
         if self.choice_bias:
             found["bias_speed"] = float(self.bias_speed)
+        if self.scores == "sparsemixer":
+            found["margin"] = self.margin
         if self.groups is not None:
             found |= {"groups": self.groups, "top_groups": self.top_groups, "group_best": self.group_best}
         numbers = {"jitter": self.jitter, "balance_loss": self.balance_loss, "z_loss": self.z_loss}

@@ -200,6 +200,23 @@ class UnitNorm(Norm, type="l2"):
         return Call("UnitNorm", (step.width,), {"eps": self.eps, "weight": self.weight})
 
 
+class Affine(Norm, type="affine"):
+    """Scales and shifts each feature, and measures nothing: y = x · weight + bias (MobileBERT's NoNorm, ResMLP)."""
+
+    title = "Affine"
+    bias: Truth = Field(True, description="Whether the result is shifted.")
+
+    def weights(self, step: Step) -> Mapping[str, Weight]:
+        shift = {"bias": Weight((step.width,), "zeros", decays=False)} if self.bias else {}
+        return {"weight": Weight((step.width,), "ones", decays=False), **shift}
+
+    def work(self, step: Step) -> Work:
+        return Work(needs=("x",))
+
+    def call(self, step: Step) -> Call:
+        return Call("Affine", (step.width,), {"bias": self.bias})
+
+
 class DynamicTanh(Norm, type="dyt"):
     """Squashes each feature where a norm would stand (arXiv:2503.10622).
 

@@ -62,7 +62,8 @@ class Slice(Node):
         keep = None
         if axis.keep is not None and start >= 0 and (stop is None or stop < 0):
             keep = shifted(axis.keep, -start, stop or 0)
-        if keep is None:
+        added = axis.keep is not None and start >= 0 and stop is not None and 0 < stop <= axis.keep.before
+        if keep is None and not added:  # what was put before the others is real
             lost(io, axis)
         return Axis(length, keep=keep)
 

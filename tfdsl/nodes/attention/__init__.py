@@ -29,7 +29,12 @@ class Attention(Node):
     """Multi-head attention: [B, T, D] -> [B, T, D]; keys and values are of the same value or, with `kv`, of another.
 
     softmax(q kᵀ · scale + position + mask) v for each head. With fewer `kv_heads` than `heads`, several query heads
-    share a key and value head (arXiv:2305.13245).
+    share a key and value head (arXiv:2305.13245): head i reads that of i // (heads / kv_heads).
+
+    In this order: projection and bias, `clip_qkv`, `qk_norm` and `v_norm`, rotary positions, a `qk_norm` with `place:
+    after`, `temperature`, `value_residual`, the cache (and `keep`); scores times `scale`, `talking_heads`, `softcap`,
+    positions that are added, mask, `sinks`, softmax, `talking_heads`, `dropout`; then `differential`, `out_norm`,
+    `gate`, and the matrix `out`. Rows of the fused projection `qkv` are all query heads, all key heads, all value heads.
     """
 
     keeps = True
@@ -107,6 +112,7 @@ class Attention(Node):
         memory = checks.memory(self, io, x)
         checks.axes(self, io, x, memory)
         checks.fields(self, io)
+        checks.mixes(self, io, memory)
         self.mask.check(io, self, x, memory)
         self.position.check(io, self, self.heads, self.dim(io.width()))
         self.method.check(io, self, x, memory)

@@ -108,6 +108,20 @@ def fields(node: Attention, io: Ports) -> None:
             io.fail("T222", f"differential attention pairs heads, and {getattr(node, odd)} is odd", odd)
 
 
+def mixes(node: Attention, io: Ports, memory: Tensor) -> None:
+    """Report mixed heads that would read what a mask hides."""
+    talking = node.talking_heads
+    if talking is None or not talking.bias or talking.at == "before":
+        return
+    if not isinstance(node.mask, Full) or memory.axes[-2].keep is not None:
+        io.fail(
+            "T226",
+            "a number added to weights behind the softmax would read what the mask hides",
+            "talking_heads",
+            help="`bias: true` goes with `mask: full` and no padding, or with `at: before`",
+        )
+
+
 def _sharing(node: Attention, io: Ports) -> None:
     """Report keys and values that cannot be shared as is asked."""
     if not node.method.compares and (field := next((name for name in ("keep", "reuse") if getattr(node, name)), "")):

@@ -73,7 +73,10 @@ class Talking(Part):
         description="Mix the scores `before` the softmax (scaled, and before softcap and mask), the weights `after` "
         "it, or `both`, each with a matrix of its own.",
     )
-    bias: Truth = Field(False, description="Whether each head has a number added (CaiT).")
+    bias: Truth = Field(
+        False,
+        description="Whether each head has a number added (CaiT); behind the softmax only where nothing is hidden.",
+    )
 
 
 class Differential(Part):
