@@ -125,7 +125,7 @@ def test_what_padding_holds_changes_nothing(name: str, length: int) -> None:
 def test_flops_are_those_that_pytorch_counts(name: str) -> None:
     checked = spec(name, "kv_heads: 4, bias: true")
     model = building.meta(checked)
-    for length in (SHORT, 256, 257, 704):
+    for length in (256, 257):
         cost = tfdsl.cost(checked, {"B": 3, "T": length})
         given = measure.inputs(checked, {"B": 3, "T": length}, "meta")
         assert (cost.forward, cost.training) == measure.flops(model, given), length

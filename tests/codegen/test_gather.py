@@ -8,7 +8,9 @@ import sys
 import textwrap
 
 import pytest
+import torch
 
+import tfdsl
 from tfdsl.codegen.calls import Signature, uses
 from tfdsl.codegen.fold import GIVEN, UNKNOWN, Fold
 from tfdsl.codegen.format import lay
@@ -185,6 +187,22 @@ def test_pruning() -> None:
 
 def test_nothing_is_known_without_calls() -> None:
     assert uses(Signature(("a",)), []).fixed == {}
+
+
+def test_what_is_nothing_in_one_layer_and_something_in_another_is_kept() -> None:
+    """One attention adds a table to its scores, the other nothing: the class of both takes it where it is."""
+    text = """
+tfdsl: 1
+name: both
+inputs: {x: {shape: [B, T, 16], dtype: float}}
+model: [attention: {from: x, heads: 4, position: t5}, attention: 4]
+"""
+    model = tfdsl.build(tfdsl.check(text))
+    x = torch.randn(2, 9, 16)
+    before = model(x)
+    with torch.no_grad():
+        next(weight for name, weight in model.named_parameters() if "relative" in name).normal_()
+    assert (model(x) - before).abs().max() > 1e-6
 
 
 @pytest.mark.parametrize(

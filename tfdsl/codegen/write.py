@@ -124,6 +124,8 @@ class Top(Scope):
             parts.append(f"{mask.call.layer}({', '.join(given)})")
         keep = self.seen(mask.keys) if start else self.keep(mask.keys)
         parts += [f"{keep}[:, None, None, :]"] if keep else []
+        if len(parts) == 2 and len(parts[0]) > 60:
+            return [f"{name} = {parts[0]}", f"{name} = {name} & {parts[1]}"]
         return [f"{name} = {' & '.join(parts)}"]
 
     def _seen(self, seen: str, axis: Axis) -> list[str]:

@@ -14,7 +14,8 @@ def drawn(legal_NM: Tensor, heads: int, count: int, seed: int) -> Tensor:
     """
     N, M = legal_NM.shape
     head_H, row_N, block_M = (torch.arange(size, device=legal_NM.device) for size in (heads, N, M))
-    mixed_HNM = ((seed * 64 + head_H).view(-1, 1, 1) * 65521 + row_N.view(-1, 1)) * 65521 + block_M
+    place_HN1 = (seed * 64 + head_H).view(-1, 1, 1) * 65521 + row_N.view(-1, 1)
+    mixed_HNM = place_HN1 * 65521 + block_M
     for factor in (0x45D9F3B, 0x119DE1F3):
         mixed_HNM = ((mixed_HNM ^ (mixed_HNM >> 16)) * factor) & 0xFFFFFFFF
     mixed_HNM = mixed_HNM.masked_fill(~legal_NM, 1 << 32)
