@@ -246,7 +246,7 @@ blocks:
 model: """
 PIPES = {
     "positions behind added tokens": ("[use: table, prepend: 2, position: sinusoidal, use: back]", True),
-    "positions before added tokens": ("[use: table, position: sinusoidal, prepend: 2, use: back]", False),
+    "positions before added tokens": ("[use: table, position: sinusoidal, prepend: 2, use: back]", True),
     "attention on both sides of added tokens": (
         "[use: table, use: back, prepend: 2, use: {block: back, id: two}]",
         False,

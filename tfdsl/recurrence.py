@@ -20,8 +20,6 @@ class Recurrence:
 
     def shape(self, io: Ports) -> Tensor:
         x = io.sequence()
-        if len(x.axes) != 3:
-            io.fail("T271", f"`{io.name}` runs along one axis of positions, [B, T, D], and this is {x}")
         self.check(io)
         return x
 

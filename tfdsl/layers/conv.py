@@ -76,4 +76,6 @@ def shifted(x_BTD: Tensor, by: int, keep_BT: Tensor | None = None, cache: Cache 
         x_BTD = x_BTD.masked_fill(~keep_BT.unsqueeze(-1), 0)
     if cache is not None:
         return cache.tail(x_BTD, 1, by)[:, : x_BTD.size(1)]
-    return F.pad(x_BTD, (0, 0, by, -by))
+    if by > 0:
+        return F.pad(x_BTD, (0, 0, by, 0))[:, : x_BTD.size(1)]
+    return F.pad(x_BTD, (0, 0, 0, -by))[:, -by:]

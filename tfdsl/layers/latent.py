@@ -106,8 +106,8 @@ class LatentAttention(nn.Module):
         kv_BHSK = self.kv_up(latent_BSL).view(B, S, self.heads, -1).transpose(1, 2)
         k_BHSK, v_BHSZ = kv_BHSK.split(self.up_sizes, dim=-1)
         turned_BHSK = turned_BSK.unsqueeze(1).expand(-1, self.heads, -1, -1)
-        if self.spare > 0 and not self.training:
-            # Fused attention wants values as wide as keys. To train, it is slower for that.
+        if self.spare > 0 and v_BHSZ.is_cpu and not self.training:
+            # A CPU's fused attention wants values as wide as keys. To train, it is slower for that.
             v_BHSZ = F.pad(v_BHSZ, (0, self.spare))
         y_BHTZ = F.scaled_dot_product_attention(
             torch.cat((q_BHTK, turned_BHTK), dim=-1),

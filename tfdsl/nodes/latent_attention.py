@@ -88,8 +88,6 @@ class LatentAttention(Node):
     def shape(self, io: Ports) -> Tensor:
         x = io.sequence()
         io.width()
-        if len(x.axes) != 3:
-            io.fail("T271", f"`{io.name}` runs along one axis of positions, [B, T, D], and this is {x}")
         if isinstance(self.position, Turned):
             if self.rope_dim % 2:
                 io.fail("T208", f"rotary positions turn features in pairs, and a head has {self.rope_dim}", "rope_dim")

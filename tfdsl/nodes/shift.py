@@ -60,7 +60,8 @@ class Shift(Node):
 
     def write(self, w: Writer, step: Step) -> None:
         beyond = len(step.x.axes) - 2
-        sides = ", ".join([*["0, 0"] * beyond, f"{self.by}, {-self.by}"])
+        sides = ", ".join([*["0, 0"] * beyond, f"{max(self.by, 0)}, {max(-self.by, 0)}"])
+        stretch = f": {w.x}.size(1)" if self.by > 0 else f"{-self.by}:"
         keep = w.keep(step.x.axes[1]) if step.x.dtype == "float" else ""
         given = [w.x, *([f"keep_BT={keep}"] if keep else [])]
         if self.sight(step) == "behind" and w.cache():
@@ -68,7 +69,7 @@ class Shift(Node):
         elif keep:
             w.let(f"shifted({', '.join([w.x, str(self.by), *given[1:]])})")
         else:
-            w.let(f"F.pad({w.x}, ({sides}){f', value={self.fill}' if self.fill else ''})")
+            w.let(f"F.pad({w.x}, ({sides}){f', value={self.fill}' if self.fill else ''})[:, {stretch}]")
 
     def sight(self, step: Step) -> Sight:
         return "behind" if self.by > 0 and len(step.x.axes) == 3 and step.x.dtype == "float" else "unknown"
