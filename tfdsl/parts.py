@@ -297,6 +297,23 @@ def said(value: Any) -> str:
     return kind or f"`{text if len(text) <= 40 else text[:39] + '…'}`"
 
 
+def phrase(value: Any) -> str:
+    """Return a value as a spec says it: `{type: sliding, window: 5}`, `none`."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+        case dict():
+            return f"{{{', '.join(f'{key}: {phrase(each)}' for key, each in value.items())}}}"
+        case list() | tuple():
+            return f"[{', '.join(map(phrase, value))}]"
+        case _:
+            return str(value)
+
+
 def one_of(words: Any) -> str:
     """Join words as a choice: `causal`, `full` or `sliding`."""
     quoted = [f"`{word}`" for word in words]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import ClassVar
 
 from tfdsl import look
 from tfdsl.node import Call, Ports, Sight, Size, Step, Weight, Writer
@@ -16,7 +17,7 @@ class Recurrence:
     """Gives each position what it and those before it have left: [B, T, D] -> [B, T, D]."""
 
     keeps = True
-    family: look.Family = "attention"
+    family: ClassVar[look.Family] = "attention"
 
     def shape(self, io: Ports) -> Tensor:
         x = io.sequence()

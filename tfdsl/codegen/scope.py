@@ -15,6 +15,7 @@ from tfdsl.diagnostics import Span
 from tfdsl.document import Document
 from tfdsl.identifiers import attribute
 from tfdsl.node import Call, Flow, Instance, Shared, Step, Value
+from tfdsl.parts import phrase
 from tfdsl.shapes import Axis, Tensor
 
 HINTS = {1: "B", 2: "BD", 3: "BTD", 4: "BCIJ"}
@@ -365,7 +366,8 @@ class Written:
         more = [f"{want.name}=None" for want in ordered(self.more - set(self.wants)) if want != CACHE]
         cache = ["cache=None"] if CACHE in {*self.wants, *self.more} else []
         wanted = [want.name for want in self.wants if want != CACHE]
-        said = ", ".join(f"{name} = {value}" for name, value in self.instance.bindings if name not in self.parameters)
+        bound = [(name, value) for name, value in self.instance.bindings if name not in self.parameters]
+        said = ", ".join(f"{name} = {phrase(value)}" for name, value in bound)
         title = f"Block `{self.instance.name}`" if self.instance.name else "What is repeated"
         title += f" with {harmless(said)}" if said else ""
         lines = [*self.scope.lines, f"return {self.end}"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from tfdsl.diagram.tree import rebuilt
 from tfdsl.look import Box, Branch, Element, Fork, Group
+from tfdsl.parts import phrase
 
 MOST = 3  # ways that are drawn; more are counted
 Pipe = tuple[Element, ...]
@@ -107,8 +108,8 @@ def _label(body: Pipe, bodies: Sequence[Pipe], variants: Sequence[Variant]) -> s
 
 
 def say(value: Any) -> str:
-    """Return a parameter's value in a word."""
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    """Return a parameter's value in a word: that of a mapping is its type."""
+    return str(value["type"]) if isinstance(value, dict) and "type" in value else phrase(value)
 
 
 def _named(body: Pipe, way: int) -> Pipe:
