@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tfdsl import declared, shapes
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import suggest
 from tfdsl.node import Flow, Instance, Size, Step
+from tfdsl.remembering import remembered
 from tfdsl.shapes import Poly
 
 DEFAULT_LENGTH = 512
@@ -79,9 +80,13 @@ def count(
     the most that its positions allow, else 512; a batch has 1. Raises AxisError for an axis that there is not.
     """
     lengths = _lengths(checked, dict(axes or {}), batch)
-    counter = _Counter(lengths, BYTES[precision], {name: _Held(0, 1, True, False) for name in checked.inputs})
+    inputs = {name: _Held(0, 1, True, False) for name in checked.inputs}
+    counter, cached = _Counter(lengths, BYTES[precision], inputs), remembered(checked).streams
     shared = tuple(counter.shared(checked))
-    streams = [counter.stream(name, stream, len(checked.streams) > 1) for name, stream in checked.streams.items()]
+    streams = [
+        replace(counter, caches=name in cached).stream(name, stream, len(checked.streams) > 1)
+        for name, stream in checked.streams.items()
+    ]
     entries = (*shared, *(entry for stream in streams for entry in stream))
     parameters = declared.count(checked)
     forward = sum(entry.flops for entry in entries)
@@ -143,6 +148,7 @@ class _Counter:
     lengths: Mapping[str, int]
     size: int
     named: dict[str, _Held]
+    caches: bool = False  # whether a cache serves the stream that is counted
 
     def shared(self, checked: Checked) -> Iterator[Entry]:
         """Yield what the modules of the whole model cost, where they have parameters or something is kept of them."""
@@ -192,7 +198,7 @@ class _Counter:
         kept = 0  # where no weight had a part, there is no backward pass
         if trained:
             kept = runs * self.at(work.kept) + sum(self.held(taken[name]) for name in work.needs)
-        cache = runs * self.at(work.cache) * self.size
+        cache = runs * self.at(work.cache) * self.size if self.caches else 0
         own = Entry(step.name, step.node.kind, 1, parameters, flops, kept * self.size, cache, training)
         return total(step.name, step.node.kind, 1, children, own), given
 

@@ -12,12 +12,14 @@ from pathlib import Path
 import click
 
 from tfdsl import declared, report
+from tfdsl.checking import Checked
 from tfdsl.cli import options, output
 from tfdsl.cli.output import Stop, coloured, say
-from tfdsl.cli.reading import checked
+from tfdsl.cli.reading import checked, inspect
 
 NUMBER = re.compile(r"(?<=\.)[0-9]+(?=\.|$)")
 COUNTERS = "ijklmn"
+UNFINISHED = {"D121", "D125"}  # a name that maps nothing, weights that nothing maps
 
 
 @dataclass
@@ -59,10 +61,17 @@ def _texts(row: Row) -> tuple[str, str]:
 def _weights(source: str, overrides: tuple[str, ...]) -> list[Row]:
     """Return the weights of a spec; what is tied says to what."""
     found: list[tuple[str, tuple[int, ...], str, str]] = []
-    for each in declared.each_weight(checked(source, overrides)):
+    for each in declared.each_weight(_sound(source, overrides)):
         remark = f"= {each.weight.tied}" if each.weight.tied else "" if each.weight.trained else "a buffer"
         found.append((declared.form(each.path), each.weight.shape, remark, each.name))
     return _grouped(found)
+
+
+def _sound(source: str, overrides: tuple[str, ...]) -> Checked:
+    """Return a checked spec, whose `weights` section may be unfinished: its names are what finishes it."""
+    found = inspect(source, overrides)
+    wrong = {each.code for each in found.diagnostics if each.severity == "error"}
+    return found if wrong and wrong <= UNFINISHED else checked(source, overrides)
 
 
 def _tensors(path: Path) -> list[Row]:

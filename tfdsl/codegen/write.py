@@ -16,13 +16,13 @@ from tfdsl.codegen.format import lay
 from tfdsl.codegen.gather import gather
 from tfdsl.codegen.library import also
 from tfdsl.codegen.names import LAYERS, Letters, camel, harmless
-from tfdsl.codegen.remember import WHOLE, remembering, sees, steps
 from tfdsl.codegen.scope import CACHE, START, Program, Scope, Seen, Want
 from tfdsl.codegen.start import reset
 from tfdsl.codegen.text import construct, literal, module
 from tfdsl.declared import Declared, each_weight, several
 from tfdsl.identifiers import attribute
 from tfdsl.node import Flow, Shared, Value
+from tfdsl.remembering import WHOLE, remembered, sees, steps
 from tfdsl.shapes import Axis, Keep
 
 
@@ -62,7 +62,8 @@ def _written(checked: Checked) -> Source:
         for each in step.instances
     }
     program.variants = Counter(found.values())
-    cached = remembering(checked, program)
+    kept = remembered(checked)
+    cached, program.remembers, program.early = kept.streams, kept.axes, kept.early
     body = _streams(checked, program, cached) if several(checked) else _single(checked, program, cached)
     gathered = gather("\n\n\n".join([*program.texts(), body]))
     apart = [""] if re.match(r"[A-Z_]+ = ", gathered) else ["", ""]

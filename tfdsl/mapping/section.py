@@ -52,6 +52,7 @@ def _pattern(value: Any) -> str:
 Ours = Annotated[str, PlainValidator(lambda value: _name(value, ours=True))]
 Theirs = Annotated[str, PlainValidator(_name)]
 Source = Annotated[Any, PlainValidator(_source)]
+Patterns = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 Several = Annotated[tuple[Theirs, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
@@ -125,8 +126,8 @@ class Weights(Part):
     map: dict[Ours, Take] = Field(
         default={}, description="For each weight of this model where it comes from: `layers.$i.norm.*: h.$i.ln.*`."
     )
-    ignore: Several = Field(
-        default=(), description="Tensors of the checkpoint that are left out: `*.rotary_emb.inv_freq`."
+    ignore: Patterns = Field(
+        default=(), description="Tensors of the checkpoint that are left out: `*.rotary_emb.inv_freq`; `*` is any text."
     )
     zeros: Several = Field(
         default=(), description="Tensors that are left out because they are 0 throughout, which is checked."

@@ -54,8 +54,9 @@ class MixtureOfExperts(Hidden, Chosen, Node):
     Softmax over the chosen scores alone (Mixtral, gpt-oss) is the same as softmax over all, renormalised.
 
     Mixtral, gpt-oss, Qwen3-MoE: as it is. OLMoE, Qwen2-MoE, Jamba: `renormalise: false`. DeepSeek-V2: `renormalise:
-    false, groups: 8, top_groups: 3, scale: 16, shared: n · hidden`. DeepSeek-V3 and GLM-4.5: `scores: sigmoid,
-    choice_bias: true, groups: 8, top_groups: 4, group_best: 2, scale: 2.5, shared: n · hidden`. Llama 4: `top_k: 1,
+    false, groups: 8, top_groups: 3, scale: 16, shared: n · hidden`. DeepSeek-V3: `scores: sigmoid,
+    choice_bias: true, groups: 8, top_groups: 4, group_best: 2, scale: 2.5, shared: n · hidden`; GLM-4.5 and Kimi K2
+    without groups, with a scale of their own. Llama 4: `top_k: 1,
     scores: sigmoid, renormalise: false, weigh: input, shared: hidden`. Switch: `top_k: 1, renormalise: false`.
 
     Without `capacity` no position is dropped, and what a position gets depends on it alone.

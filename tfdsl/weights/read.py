@@ -262,11 +262,7 @@ def _zeros(reader: Reader) -> list[Diagnostic]:
 
 
 def _unused(reader: Reader) -> list[Diagnostic]:
-    left = [
-        name
-        for name in reader.tensors
-        if name not in reader.used and not any(is_like(name, pattern) for pattern in reader.section.ignore)
-    ]
+    left = [name for name in reader.tensors if name not in reader.used and not _ignored(name, reader.section)]
     if not left:
         return []
     shown = ", ".join(f"`{name}`" for name in left[:SHOWN]) + (
@@ -274,6 +270,12 @@ def _unused(reader: Reader) -> list[Diagnostic]:
     )
     help = "map them in the spec's `weights`, or name them under `ignore`"
     return [Diagnostic("R727", f"the checkpoint has tensors that no weight takes: {shown}", help=help)]
+
+
+def _ignored(name: str, section: Weights) -> bool:
+    """Return whether a pattern is that of a name, as it stands or without a prefix that some checkpoints have."""
+    names = (name, *(name.removeprefix(each) for each in section.prefix))
+    return any(is_like(each, pattern) for each in names for pattern in section.ignore)
 
 
 def is_like(name: str, pattern: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfdsl.parts import Natural, Part, PositiveReal, Real, Truth
+from tfdsl.parts import Natural, Part, PositiveReal, Real, Truth, needed
 
 
 class Clip(Part):
@@ -15,7 +15,7 @@ class Clip(Part):
     holds = True
     headline = "limit"
 
-    limit: PositiveReal = Field(description="The largest value, and the smallest negated.")
+    limit: PositiveReal = needed(description="The largest value, and the smallest negated.")
     late: Truth = Field(
         False,
         description="Whether queries and keys are clipped after `qk_norm` (OLMoE); if not, right after the projection "
@@ -34,8 +34,8 @@ class Temperature(Part):
     holds = True
 
     type: Literal["steps", "log", "power"] = Field("steps", description="The function.")
-    length: PositiveReal = Field(description="The length of a step, or the length from which on it grows.")
-    by: PositiveReal = Field(description="How fast it grows.")
+    length: PositiveReal = needed(description="The length of a step, or the length from which on it grows.")
+    by: PositiveReal = needed(description="How fast it grows.")
     shift: Natural = Field(1, description="What is added to the position: 1 counts positions from 1.")
 
 
@@ -90,7 +90,7 @@ class Differential(Part):
     holds = True
     headline = "init"
 
-    init: Real = Field(
+    init: Real = needed(
         description="Where λ starts. The paper's depends on the layer, counted from 0: "
         "`0.8 - 0.6 * 2.718281828459045 ** (-0.3 * layer)`, which `vary` gives to each copy of a block."
     )

@@ -33,7 +33,7 @@ class Rotary(Relative, type="rope"):
     style: Literal["half", "interleaved"] = Field(
         "half",
         description="Which features pair: i with i + R/2 (`half`: Llama, Qwen, Gemma, GPT-NeoX, Phi), or 2i with "
-        "2i + 1 (`interleaved`: the paper, GPT-J, Cohere, GLM, ERNIE 4.5, Llama 4).",
+        "2i + 1 (`interleaved`: the paper, GPT-J, Cohere, GLM-4 (not 4.5), ERNIE 4.5, Llama 4).",
     )
     fraction: Fraction | None = Field(
         None,

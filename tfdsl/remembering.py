@@ -1,14 +1,24 @@
-"""remember: which streams of a model a cache serves, and of which axis it holds the positions."""
+"""Which streams of a model a cache serves, and of which axis it holds the positions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from tfdsl.checking import Checked
-from tfdsl.codegen.scope import Program
 from tfdsl.node import Flow, Instance, Sight, Step
 
 WHOLE: frozenset[Sight] = frozenset({"everywhere", "unknown"})  # of a node that needs all positions at once
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The streams that a cache serves, the sizes of the axes that it holds, and of those that are so much shorter."""
+
+    streams: frozenset[str] = frozenset()
+    axes: frozenset[Any] = frozenset()
+    early: Mapping[Any, int] = field(default_factory=dict[Any, int])
 
 
 def steps(flow: Flow) -> Iterator[Step]:
@@ -24,8 +34,8 @@ def sees(stream: Instance) -> set[Sight]:
     return {step.node.sight(step) for step in steps(stream.flow)}
 
 
-def remembering(checked: Checked, program: Program) -> frozenset[str]:
-    """Return the streams that a cache serves, and note the axis that it holds positions of.
+def remembered(checked: Checked) -> Remembered:
+    """Return the streams that a cache serves, and the axis that it holds positions of.
 
     Their attention looks back alone, along one axis of the model, and so do positions and added tokens (what stands
     before these is early); what looks everywhere neither comes after them nor touches that axis, and no table is made
@@ -41,14 +51,12 @@ def remembering(checked: Checked, program: Program) -> frozenset[str]:
     early = {size: gap for size, gap in gaps.items() if isinstance(gap, int) and gap > 0}
     apart = len(early) < len(gaps)
     if len(axes) != 1 or apart or counted - axes or any(seen[name] & WHOLE for name in _after(checked, cached)):
-        return frozenset()
+        return Remembered()
     whole = [step for name, each in checked.streams.items() if seen[name] & WHOLE for step in steps(each.flow)]
     fixed = [step for each in checked.streams.values() for step in steps(each.flow) if step.node.begins]
     if any(axis.size in axes for step in (*whole, *fixed) for axis in step.output.axes):
-        return frozenset()
-    program.remembers = frozenset(axes)
-    program.early = early
-    return cached
+        return Remembered()
+    return Remembered(cached, frozenset(axes), early)
 
 
 def _after(checked: Checked, first: frozenset[str]) -> set[str]:
