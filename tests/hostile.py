@@ -33,6 +33,7 @@ HOSTILE: list[bytes] = [
     b"a: \xef\xbf\xbf",
     b"\r",
     b"a: 1\rb: 2\r",
+    b"1\r\t:",
     b"a: 1\r\n\r\n\tb",
     b"[" * 100_000,
     b"[" * 1_000_000,

@@ -258,7 +258,7 @@ def _list(place: Place) -> Diagnostic | None:
 
 def _trailing(place: Place) -> Diagnostic | None:
     """Explain text that follows a closing quote or bracket."""
-    if not place.before.strip(" -") or "did not find expected" not in place.problem:
+    if not place.before.strip().strip(" -") or "did not find expected" not in place.problem:
         return None
     last = place.before.rstrip()[-1]
     if last in "\"'" and not place.character.isspace():
