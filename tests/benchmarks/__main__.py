@@ -1,8 +1,8 @@
 """`make bench`: speed beside what a user would pick instead; writes the tables of docs/benchmarks.md.
 
-`python -m tests.benchmarks [nanogpt] [loss] [train] [sample]` measures the parts that are named, or all but `loss`,
-which trains three seeds to the end. TEXT names nanoGPT's text (tinyshakespeare.txt); without it the first two are left
-out.
+`python -m tests.benchmarks [nanogpt] [loss] [train] [sample] [families]` measures the parts that are named, or all but
+`loss`, which trains three seeds to the end. TEXT names nanoGPT's text (tinyshakespeare.txt); without it the first two
+are left out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import venv
 from pathlib import Path
 
 import tfdsl
+from tests.benchmarks import families
 from tests.benchmarks.pairs import ROOT, Speed, measure
 from tests.benchmarks.sizes import SIZES, Size
 
@@ -24,7 +25,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 HOME = ROOT / ".venv-bench"
 PEERS = ["transformers", "x-transformers", "litgpt"]
 SAMPLED = 40  # tokens that are timed at once
-PARTS = ["nanogpt", "train", "sample"]
+PARTS = ["nanogpt", "train", "sample", "families"]
 
 
 def environment() -> Path:
@@ -55,6 +56,8 @@ def main(parts: list[str]) -> None:
     for part, works in (("train", ["train", "train bfloat16"]), ("sample", ["sample"])):
         if part in parts:
             write(part, "\n\n".join(compared(work, size) for size in SIZES.values() for work in works))
+    if "families" in parts:
+        write("families", families.table())
 
 
 def compared(work: str, size: Size) -> str:

@@ -48,7 +48,8 @@ def pair(family: str) -> tuple[nn.Module, nn.Module]:
     transformers.logging.disable_progress_bar()
     torch.manual_seed(0)
     kind = transformers.AutoConfig.for_model(family)
-    known = {name: value for name, value in SIZES.items() if hasattr(kind, name)}
+    fixed = {name for name in SIZES if isinstance(getattr(type(kind), name, None), property)}
+    known = {name: value for name, value in SIZES.items() if hasattr(kind, name) and name not in fixed}
     config = transformers.AutoConfig.for_model(family, **{**known, **OWN.get(family, {})})
     theirs = _automatic(transformers, family).from_config(config)
     with tempfile.TemporaryDirectory() as folder:
