@@ -32,9 +32,13 @@ def test_an_example_is_right_and_runs(name: str, example: Example) -> None:
     checked = tfdsl.check(example.text)
     assert checked.diagnostics == ()
     axes = lengths(checked)
-    (result,) = measure.results(building.meta(checked), measure.inputs(checked, axes, "meta")).values()
+    model, given = building.meta(checked), measure.inputs(checked, axes, "meta")
+    (result,) = measure.results(model, given).values()
     (declared,) = checked.outputs.values()
     assert list(result.shape) == [shapes.at(axis.size, axes) for axis in declared.tensor.axes]
+    cost = tfdsl.cost(checked, axes)
+    if next(model.parameters(), None) is not None:  # else there is no backward pass to count
+        assert (cost.forward, cost.training) == measure.flops(model, given)
 
 
 def lengths(checked: Checked) -> dict[str, int]:

@@ -192,7 +192,8 @@ class _Counter:
             self.named[step.node.id] = given
         flops = runs * self.at(work.flops)
         untrained = runs * self.at(work.fixed)
-        untrained += 0 if x is None or x.trained else runs * self.at(work.entering)
+        for value, products in ((x, work.entering), (taken.get("kv"), work.reading)):
+            untrained += runs * self.at(products) if value is not None and not value.trained else 0
         training = 3 * flops + runs * self.at(work.backward) - untrained
         parameters = owned * sum(each.count for each in step.weights.values() if each.trained and not each.tied)
         kept = 0  # where no weight had a part, there is no backward pass

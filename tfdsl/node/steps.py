@@ -46,18 +46,19 @@ class Work:
     """What one forward pass of a node costs, its children left out.
 
     `flops` counts two for a multiply and add, as `torch.utils.flop_counter` does; `entering` those of them that
-    multiply the value which the node takes by a weight, `fixed` those that multiply what nothing learns by one;
-    `backward` those that the backward pass takes beyond twice `flops`. `needs` names the values that the backward pass
-    needs: `x`, what the node takes; `y`, what it gives; or the field that names one (`kv`). `kept` counts the elements
-    that it needs besides, as PyTorch keeps them on a CPU; an id counts as two. `cache` counts those that cached
-    decoding holds once it has seen the whole sequence. `view` says that what the node gives lies in the memory of what
-    it takes.
+    multiply the value which the node takes by a weight, `reading` those that so multiply the one of `kv`, `fixed` those
+    that multiply what nothing learns by one; `backward` those that the backward pass takes beyond twice `flops`.
+    `needs` names the values that the backward pass needs: `x`, what the node takes; `y`, what it gives; or the field
+    that names one (`kv`). `kept` counts the elements that it needs besides, as PyTorch keeps them on a CPU; an id
+    counts as two. `cache` counts those that cached decoding holds once it has seen the whole sequence. `view` says that
+    what the node gives lies in the memory of what it takes.
     """
 
     flops: Size = 0
     kept: Size = 0
     cache: Size = 0
     entering: Size = 0
+    reading: Size = 0
     fixed: Size = 0
     backward: Size = 0
     needs: tuple[str, ...] = ()

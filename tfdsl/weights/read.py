@@ -207,7 +207,7 @@ def read(
             problems.setdefault(("R725", each.key), []).append(Unfit("R725", f"`{each.weight.name}`: {error}"))
     found = [_told(key, unfits, where) for (_, key), unfits in problems.items()]
     found += _zeros(reader)
-    found += _unused(reader) if not any(each.code == "R723" for each in found) else []  # a name that is misspelt
+    found = found or _unused(reader)  # an entry that does not fit leaves tensors over
     found = found or _parts(reader)
     if found:
         return found

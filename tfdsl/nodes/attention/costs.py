@@ -25,7 +25,8 @@ def work(attention: Attention, step: Step) -> Work:
     read = attention.heads * value
     there, here = memory.positions, step.x.positions
     makes = 0 if attention.reuse is not None else k + (v if attention.values == "own" else 0)
-    entering = 2 * here * step.width * (q + _gates(attention, step)) + 2 * there * memory.width * makes
+    asking, reading = 2 * here * step.width * (q + _gates(attention, step)), 2 * there * memory.width * makes
+    entering = asking if attention.kv is not None else asking + reading
     products = attention.method.flops(place, batch) + _extra(attention, place, batch)
     out = 2 * here * read * step.width
     kept = kept_of(attention, step, place, memory)
@@ -40,8 +41,9 @@ def work(attention: Attention, step: Step) -> Work:
     decodes = attention.reuse is None and (attention.kv is not None or attention.mask.decodes)
     cache = there * (k + v) if decodes else 0
     return Work(
-        flops=entering + products + out + added.flops + first.flops,
+        flops=asking + reading + products + out + added.flops + first.flops,
         entering=entering + first.entering,
+        reading=reading if attention.kv is not None else 0,
         fixed=added.fixed + (method.fixed if method is not None else 0),
         kept=kept + added.kept + first.kept,
         cache=cache if method is None else method.cache,

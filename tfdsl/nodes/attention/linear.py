@@ -31,8 +31,8 @@ class Kernel(Alone):
         return super().reason(attention)
 
     def count(self, place: Place) -> int:
-        """Return how many features a query has."""
-        raise NotImplementedError
+        """Return how many features a query has: as many as a head."""
+        return place.dim
 
     def _module(self, place: Place, **named: Any) -> Call:
         named |= {"causal": True, "chunk": self.chunk} if place.causal else {}
@@ -76,9 +76,6 @@ class Linear(Kernel, type="linear"):
         if attention.scale is not None:
             return "has no scores that `scale` could multiply"
         return super().reason(attention)
-
-    def count(self, place: Place) -> int:
-        return place.dim
 
     def held(self, place: Place) -> int:
         if self.feature in ("elu", "softplus"):
