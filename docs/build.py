@@ -131,7 +131,7 @@ def _specs() -> str:
 
 
 def _settings() -> str:
-    lines = [MADE.format("tfdsl/settings.py and tfdsl/spec.py"), "# Settings\n"]
+    lines = [MADE.format("tfdsl/settings/*.py and tfdsl/spec.py"), "# Settings\n"]
     lines += [
         "What `train`, `sample` and `init` of a spec may say. Each can be set from outside: `--set train.steps=200`.\n"
     ]
@@ -141,7 +141,8 @@ def _settings() -> str:
         for piece in pieces:
             lines += ["", f"### `{name}.{piece.field}`"]
             for group in piece.groups:
-                lines += ["", group.about, *_fields(group.fields)]
+                word = f"**`{group.word}`**: " if group.word else ""
+                lines += ["", word + group.about, *_fields(group.fields)]
     return "\n".join(lines) + "\n"
 
 

@@ -21,7 +21,7 @@ model:
   - unembed: {id: logits, tie: tok}
 train:
   tokenizer: {type: bytes}
-  files: "*.md"
+  data: {source: ., files: "*.md"}
   steps: 150
   batch: 8
   threads: 1
@@ -32,6 +32,6 @@ train:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        run = tfdsl.train(SPEC, Path(folder, "run"), [f"train.data={DOCS}"])
+        run = tfdsl.train(SPEC, Path(folder, "run"), [f"train.data.source={DOCS}"])
         print(f"after step {run.checkpoint.step}:")
         print("# The " + "".join(tfdsl.sample(run, "# The ", length=120, temperature=0.7)))

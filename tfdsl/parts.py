@@ -19,9 +19,11 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
     Strict,
     StringConstraints,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
@@ -224,6 +226,11 @@ class Choice(Part):
             raise problem("D103", f"{said(value)} is not a word or a mapping with a `type`", expected=one_of(cls.types))
         chosen = choose_type(cls, fields)
         return chosen.read({key: entry for key, entry in fields.items() if key != "type"})
+
+    @model_serializer(mode="wrap")
+    def _dumped(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return all fields, and the type by which they are read again."""
+        return {"type": self.type_name, **handler(self)}
 
     def given(self) -> dict[str, Any]:
         return {"type": self.type_name, **super().given()}

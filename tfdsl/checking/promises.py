@@ -86,7 +86,7 @@ def training(walk: Walk, train: Train) -> None:
             message = f"sequences of {train.context} tokens do not fit the {most} positions of axis `{axis}`"
             notes = (walk.report.note(path, f"the table holds {most} positions"),)
             walk.report.add("W509", message, ("train", "context"), notes=notes)
-    if train.objective == "next_token":
+    if train.objective.type_name == "next_token":
         for step in _steps([stream.flow for stream in walk.streams.values()]):
             if step.node.sight(step) == "everywhere":
                 message = f"`{step.name}` sees the very tokens that next-token training has it predict"

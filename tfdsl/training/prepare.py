@@ -42,7 +42,7 @@ def prepare(
     problems = _against_model(subject, chosen) + _free(folder)
     if problems or chosen.data is None:
         return None, problems or [_placed(subject, _no_data(), "train")]
-    read, problems = text.read(chosen.data, chosen.files, chosen.evaluate.held_out)
+    read, problems = text.read(chosen.data.source, chosen.data.files, chosen.data.held_out)
     if read is None:
         return None, [_placed(subject, problem, "train.data") for problem in problems]
     tokenizer = subject.tokenizer or _made(subject, chosen, read)
@@ -97,13 +97,14 @@ def _no_data() -> Diagnostic:
 
 def _against_model(subject: Subject, train: settings.Train) -> list[Diagnostic]:
     problems: list[Diagnostic] = []
-    if train.objective not in objective.BUILT:
-        message = f"the objective `{train.objective}` cannot be trained yet"
+    word = train.objective.type_name
+    if word not in objective.BUILT:
+        message = f"the objective `{word}` cannot be trained yet"
         span = subject.where("train.objective")
         help_ = "`next_token` can; the spec still checks, renders, costs and compiles"
         problems.append(Diagnostic("R701", message, span, label="not built yet", help=help_))
     elif not subject.reads_text:
-        message = f"`{train.objective}` wants a model that turns one input of tokens [B, T] into logits [B, T, V]"
+        message = f"`{word}` wants a model that turns one input of tokens [B, T] into logits [B, T, V]"
         problems.append(Diagnostic("R710", message, subject.where("inputs"), label="not such a model"))
     if subject.context is not None and (train.context or 0) > subject.context:
         message = f"sequences of {train.context:,} tokens do not fit the model's {subject.context:,} positions"
@@ -124,7 +125,7 @@ def _vocabulary(subject: Subject, tokenizer: Tokenizer, train: settings.Train) -
     if size <= subject.vocab:
         return []
     message = f"the tokenizer makes {size:,} tokens, the model takes {subject.vocab:,}"
-    source = f"`{train.tokenizer.type}` over `{train.data}`"
+    source = f"`{train.tokenizer.type}` over `{train.data.source if train.data else None}`"
     notes = (Note("the model's vocabulary is set here", subject.where("vocab")),)
     help_ = f"set the model's vocabulary size to {size}"
     return [Diagnostic("R704", message, subject.where("train.tokenizer"), source, notes, help_)]

@@ -97,7 +97,7 @@ def _strict(paths: list[Path]) -> tuple[list[str], list[Diagnostic]]:
             documents += _documents([path], strict=True)
         except UnicodeDecodeError as error:
             where = f"byte {error.start:,} is {error.object[error.start]:#04x}"
-            help_ = "save it as UTF-8, or choose the folder's files with `train.files`"
+            help_ = "save it as UTF-8, or choose the folder's files with `train.data.files`"
             problems.append(Diagnostic("R703", f"`{path}` is not UTF-8 text", label=where, help=help_))
         except OSError as error:
             problems.append(Diagnostic("R703", f"`{path}` cannot be read: {error.strerror}"))

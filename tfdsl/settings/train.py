@@ -1,0 +1,62 @@
+"""How a model is trained: the `train` section."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tfdsl.parts import Number, Part, Positive, PositiveReal, Truth
+from tfdsl.settings.data import Data, Tokenizer
+from tfdsl.settings.objective import NextToken, Objective
+from tfdsl.settings.optimizer import Optimizer, Schedule
+from tfdsl.settings.ranges import NotBelow, Seed, Share
+
+
+class Evaluate(Part):
+    """When the loss on held-out examples is measured, and on how many of them."""
+
+    every: Positive = Field(default=250, description="Steps between two measurements")
+    batches: Annotated[Any, Number(integer=True, minimum=1, words=("all",))] = Field(
+        default=20, description="Batches a measurement; `all` is all that is held out"
+    )
+    final: Truth = Field(default=True, description="Measure on all that is held out at the end")
+
+
+class Checkpoint(Part):
+    """When weights and optimiser are saved. The best and the last are kept."""
+
+    every: Positive = Field(default=500, description="Steps between two checkpoints")
+
+
+class Train(Part):
+    """The `train` section."""
+
+    objective: Objective = Field(default=NextToken(), description="What is minimised: a type, or `{type: …}`")
+    data: Data | None = Field(default=None, description="What is trained on: a source, or `{source: …}`")
+    tokenizer: Tokenizer = Tokenizer()
+    steps: Positive = Field(default=2000, description="Steps of the optimiser")
+    minutes: PositiveReal | None = Field(default=None, description="End after this long if `steps` has not come first")
+    batch: Positive = Field(default=12, description="Examples a pass, over all processes")
+    context: Positive | None = Field(
+        default=None, description="Most tokens of an example; the model's positions (or 256) if left out"
+    )
+    accumulate: Positive = Field(default=1, description="Passes whose gradients make one step")
+    seed: Seed = 0
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    clip: NotBelow = Field(default=1.0, description="Longest gradient (2-norm over all weights); 0 leaves it as it is")
+    label_smoothing: Share = Field(default=0.0, description="Share of the target spread over all tokens")
+    evaluate: Evaluate = Evaluate()
+    checkpoint: Checkpoint = Checkpoint()
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Of the products (weights stay float32): `auto` is bfloat16 where the machine multiplies it",
+    )
+    threads: Annotated[Any, Number(integer=True, minimum=1, words=("auto",))] | None = Field(
+        default=None,
+        description="CPU threads; as many as torch takes if left out; `auto` changes to one while that is faster",
+    )
+    compile: Truth = Field(
+        default=False, description="Use torch.compile: a minute's start for about a tenth more speed"
+    )
