@@ -326,3 +326,20 @@ model: [linear: {from: x, width: 8}, pool: {type: attention, heads: 2, bias: tru
     cost = tfdsl.cost(checked, axes)
     assert (cost.forward, cost.training) == measure.flops(building.meta(checked), measure.inputs(checked, axes, "meta"))
     assert cost.activations == measure.kept(building.build(checked), measure.inputs(checked, axes))
+
+
+def test_a_pad_may_be_an_expression() -> None:
+    text = """
+tfdsl: 1
+name: p
+dims: {v: 12, nothing: 3}
+inputs: {tokens: {shape: [B, T], vocab: v, pad: nothing - 1}}
+outputs: {logits: [B, T, v]}
+model:
+  - embed: {from: tokens, width: 8}
+  - residual: [attention: {heads: 2}]
+  - unembed: {id: logits, width: v}
+"""
+    model = tfdsl.build(text).eval()
+    padded = model(torch.tensor([[5, 6, 2, 2]]))[:, :2]
+    torch.testing.assert_close(padded, model(torch.tensor([[5, 6]])))

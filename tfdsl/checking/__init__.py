@@ -28,7 +28,8 @@ class Checked:
     """A spec that was checked. Where `ok` is false, only the diagnostics can be relied on.
 
     `streams` stand in an order in which they can be computed; `limits` holds the most positions of a symbolic axis;
-    `planned` what the `weights` section says of each weight.
+    `pads` the token that stands for nothing, of each input that has one; `planned` what the `weights` section says of
+    each weight.
     """
 
     spec: Spec | None
@@ -40,6 +41,7 @@ class Checked:
     streams: Mapping[str, Instance] = field(default_factory=dict[str, Instance])
     shared: Mapping[str, Shared] = field(default_factory=dict[str, Shared])
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    pads: Mapping[str, int] = field(default_factory=dict[str, int])
     init: Init = Init()
     train: Train = Train()
     sample: Sample = Sample()
@@ -62,7 +64,9 @@ def run(document: Document) -> Checked:
         return Checked(None, document, collect(found))
     report = Report(document)
     scope = _scope(spec, report)
-    inputs = {name: value for name, each in spec.inputs.items() if (value := extents.given(name, each, scope, report))}
+    pads = extents.pads(spec, scope, report)
+    given = {name: extents.given(name, each, pads.get(name), scope, report) for name, each in spec.inputs.items()}
+    inputs = {name: value for name, value in given.items() if value is not None}
     inputs = extents.masked(spec, inputs, report)
     walk = Walk(spec, report, replace(scope, partial=len(inputs) < len(spec.inputs)), inputs)
     cycles.refuse(walk)
@@ -89,6 +93,7 @@ def run(document: Document) -> Checked:
         walk.streams,
         walk.shared,
         limits,
+        pads,
         init,
         train,
         sample,

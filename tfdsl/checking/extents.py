@@ -58,7 +58,7 @@ def _pad(pad: Any, path: Path, scope: Scope, report: Report) -> int:
     return value
 
 
-def given(name: str, each: Input, scope: Scope, report: Report) -> Value | None:
+def given(name: str, each: Input, pad: int | None, scope: Scope, report: Report) -> Value | None:
     """Return the value that an input is, or None where its shape has no value."""
     path: Path = ("inputs", name)
     found = sizes(each.shape, (*path, "shape"), scope, report)
@@ -69,16 +69,24 @@ def given(name: str, each: Input, scope: Scope, report: Report) -> Value | None:
         return None
     if found is None or (each.vocab is not None and words is None):
         return None
-    pad = _pad(each.pad, (*path, "pad"), scope, report) if each.pad is not None else 0
-    if isinstance(words, int) and pad >= words:
+    if isinstance(words, int) and pad is not None and pad >= words:
         report.add("E405", f"there is no word {pad} to pad with: {words} words count from 0", (*path, "pad"))
-    keep = Keep((name,)) if each.pad is not None else None
+    keep = Keep((name,)) if pad is not None else None
     axes = tuple(
         Axis(size, _name(extent), keep if index == len(found) - 1 else None, (*path, "shape", index))
         for index, (size, extent) in enumerate(zip(found, each.shape, strict=True))
     )
     vocab = Axis(words, _name(each.vocab), origin=(*path, "vocab")) if words is not None else None
     return Value(name, Tensor(axes, "float" if each.dtype == "float" else "int", vocab), "", "input")
+
+
+def pads(spec: Spec, scope: Scope, report: Report) -> dict[str, int]:
+    """Return the word that stands for nothing, of each input that has one."""
+    return {
+        name: _pad(each.pad, ("inputs", name, "pad"), scope, report)
+        for name, each in spec.inputs.items()
+        if each.pad is not None
+    }
 
 
 def masked(spec: Spec, inputs: dict[str, Value], report: Report) -> dict[str, Value]:

@@ -32,7 +32,7 @@ class Program:
     remembers: frozenset[Any] = frozenset()  # the sizes of the axes that a cache holds positions of
     early: Mapping[Any, int] = field(default_factory=dict[Any, int])  # axes that are shorter by added positions
     inputs: Mapping[str, Value] = field(default_factory=dict[str, Value])
-    pads: Mapping[str, int | None] = field(default_factory=dict[str, "int | None"])
+    pads: Mapping[str, int] = field(default_factory=dict[str, int])
     reserved: frozenset[str] = field(default_factory=lambda: frozenset({"Model", *library()}))
     classes: dict[str, Written] = field(default_factory=dict[str, "Written"])
     blocks: dict[tuple[int, bool], Copy] = field(default_factory=dict["tuple[int, bool]", "Copy"])

@@ -52,8 +52,7 @@ def _layers(checked: Checked) -> tuple[Path, ...]:
 
 def _written(checked: Checked) -> Source:
     assert checked.ok and checked.spec is not None, "only a sound spec is compiled"
-    pads = {name: each.pad for name, each in checked.spec.inputs.items()}
-    program = Program(checked.document, Letters(), _referred(checked), inputs=checked.inputs, pads=pads)
+    program = Program(checked.document, Letters(), _referred(checked), inputs=checked.inputs, pads=checked.pads)
     _name_axes(checked, program.letters)
     found = {
         id(each): each.name
@@ -158,7 +157,7 @@ class Alone(Top):
 def _kept(name: str, keep: Keep, program: Program) -> list[str]:
     """Return the lines that say which positions are not padding."""
     inputs = [program.inputs[each] for each in keep.inputs]
-    parts = [f"{program.named(each.name, each.tensor)} != {program.pads[each.name] or 0}" for each in inputs]
+    parts = [f"{program.named(each.name, each.tensor)} != {program.pads.get(each.name, 0)}" for each in inputs]
     text = parts[0] if len(parts) == 1 else " & ".join(f"({part})" for part in parts)
     if keep.before or keep.after:
         return [f"{name} = F.pad({text}, ({keep.before}, {keep.after}), value=True)"]

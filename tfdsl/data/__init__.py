@@ -1,0 +1,1 @@
+"""What models are trained on: read, made into tokens, and kept as arrays on disk."""

@@ -1,0 +1,38 @@
+"""What an objective asks of the data: fields of an example, and tokens that mark something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Mark = Literal["pad", "start", "end", "mask", "first", "separator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an example, and what becomes of it.
+
+    `text` becomes tokens; `label` the number of its class; `image` uint8 [channels, height, width]; `numbers` float32
+    of any one shape; `stretch` a pair of whole numbers, the first and the last character of a stretch of the field
+    `of`, which become its first and last token.
+    """
+
+    name: str
+    kind: Literal["text", "label", "image", "numbers", "stretch"] = "text"
+    optional: bool = False
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The fields of an example, or several ways to have them, the first that the data has; and marks among the tokens.
+
+    `marks` must be in the vocabulary; a tokenizer that is made here has them. `extras` more are numbered marks, as span
+    corruption puts them in place of what it cuts out. `whole` says that the texts are one long text, which may be cut
+    anywhere (with the mark `end` between documents, where the vocabulary has it).
+    """
+
+    ways: tuple[tuple[Field, ...], ...]
+    marks: tuple[Mark, ...] = ()
+    extras: int = 0
+    whole: bool = False

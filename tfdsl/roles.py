@@ -1,0 +1,65 @@
+"""What a model takes and gives, and what each of it is for: the question that training and sampling ask of a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from tfdsl.checking import Checked
+from tfdsl.shapes import Tensor
+
+Extent = int | str  # a size, or the name of a symbolic axis
+Kind = Literal["tokens", "whole", "numbers", "mask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input: ids below `vocab` (`tokens`), other whole numbers, numbers, or the mask that `keeps` other inputs.
+
+    `pad` is the token that stands for nothing.
+    """
+
+    name: str
+    shape: tuple[Extent, ...]
+    kind: Kind
+    vocab: int = 0
+    pad: int | None = None
+    keeps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The inputs and outputs of a model, in the order of its `forward`; `limits` are the longest axes that have one."""
+
+    inputs: Mapping[str, Input]
+    outputs: Mapping[str, tuple[Extent, ...]]
+    limits: Mapping[str, int]
+
+    def texts(self) -> tuple[Input, ...]:
+        """Return the inputs of tokens whose vocabulary is the largest one: words, not segments or places."""
+        most = max((each.vocab for each in self.inputs.values()), default=0)
+        return tuple(each for each in self.inputs.values() if each.kind == "tokens" and each.vocab == most)
+
+    def masks(self, name: str) -> tuple[Input, ...]:
+        """Return the masks that tell which positions of the input `name` are real."""
+        return tuple(each for each in self.inputs.values() if name in each.keeps)
+
+
+def of(checked: Checked) -> Signature:
+    """Return the signature of a sound spec."""
+    assert checked.spec is not None, "only a sound spec has a signature"
+    inputs: dict[str, Input] = {}
+    for name, value in checked.inputs.items():
+        written, tensor = checked.spec.inputs[name], value.tensor
+        vocab = tensor.vocab.known if tensor.vocab is not None else 0
+        kind: Kind = (
+            "mask" if written.keeps else "tokens" if vocab else "numbers" if tensor.dtype == "float" else "whole"
+        )
+        inputs[name] = Input(name, _shape(tensor), kind, vocab, checked.pads.get(name), written.keeps)
+    outputs = {name: _shape(value.tensor) for name, value in checked.outputs.items()}
+    return Signature(inputs, outputs, dict(checked.limits))
+
+
+def _shape(tensor: Tensor) -> tuple[Extent, ...]:
+    return tuple(size if isinstance(size, int) else str(size) for size in tensor.sizes)
