@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tfdsl.parts import Number, Part, Positive, PositiveReal, Truth
+from tfdsl.parts import Number, Part, Positive, PositiveReal, Truth, problem
 from tfdsl.settings.data import Data, Tokenizer
 from tfdsl.settings.objective import NextToken, Objective
 from tfdsl.settings.optimizer import AdamW, Average, Find, Optimizer
 from tfdsl.settings.ranges import NotBelow, Seed, Share
 from tfdsl.settings.schedule import Cosine, Schedule
+
+OVER_WORDS = frozenset({"next_token", "seq2seq", "masked_token", "span_corruption"})  # what softmax is over
 
 
 class Evaluate(Part):
@@ -72,3 +74,11 @@ class Train(Part):
     compile: Truth = Field(
         default=False, description="Use torch.compile: a minute's start for about a tenth more speed"
     )
+
+    @model_validator(mode="after")
+    def _penalty_is_of_words(self) -> Train:
+        word = self.objective.type_name
+        if self.z_loss and word not in OVER_WORDS:
+            message = f"`z_loss` is of objectives over words, and `{word}` is none"
+            raise problem("D129", message, help="leave `z_loss` out")
+        return self

@@ -50,8 +50,9 @@ class Average:
         return {f"trained.{name}": each for name, each in self.weights.items()}
 
     @torch.no_grad()
-    def restore(self, kept: Mapping[str, Tensor]) -> None:
-        """Take the model's weights as the average, and what `state` returned as the weights that are trained."""
+    def restore(self, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Take the model's weights as the average, and those of `state` as the trained; return what else was kept."""
         for name, own in self.own.items():
             self.weights[name].copy_(own)
             own.copy_(kept[f"trained.{name}"])
+        return {key: each for key, each in kept.items() if not key.startswith("trained.")}
