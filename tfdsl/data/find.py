@@ -23,7 +23,7 @@ def find(data: settings.Data, source: str | None = None) -> Found:
         found = text.Text(text.within(path, data.files), share)
     else:
         help_ = "give a text file, a folder of text, or `stdlib`"
-        message = f"there is no text at `{name}`"
+        message = f"there is nothing at `{name}`"
         return Found(None, problems=(Diagnostic("R702", message, label="no such file or folder", help=help_),))
     if not found.count:
         what = f"`{name}` holds no text" + (f" in files like `{data.files}`" if path.is_dir() else "")

@@ -12,18 +12,22 @@ from tfdsl.data import values
 from tfdsl.data.fit import Chosen, Problems
 from tfdsl.data.source import Record, Source
 from tfdsl.data.wanted import Wanted
-from tfdsl.diagnostics import Diagnostic, Note
+from tfdsl.diagnostics import Diagnostic, Note, Span
 
 SHOWN = 5  # problems that are told one by one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learnt:
-    """The tokenizer (None where nothing is text), whether it was made here, and the classes of each field of labels."""
+    """The tokenizer (None where nothing is text) and the classes of each field of labels.
+
+    `made` says that the tokenizer was made here, as the `setting` says.
+    """
 
     tokenizer: Tokenizer | None
     made: bool
     labels: Mapping[str, tuple[str, ...]]
+    setting: Mapping[str, Any]
 
 
 def learn(
@@ -35,6 +39,7 @@ def learn(
     vocab: int,
     own: Tokenizer | None,
     pad: int | None,
+    where: Span | None,
 ) -> tuple[Learnt | None, Problems]:
     """Return what the data teach, reading them once at most; or what does not fit the model or cannot be read."""
     needs_text = bool(chosen.of("text"))
@@ -56,8 +61,8 @@ def learn(
     problems: Problems = []
     if needs_text and tokenizer is not None:
         tokens.plain(tokenizer)
-        problems = against(tokenizer, setting, wanted, vocab, pad, data.source, own is not None)
-    return (None, problems) if problems else (Learnt(tokenizer if needs_text else None, made, labels), [])
+        problems = against(tokenizer, setting, wanted, vocab, pad, data.source, own is not None, where)
+    return (None, problems) if problems else (Learnt(tokenizer if needs_text else None, made, labels, setting.model_dump()), [])
 
 
 class _Survey:
@@ -136,6 +141,7 @@ def against(
     pad: int | None,
     source: str,
     own: bool,
+    where: Span | None,
 ) -> Problems:
     """Say what in a vocabulary does not fit the model or the objective: its size, its pad, its marks."""
     problems: Problems = []
@@ -144,7 +150,7 @@ def against(
     if size > vocab:
         message = f"the tokenizer makes {size:,} tokens, the model takes {vocab:,}"
         help_ = f"set the model's vocabulary size to {size}"
-        notes = (Note("the model's vocabulary is set here"),)
+        notes = (Note("the model's vocabulary is set here", where),)
         problems.append(("train.tokenizer", Diagnostic("R704", message, None, what, notes, help_)))
     if pad is not None and found.pad is not None and found.pad != pad:
         message = f"the tokenizer pads with token {found.pad:,}, the model's input with {pad:,}"

@@ -17,6 +17,7 @@ from tfdsl.data.columns import Layout
 from tfdsl.data.learn import Learnt
 from tfdsl.data.source import Source
 from tfdsl.data.table import Prepared
+from tfdsl.diagnostics import Diagnostic
 
 NAME, TOKENIZER = "manifest.json", "tokenizer.json"
 FORMAT = "tfdsl data 1"
@@ -26,9 +27,19 @@ PARTS = ("train", "held_out")
 class Damaged(ValueError):
     """A folder of prepared data is not what its manifest says."""
 
+    @property
+    def diagnostic(self) -> Diagnostic:
+        """Return what to say of it."""
+        help_ = "nothing of it was used; prepare the data again, or copy the folder again from where it is whole"
+        return Diagnostic("R748", str(self), label="damaged", help=help_)
+
 
 def seal(
-    folder: Path, layouts: Mapping[str, Mapping[str, Layout]], learnt: Learnt, sources: tuple[Source, Source | None]
+    folder: Path,
+    layouts: Mapping[str, Mapping[str, Layout]],
+    learnt: Learnt,
+    whole: bool,
+    sources: tuple[Source, Source | None],
 ) -> None:
     """Write the tokenizer and the manifest of the tables that were written below `folder`."""
     if learnt.tokenizer is not None:
@@ -40,7 +51,8 @@ def seal(
         "format": FORMAT,
         **{part: {name: asdict(layout) for name, layout in layouts[part].items()} for part in PARTS},
         "labels": {name: list(names) for name, names in learnt.labels.items()},
-        "made": learnt.made,
+        "whole": whole,
+        "tokenizer": learnt.setting,
         "files": {path.relative_to(folder).as_posix(): summed(path) for path in files},
         "sources": [
             {"path": str(path), **summed(path)} for source in sources if source is not None for path in source.files()
@@ -103,7 +115,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 def digest(content: Mapping[str, Any]) -> str:
     """Return the SHA-256 sum of all that the tables hold."""
-    told = {key: content[key] for key in (*PARTS, "labels", "files")}
+    told = {key: content[key] for key in (*PARTS, "labels", "whole", "files")}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
@@ -120,6 +132,8 @@ def _followed(folder: Path, content: Mapping[str, Any]) -> Prepared:
     return found
 
 
-def adopt(*arguments: Any) -> Any:
-    """Take prepared data."""
-    raise NotImplementedError
+def point(folder: Path, at: Path, told: str) -> None:
+    """Let `folder` stand for the data in the folder `at`, whose digest is `told`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"format": FORMAT, "at": str(at.resolve()), "digest": told}
+    (folder / NAME).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

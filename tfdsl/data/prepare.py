@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
 from tfdsl.data import find, fit, manifest
+from tfdsl.data.adopt import adopt
 from tfdsl.data.encode import Encoder
 from tfdsl.data.fit import Chosen
 from tfdsl.data.learn import Learnt, learn
@@ -16,9 +18,10 @@ from tfdsl.data.source import Source
 from tfdsl.data.table import Prepared
 from tfdsl.data.tables import Work
 from tfdsl.data.wanted import Wanted
-from tfdsl.data.write import write
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.data.write import PARTS, write
+from tfdsl.diagnostics import Diagnostic, Span
 
+MANIFEST, Damaged = manifest.NAME, manifest.Damaged
 Problems = list[tuple[str, Diagnostic]]
 
 
@@ -31,15 +34,17 @@ def prepare(
     own: Tokenizer | None = None,
     end: Sequence[int] = (),
     pad: int | None = None,
+    where: Span | None = None,
     folder: Path,
 ) -> tuple[Prepared | None, Problems]:
     """Write what an objective wants of the data as tables below `folder`, or say what stands in the way, by place.
 
     `vocab` is the model's token count and `pad` its pad. A model that was trained before brings its `own` tokenizer,
-    and the tokens that `end` a text with it. What is wrong is told with the place in the spec that it is about.
+    and the tokens that `end` a text with it; `where` is where the spec says how many
+    tokens there are. What is wrong is told with the place in the spec that it is about.
     """
     if manifest.holds(Path(data.source)):
-        return manifest.adopt(Path(data.source), wanted, own, vocab, pad, folder)
+        return adopt(data, tokenizer, wanted, vocab, own, pad, where, folder)
     train, held_out, problems = sources(data)
     if train is None:
         return None, problems
@@ -50,14 +55,16 @@ def prepare(
         problems = fit.same(chosen, held_out, data)
         if problems:
             return None, problems
-    learnt, problems = learn(tokenizer, wanted, chosen, (train, held_out), data, vocab, own, pad)
+    learnt, problems = learn(tokenizer, wanted, chosen, (train, held_out), data, vocab, own, pad, where)
     if learnt is None:
         return None, problems
     work = work_of(data, wanted, chosen, learnt, end)
     layouts, problems = write(work, train, held_out, folder)
     if problems:
+        for part in PARTS:
+            shutil.rmtree(folder / part, ignore_errors=True)
         return None, problems
-    manifest.seal(folder, layouts, learnt, (train, held_out))
+    manifest.seal(folder, layouts, learnt, wanted.whole, (train, held_out))
     return reopen(folder), []
 
 
@@ -86,5 +93,5 @@ def work_of(data: settings.Data, wanted: Wanted, chosen: Chosen, learnt: Learnt,
 
 
 def reopen(folder: Path) -> Prepared:
-    """Return what was prepared in `folder`, mapped into memory; raises ValueError where a file is not what it was."""
+    """Return what was prepared in `folder`, mapped into memory; raises Damaged where a file is not what it was."""
     return manifest.opened(folder)
