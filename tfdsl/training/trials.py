@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from tfdsl import settings
+from tfdsl import disk, settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.settings.optimizer import Muon
 from tfdsl.settings.schedule import Constant
@@ -174,8 +175,10 @@ def draw(rise: Rise, path: Path, title: str) -> None:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="svg")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    disk.write(path, drawn.getvalue())
 
 
 def _try(
