@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
-CHUNK = 1 << 24  # scores at a time
+CHUNK = 1 << 24  # scores at a time: fewer cost time, for each chunk reads and writes the gradient of the whole matrix
+IGNORED = -100  # a target that does not count
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,26 +35,24 @@ class Rule:
     z_loss: float = 0.0
 
 
-def summed(
-    given: Tensor | Unscored,
-    targets: Tensor,
-    keep: Tensor | None = None,
-    smoothing: float = 0.0,
-    z_loss: float = 0.0,
-) -> Tensor:
-    """Return the cross-entropy in nats of `targets` [...] summed over those that `keep` (bool [...]; None: all).
+def summed(given: Tensor | Unscored, targets: Tensor, smoothing: float = 0.0, z_loss: float = 0.0) -> Tensor:
+    """Return the cross-entropy in nats of `targets` [...], summed over those that are not IGNORED.
 
-    `given` are scores [..., V], or the hidden states that lead to them: what is returned is the same. `smoothing` is
-    the share of a target that is spread over all V words (Szegedy et al., 2016, section 7), `z_loss` weighs the square
-    of the scores' log-sum-exp, which is added (Chowdhery et al., 2022, section 5).
+    `given` are scores [..., V], or the hidden states that lead to them: what is returned is the same. Scores are made
+    for the targets that count alone, and where they are many, in chunks. `smoothing` is the share of a target that is
+    spread over all V words (Szegedy et al., 2016, section 7), `z_loss` weighs the square of the scores' log-sum-exp,
+    which is added (Chowdhery et al., 2022, section 5).
     """
     x = given.x if isinstance(given, Unscored) else given
     x_ND, target_N = x.flatten(0, -2), targets.flatten()
-    if keep is not None:
-        x_ND, target_N = x_ND[keep.flatten()], target_N[keep.flatten()]
+    keep_N = target_N != IGNORED
+    if not keep_N.all():
+        x_ND, target_N = x_ND[keep_N], target_N[keep_N]
     if isinstance(given, Unscored):
-        rule, learns = Rule(smoothing, z_loss), torch.is_grad_enabled()
-        return _Chunked.apply(x_ND, given.weight_VD, given.bias_V, target_N, rule, learns)  # type: ignore[no-any-return]
+        if len(x_ND) * len(given.weight_VD) > CHUNK:
+            args = (x_ND, given.weight_VD, given.bias_V, target_N, Rule(smoothing, z_loss), torch.is_grad_enabled())
+            return _Chunked.apply(*args)  # type: ignore[no-any-return]
+        x_ND = F.linear(x_ND, given.weight_VD, given.bias_V)
     score_NV = x_ND.to(_wide(x_ND.dtype))
     loss = F.cross_entropy(score_NV, target_N, reduction="sum", label_smoothing=smoothing)
     return loss + z_loss * score_NV.logsumexp(-1).square().sum() if z_loss else loss
@@ -76,7 +75,7 @@ class _Chunked(Function):
         weight = weight_VD.to(low)
         wants = [learns and need for need in ctx.needs_input_grad[:3]]
         dx_ND = torch.empty_like(x_ND) if wants[0] else None
-        dweight_VD = torch.zeros_like(weight_VD, dtype=wide) if wants[1] else None
+        dweight_VD: Tensor | None = None
         dbias_V = torch.zeros_like(bias_V, dtype=wide) if bias_V is not None and wants[2] else None
         rows = max(1, CHUNK // len(weight))
         with torch.autocast(kind, enabled=False):
@@ -86,10 +85,8 @@ class _Chunked(Function):
                 taught_CV = _taught(score_CV, target_N[start : start + rows], rule, loss, learns).to(low)
                 if dx_ND is not None:
                     dx_ND[start : start + rows] = taught_CV @ weight
-                if dweight_VD is not None and low == wide:
-                    dweight_VD.addmm_(taught_CV.t(), x_CD)
-                elif dweight_VD is not None:
-                    dweight_VD += taught_CV.t() @ x_CD
+                if wants[1]:
+                    dweight_VD = _added(dweight_VD, taught_CV.t(), x_CD, wide)
                 if dbias_V is not None:
                     dbias_V += taught_CV.sum(0, dtype=wide)
         ctx.save_for_backward(dx_ND, dweight_VD, dbias_V)
@@ -100,6 +97,13 @@ class _Chunked(Function):
         # In place, for a matrix of the vocabulary's size: a second pass backward is then refused by torch.
         made = [None if each is None else each.mul_(outer[0]) for each in ctx.saved_tensors]
         return (*made, None, None, None)
+
+
+def _added(sum_VD: Tensor | None, taught_VC: Tensor, x_CD: Tensor, wide: torch.dtype) -> Tensor:
+    """Return the sum with one more product, in place where there is one."""
+    if sum_VD is None:
+        return (taught_VC @ x_CD).to(wide)
+    return sum_VD.addmm_(taught_VC, x_CD) if x_CD.dtype == wide else sum_VD.add_(taught_VC @ x_CD)
 
 
 def _taught(score_CV: Tensor, target_C: Tensor, rule: Rule, loss: Tensor, learns: bool) -> Tensor:

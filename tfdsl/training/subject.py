@@ -13,6 +13,8 @@ from tfdsl.checking import Checked
 from tfdsl.codegen.write import write
 from tfdsl.diagnostics import Span
 from tfdsl.roles import Signature
+from tfdsl.training import head
+from tfdsl.training.head import Head
 
 
 def nowhere(path: str) -> Span | None:
@@ -26,9 +28,9 @@ class Subject:
 
     `spec` and `source` are the texts of the spec and of the emitted module, kept with the run; `build` makes the module
     anew, its weights drawn from torch's generator; `signature` says what it takes and gives, `decays` the names of the
-    weights that decay (None: matrices); `where` finds the place in the spec of a setting such as
-    `train.tokenizer.vocab_size`. A model that was trained before brings its `tokenizer`, the tokens that `end` a text
-    with it, and the files (`keeps`, their texts by name) that its run folder has besides.
+    weights that decay (None: matrices), `head` the module that the loss may do the work of; `where` finds the place in
+    the spec of a setting such as `train.tokenizer.vocab_size`. A model that was trained before brings its `tokenizer`,
+    the tokens that `end` a text with it, and the files (`keeps`, their texts by name) that its run folder has besides.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Subject:
     build: Callable[[], nn.Module]
     signature: Signature
     decays: frozenset[str] | None = None
+    head: Head | None = None
     where: Callable[[str], Span | None] = nowhere
     tokenizer: Tokenizer | None = None
     end: tuple[int, ...] = ()
@@ -78,5 +81,6 @@ def of(checked: Checked) -> Subject:
         decays=frozenset(
             name for name, weight in declared.weights(checked).items() if weight.decays and not weight.tied
         ),
+        head=head.of(checked),
         where=where,
     )

@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tfdsl import settings
@@ -17,11 +16,10 @@ from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
-from tfdsl.training import binding
+from tfdsl.training import binding, crossentropy, head
+from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import HELD_OUT, Batch, Measured, Model, Place, Task
-
-IGNORED = -100  # a target that does not count
 
 
 @dataclass(slots=True, eq=False)
@@ -70,11 +68,8 @@ class NextToken(Task):
         return 0 if epoch == HELD_OUT else _phase(self.seed, epoch, min(self.context, last + 1 - self.context))
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
-        logits = binding.result(model, batch.inputs, self.bound.output)
-        targets = batch.targets["tokens"].flatten()
-        flat = logits.flatten(0, 1)
-        flat = flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat
-        return F.cross_entropy(flat, targets, ignore_index=IGNORED, reduction="sum", label_smoothing=self.smoothing)
+        given = head.given(model, batch.inputs, self.bound.output)
+        return crossentropy.summed(given, batch.targets["tokens"], self.smoothing)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         total = torch.zeros(2, dtype=torch.float64)
