@@ -9,6 +9,7 @@ from torch import nn
 
 from tests.training.gpt import GPT
 from tfdsl import settings
+from tfdsl.roles import Input, Signature
 from tfdsl.training import Subject
 
 TEXT = "the quick brown fox jumps over the lazy dog\n" * 40
@@ -33,6 +34,17 @@ def chosen(folder: Path, **fields: Any) -> settings.Train:
     return settings.Train.model_validate(usual | fields)
 
 
-def subject(vocab: int = LETTERS, dropout: float = 0.2, wrap: type[nn.Module] = GPT) -> Subject:
+def signature(vocab: int = LETTERS, context: int | None = 16) -> Signature:
+    """Return what a small GPT takes and gives."""
+    tokens = Input("tokens", ("B", "T"), "tokens", vocab)
+    limits = {} if context is None else {"T": context}
+    return Signature({"tokens": tokens}, {"logits": ("B", "T", vocab)}, limits)
+
+
+def subject(
+    vocab: int = LETTERS, dropout: float = 0.2, wrap: type[nn.Module] = GPT, context: int | None = 16
+) -> Subject:
     """Return a small model to train."""
-    return Subject("small", "tfdsl: 1\n", "import torch\n", lambda: wrap(vocab, dropout=dropout), vocab, context=16)
+    return Subject(
+        "small", "tfdsl: 1\n", "import torch\n", lambda: wrap(vocab, dropout=dropout), signature(vocab, context)
+    )

@@ -23,7 +23,7 @@ def place(path: str) -> Span:
             subject(),
             ("R701", "the objective `seq2seq` cannot be trained yet", "train.objective"),
         ),
-        ({"data": None}, subject(), ("R702", "there is no text to train on: `train.data` is not given", "train")),
+        ({"data": None}, subject(), ("R702", "there is nothing to train on: `train.data` is not given", "train")),
         ({"data": "/nowhere"}, subject(), ("R702", "there is no text at `/nowhere`", "train.data")),
         (
             {},
@@ -37,7 +37,7 @@ def place(path: str) -> Span:
         ),
         (
             {"context": 800},
-            replace(subject(), context=None),
+            subject(context=None),
             ("R708", "the text has 1,584 tokens to train on and 176 held out", "train.context"),
         ),
     ],

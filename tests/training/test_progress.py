@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from tfdsl.training.objective import Measured
 from tfdsl.training.progress import Bar, clock
+from tfdsl.training.task import Measured
 
 
 def test_durations() -> None:
@@ -16,15 +16,15 @@ def test_off_a_terminal_each_measurement_is_a_line() -> None:
     out = io.StringIO()
     with Bar(100, Console(file=out, width=40)) as bar:
         bar.stepped(50, loss=2.5, speed=12345.6, done=0.5, left=83)
-        bar.measured(50, Measured(loss=2.25, bits=1.5, tokens=1000))
-    assert out.getvalue() == "step 50 · held out 2.250 (1.500 bits a byte) · 12,346 tokens/s · 1:23 left\n"
+        bar.measured(50, Measured(2.25, 1000, {"bits a byte": 1.5}))
+    assert out.getvalue() == "step 50 · held out 2.250 (1.5 bits a byte) · 12,346 tokens/s · 1:23 left\n"
 
 
 def test_on_a_terminal_there_is_a_bar() -> None:
     out = io.StringIO()
     with Bar(100, Console(file=out, width=120, force_terminal=True, color_system=None)) as bar:
-        bar.measured(40, Measured(loss=2.25, bits=1.5, tokens=1000))
+        bar.measured(40, Measured(2.25, 1000, {"bits a byte": 1.5}))
         bar.stepped(50, loss=2.5, speed=12345.6, done=0.5, left=83)
     last = [line for line in out.getvalue().replace("\r", "\n").splitlines() if "step 50" in line][-1]
     assert "step 50 · 50% ━" in last
-    assert "loss 2.500 · held out 2.250 (1.500 bits a byte) · 12,346 tokens/s · 1:23 left" in last
+    assert "loss 2.500 · held out 2.250 (1.5 bits a byte) · 12,346 tokens/s · 1:23 left" in last

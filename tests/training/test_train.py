@@ -21,19 +21,19 @@ def losses(folder: Path) -> list[float]:
 
 
 def test_a_run_learns_and_leaves_all_that_is_needed_to_use_it(tmp_path: Path) -> None:
-    outcome, problems = train(subject(dropout=0.0), chosen(tmp_path, steps=60), tmp_path / "run")
+    outcome, problems = train(subject(dropout=0.0), chosen(tmp_path, steps=80), tmp_path / "run")
     assert problems == []
     assert outcome is not None
-    assert (outcome.end, outcome.step) == ("steps", 60)
+    assert (outcome.end, outcome.step) == ("steps", 80)
     assert outcome.held_out is not None
     assert outcome.held_out.loss < 1.2 < losses(tmp_path / "run")[0]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        *("checkpoints", "held_out.npy", "log.jsonl", "loss.png", "loss.svg", "model.py"),
-        *("settings.json", "spec.yaml", "text.json", "tokenizer.json", "train.npy"),
+        *("checkpoints", "data", "log.jsonl", "loss.png", "loss.svg", "model.py"),
+        *("settings.json", "spec.yaml", "tokenizer.json"),
     ]
     kept = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert kept["train"]["context"] == 16
-    assert kept["model"] == {"name": "small", "vocab": LETTERS, "context": 16}
+    assert kept["model"] == {"name": "small", "vocab": LETTERS, "context": 16, "labels": []}
 
 
 class Interrupt(Quiet):

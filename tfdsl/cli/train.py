@@ -112,7 +112,7 @@ def _started(result: Checked, folder: str) -> Subject:
 def _tell(outcome: Outcome, folder: Path) -> int:
     """Say how the run ended and what it left, and draw its curve."""
     from tfdsl.training import log
-    from tfdsl.training.progress import clock
+    from tfdsl.training.progress import clock, figures
 
     entries = log.read(folder / "log.jsonl")
     losses = [(entry["step"], entry["loss"]) for entry in entries if "loss" in entry]
@@ -121,7 +121,7 @@ def _tell(outcome: Outcome, folder: Path) -> int:
     ended = {"signal": "stopped", "diverged": "diverged"}.get(outcome.end, "trained")
     measured = ""
     if outcome.held_out is not None:
-        measured = f"; held out: {outcome.held_out.loss:.3f} nats a token, {outcome.held_out.bits:.3f} bits a byte"
+        measured = f"; held out: {outcome.held_out.loss:.3f} nats{figures(outcome.held_out)}"
     say(f"{ended} after {outcome.step:,} steps in {clock(outcome.seconds)}{measured}")
     for name, meaning in PARTS.items():
         if (folder / name).exists():

@@ -8,10 +8,10 @@ from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import checkpoint, log
 from tfdsl.training.loop import Loop, Outcome, process
-from tfdsl.training.objective import Measured
 from tfdsl.training.prepare import Job, prepare, reopen
 from tfdsl.training.progress import Bar, Quiet, Report
 from tfdsl.training.subject import Subject
+from tfdsl.training.task import Measured
 
 __all__ = ["Bar", "Measured", "Outcome", "Quiet", "Report", "Subject", "resume", "train"]
 

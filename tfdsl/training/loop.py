@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import attention, batches, blame, checkpoint, memory, objective, optimizer
+from tfdsl.training import attention, blame, checkpoint, memory, optimizer, order
 from tfdsl.training.log import Log
-from tfdsl.training.objective import Measured
 from tfdsl.training.pace import Pace
 from tfdsl.training.prepare import Job
+from tfdsl.training.processes import Processes
 from tfdsl.training.progress import Report
 from tfdsl.training.schedule import rate
+from tfdsl.training.task import HELD_OUT, Batch, Measured
 
 End = Literal["steps", "minutes", "signal", "diverged"]
 MEASURED_TOKENS = 4096  # tokens a batch of a measurement, which keeps no gradients
@@ -48,7 +49,8 @@ class Loop:
     """A model in training. `run` takes it from the step that it stands at to the end."""
 
     def __init__(self, job: Job, report: Report, log: Log, start: checkpoint.Checkpoint | None) -> None:
-        self.job, self.report, self.log, self.set = job, report, log, job.settings
+        self.job, self.report, self.log, self.set, self.task = job, report, log, job.settings, job.task
+        self.processes = Processes()
         self.step, self.seconds, self.best, self.best_step = 0, 0.0, math.inf, 0
         self.last_saved, self.loss = 0, math.nan
         self.held_out: Measured | None = None
@@ -60,8 +62,6 @@ class Loop:
             self._restore(start)
         self.weights = [weight for group in self.adam.param_groups for weight in group["params"]]
         self.call: nn.Module = torch.compile(self.model) if self.set.compile else self.model  # type: ignore[assignment]
-        rows = self.set.batch * self.set.accumulate
-        self.batches = batches.Batches(job.train, rows, self.set.context or 1, self.set.seed)
         self.started, self.tokens, self.first = time.monotonic() - self.seconds, 0, self.step
         self.measuring = 0.0
         self.pace = Pace(torch.get_num_threads(), torch.set_num_threads) if self.set.threads == "auto" else None
@@ -93,16 +93,18 @@ class Loop:
     def advance(self) -> None:
         """Take one step."""
         torch.default_generator.manual_seed((self.set.seed << 32) + self.step)  # dropout: a function of seed and step
-        inputs, targets = self.batches.at(self.step)
+        passes = self._passes(self.step)
+        count = self.processes.total(torch.tensor([float(sum(each.count for each in passes))])).item()
         loss = 0.0
-        for x_BT, y_BT in zip(inputs.split(self.set.batch), targets.split(self.set.batch), strict=True):
+        for batch in passes:
             with self._cast():
-                part = objective.next_token(self.call, x_BT, y_BT, self.set.label_smoothing) / self.set.accumulate
+                part = self.task.loss(self.call, batch) / count
             part.backward()
             loss += part.item()
+        loss = self.processes.total(torch.tensor([loss], dtype=torch.float64)).item()
         norm = nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
         if not math.isfinite(loss) or not norm.isfinite():
-            raise Diverged(self._where(loss, inputs, targets))
+            raise Diverged(self._where(loss, passes))
         if self.set.clip and norm > self.set.clip:
             nn.utils.clip_grads_with_norm_(self.weights, self.set.clip, norm)
         learning = rate(self.set.schedule, self.set.optimizer.lr, self.step, self._share())
@@ -111,7 +113,22 @@ class Loop:
         self.adam.step()
         self.adam.zero_grad()
         self.step, self.loss = self.step + 1, loss
-        self._tell(inputs.numel(), norm.item(), learning)
+        self._tell(sum(each.tokens for each in passes), norm.item(), learning)
+
+    def _passes(self, step: int) -> list[Batch]:
+        """Return this process's share of the passes of a step (from 0)."""
+        table, rows = self.job.data.train, self.set.batch
+        first = step * rows * self.set.accumulate
+
+        def count(epoch: int) -> int:
+            return self.task.examples(table, epoch)
+
+        places = order.places(count, self.set.seed, first, first + rows * self.set.accumulate)
+        shares = [
+            order.share(places[at : at + rows], self.processes.rank, self.processes.count)
+            for at in range(0, len(places), rows)
+        ]
+        return [self.task.batch(table, each) for each in shares]
 
     def _tell(self, tokens: int, norm: float, learning: float) -> None:
         self.tokens += tokens
@@ -142,11 +159,16 @@ class Loop:
 
     def _measure(self, most: int | None) -> Measured:
         began = time.monotonic()
-        context = self.set.context or 1
-        rows = max(self.set.batch, MEASURED_TOKENS // context)
-        pairs = batches.in_order(self.job.held_out, rows, context, most)
-        measured = objective.measure(self.model, pairs, self.job.bytes_a_token, self._cast)
-        facts = {"held_out": measured.loss, "bits_a_byte": measured.bits, "tokens": measured.tokens}
+        table = self.job.data.held_out
+        rows = max(self.set.batch, MEASURED_TOKENS // (self.set.context or 1))
+        places = order.held_out(self.task.examples(table, HELD_OUT), rows, most)
+        shares = (order.share(each, self.processes.rank, self.processes.count) for each in places)
+        self.model.eval()
+        with torch.no_grad(), self._cast():
+            batches = (self.task.batch(table, each) for each in shares)
+            measured = self.task.measure(self.model, batches, self.processes)
+        self.model.train()
+        facts = {"held_out": measured.loss, "count": measured.count, "figures": dict(measured.figures)}
         self.log.write({"step": self.step, **facts})
         self.report.measured(self.step, measured)
         self.measuring += time.monotonic() - began
@@ -188,14 +210,14 @@ class Loop:
             return torch.autocast("cpu", torch.bfloat16)
         return contextlib.nullcontext()
 
-    def _where(self, loss: float, inputs: Tensor, targets: Tensor) -> str:
+    def _where(self, loss: float, passes: list[Batch]) -> str:
         """Say which step broke, and where: the first node without a finite output, else the weight nearest the end."""
 
         def again() -> None:
             torch.default_generator.manual_seed((self.set.seed << 32) + self.step)
-            for x_BT, y_BT in zip(inputs.split(self.set.batch), targets.split(self.set.batch), strict=True):
+            for batch in passes:
                 with torch.no_grad(), self._cast():
-                    objective.next_token(self.model, x_BT, y_BT, self.set.label_smoothing)
+                    self.task.loss(self.model, batch)
 
         what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
         node = blame.first_output(self.model, again)

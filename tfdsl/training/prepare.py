@@ -1,80 +1,85 @@
-"""From settings to a job: read the text, make the tokenizer, check both against the model, fill the run folder."""
+"""From settings to a job: bind the objective to the model, read the data, check both, fill the run folder."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from tokenizers import Tokenizer
 
-from tfdsl import settings, tokens
+from tfdsl import settings
+from tfdsl.data import prepare as data
+from tfdsl.data.table import Prepared
 from tfdsl.diagnostics import Diagnostic, Note
-from tfdsl.tokens import Tokens
-from tfdsl.training import objective, text
+from tfdsl.training import objectives
 from tfdsl.training.subject import Subject
+from tfdsl.training.task import Task
 
-SPEC, SOURCE, SETTINGS, TOKENIZER = "spec.yaml", "model.py", "settings.json", "tokenizer.json"
-TEXT, TRAIN, HELD_OUT = "text.json", "train.npy", "held_out.npy"
+SPEC, SOURCE, SETTINGS, TOKENIZER, DATA = "spec.yaml", "model.py", "settings.json", "tokenizer.json", "data"
 UNBOUNDED_CONTEXT = 256  # tokens a sequence where neither the settings nor the model say
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """All that a training run needs: the model, its settings, the text as tokens, and the folder it is kept in."""
+    """All that a training run needs: the model, its task, its settings, its examples, and the folder it is kept in."""
 
     subject: Subject
+    task: Task
     settings: settings.Train
     folder: Path
-    train: Tokens
-    held_out: Tokens
-    bytes_a_token: float
+    data: Prepared
 
 
 def prepare(
     subject: Subject, train: settings.Train, sample: settings.Sample, folder: Path
 ) -> tuple[Job | None, list[Diagnostic]]:
-    """Make a job in a new run folder, or say what stands in its way; nothing is written before all is well."""
+    """Make a job in a new run folder, or say what stands in its way; nothing is left there before all is well."""
     chosen = _resolved(train, subject)
-    problems = _against_model(subject, chosen) + _free(folder)
-    if problems or chosen.data is None:
-        return None, problems or [_placed(subject, _no_data(), "train")]
-    read, problems = text.read(chosen.data.source, chosen.data.files, chosen.data.held_out)
-    if read is None:
-        return None, [_placed(subject, problem, "train.data") for problem in problems]
-    tokenizer = subject.tokenizer or _made(subject, chosen, read)
-    problems = _vocabulary(subject, tokenizer, chosen)
-    if problems:
+    task, found = objectives.bind(chosen, subject.signature)
+    problems = [_placed(subject, *each) for each in found] + _free(folder)
+    if task is None or problems:
         return None, problems
-    parts = tokens.encode(tokenizer, read.train, subject.end), tokens.encode(tokenizer, read.held_out, subject.end)
-    problems = [_placed(subject, problem, "train.context") for problem in _lengths(parts, chosen)]
-    if problems:
+    if chosen.data is None:
+        return None, [_placed(subject, "train", _no_data())]
+    made, found = data.prepare(
+        chosen.data,
+        chosen.tokenizer,
+        task.wanted,
+        subject.vocab,
+        folder=folder / DATA,
+        own=subject.tokenizer,
+        end=subject.end,
+        pad=subject.pad,
+    )
+    problems = [_placed(subject, *each) for each in found]
+    if made is not None:
+        problems += _vocabulary(subject, made, chosen) or [_placed(subject, *each) for each in task.against(made)]
+    if made is None or problems:
+        _clear(folder)
         return None, problems
-    size = sum(len(document.encode()) for document in read.held_out)
-    job = Job(subject, chosen, folder, *parts, bytes_a_token=size / max(1, len(parts[1]) - 1))
-    _fill(job, sample, tokenizer)
+    task.open(made)
+    job = Job(subject, task, chosen, folder, made)
+    _fill(job, sample)
     return job, []
 
 
-def _made(subject: Subject, chosen: settings.Train, read: text.Text) -> Tokenizer:
-    """Return the tokenizer that the settings choose."""
-    learnt = read.train + read.held_out if chosen.tokenizer.type == "characters" else read.train
-    return tokens.make(chosen.tokenizer, learnt, subject.vocab)
-
-
 def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]]:
-    """Return the job of an existing run folder: its settings and its very tokens, whatever became of the text."""
-    needed = [folder / name for name in (SETTINGS, TOKENIZER, TEXT, TRAIN, HELD_OUT)]
+    """Return the job of an existing run folder: its settings and its very examples, whatever became of the data."""
+    needed = [folder / SETTINGS, folder / DATA / data.MANIFEST]
     missing = [path for path in needed if not path.is_file()]
     if missing:
         return None, [Diagnostic("R706", f"`{folder}` is no run folder: `{missing[0].name}` is missing")]
     kept = settings.Train.model_validate(json.loads((folder / SETTINGS).read_text())["train"])
-    train, held_out = (np.load(folder / name, mmap_mode="r") for name in (TRAIN, HELD_OUT))
-    share = json.loads((folder / TEXT).read_text())["bytes_a_token"]
-    return Job(subject, kept, folder, train, held_out, share), []
+    task, found = objectives.bind(kept, subject.signature)
+    if task is None:
+        return None, [_placed(subject, *each) for each in found]
+    made = data.reopen(folder / DATA)
+    task.open(made)
+    return Job(subject, task, kept, folder, made), []
 
 
 def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
@@ -86,31 +91,13 @@ def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
     return train.model_copy(update={"context": context, "precision": precision})
 
 
-def _placed(subject: Subject, problem: Diagnostic, path: str) -> Diagnostic:
+def _placed(subject: Subject, path: str, problem: Diagnostic) -> Diagnostic:
     return problem if problem.span else replace(problem, span=subject.where(path))
 
 
 def _no_data() -> Diagnostic:
     help_ = "add `data:` to the spec's `train` section: a text file, a folder, or `stdlib`"
-    return Diagnostic("R702", "there is no text to train on: `train.data` is not given", help=help_)
-
-
-def _against_model(subject: Subject, train: settings.Train) -> list[Diagnostic]:
-    problems: list[Diagnostic] = []
-    word = train.objective.type_name
-    if word not in objective.BUILT:
-        message = f"the objective `{word}` cannot be trained yet"
-        span = subject.where("train.objective")
-        help_ = "`next_token` can; the spec still checks, renders, costs and compiles"
-        problems.append(Diagnostic("R701", message, span, label="not built yet", help=help_))
-    elif not subject.reads_text:
-        message = f"`{word}` wants a model that turns one input of tokens [B, T] into logits [B, T, V]"
-        problems.append(Diagnostic("R710", message, subject.where("inputs"), label="not such a model"))
-    if subject.context is not None and (train.context or 0) > subject.context:
-        message = f"sequences of {train.context:,} tokens do not fit the model's {subject.context:,} positions"
-        help_ = f"set `train.context` to {subject.context} or less, or make the position table longer"
-        problems.append(Diagnostic("R705", message, subject.where("train.context"), label="too long", help=help_))
-    return problems
+    return Diagnostic("R702", "there is nothing to train on: `train.data` is not given", help=help_)
 
 
 def _free(folder: Path) -> list[Diagnostic]:
@@ -120,50 +107,47 @@ def _free(folder: Path) -> list[Diagnostic]:
     return [Diagnostic("R707", f"`{folder}` already holds a run", label="not overwritten", help=help_)]
 
 
-def _vocabulary(subject: Subject, tokenizer: Tokenizer, train: settings.Train) -> list[Diagnostic]:
-    size = tokenizer.get_vocab_size()
-    if size <= subject.vocab:
+def _clear(folder: Path) -> None:
+    """Take away the examples of a run that cannot begin, and its folder if nothing else is in it."""
+    shutil.rmtree(folder / DATA, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _vocabulary(subject: Subject, made: Prepared, train: settings.Train) -> list[Diagnostic]:
+    size = made.tokenizer.get_vocab_size() if made.tokenizer is not None else 0
+    if size <= subject.vocab or train.data is None:
         return []
     message = f"the tokenizer makes {size:,} tokens, the model takes {subject.vocab:,}"
-    source = f"`{train.tokenizer.type}` over `{train.data.source if train.data else None}`"
+    source = f"`{train.tokenizer.type}` over `{train.data.source}`"
     notes = (Note("the model's vocabulary is set here", subject.where("vocab")),)
     help_ = f"set the model's vocabulary size to {size}"
     return [Diagnostic("R704", message, subject.where("train.tokenizer"), source, notes, help_)]
 
 
-def _lengths(parts: tuple[Tokens, Tokens], train: settings.Train) -> list[Diagnostic]:
-    context = train.context or 0
-    if len(parts[0]) > 2 * context and len(parts[1]) > 1:
-        return []
-    message = f"the text has {len(parts[0]):,} tokens to train on and {len(parts[1]):,} held out"
-    help_ = (
-        f"sequences of {context:,} tokens want more than {2 * context:,}: give more text, or a smaller `train.context`"
-    )
-    return [Diagnostic("R708", message, label="too little text", help=help_)]
-
-
 def describe(
-    subject: Subject, train: settings.Train, sample: settings.Sample, context: int | None
+    subject: Subject,
+    train: settings.Train,
+    sample: settings.Sample,
+    context: int | None,
+    labels: tuple[str, ...] = (),
 ) -> dict[str, dict[str, Any]]:
-    """Return what a run folder says of its model and of its settings; `context` is the most positions."""
-    return {
-        "model": {"name": subject.name, "vocab": subject.vocab, "context": context},
-        "train": train.model_dump(),
-        "sample": sample.model_dump(),
-    }
+    """Return what a run folder says of its model and of its settings.
+
+    `context` is the most positions, `labels` the names of the classes that it tells apart.
+    """
+    model = {"name": subject.name, "vocab": subject.vocab, "context": context, "labels": list(labels)}
+    return {"model": model, "train": train.model_dump(), "sample": sample.model_dump()}
 
 
-def _fill(job: Job, sample: settings.Sample, tokenizer: Tokenizer) -> None:
+def _fill(job: Job, sample: settings.Sample) -> None:
     folder, subject = job.folder, job.subject
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SPEC).write_text(subject.spec)
     (folder / SOURCE).write_text(subject.source)
-    resolved = describe(subject, job.settings, sample, subject.context)
+    resolved = describe(subject, job.settings, sample, subject.context, job.data.labels)
     (folder / SETTINGS).write_text(json.dumps(resolved, indent=1) + "\n")
-    tokenizer.save(str(folder / TOKENIZER))
+    if job.data.tokenizer is not None:
+        job.data.tokenizer.save(str(folder / TOKENIZER))
     for name, kept in subject.keeps.items():
         (folder / name).write_text(kept)
-    np.save(folder / TRAIN, job.train)
-    np.save(folder / HELD_OUT, job.held_out)
-    counts = {"train": len(job.train), "held_out": len(job.held_out), "bytes_a_token": job.bytes_a_token}
-    (folder / TEXT).write_text(json.dumps(counts, indent=1) + "\n")

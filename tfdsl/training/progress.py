@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from tfdsl.training.objective import Measured
+from tfdsl.training.task import Measured
 
 
 class Report(Protocol):
@@ -71,7 +71,7 @@ class Bar:
 
     def measured(self, step: int, held_out: Measured) -> None:
         """Show the held-out loss beside the training loss from here on."""
-        self._held = f" · held out {held_out.loss:.3f} ({held_out.bits:.3f} bits a byte)"
+        self._held = f" · held out {held_out.loss:.3f}{figures(held_out)}"
         if not self._console.is_terminal:
             line = f"step {step:,}{self._held} · {self._line}"
             self._console.print(line, highlight=False, soft_wrap=True)
@@ -85,6 +85,12 @@ class Bar:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bar.stop()
+
+
+def figures(measured: Measured) -> str:
+    """Return the figures beside a loss, as ` (1.234 bits a byte, 5.1 perplexity)`."""
+    told = ", ".join(f"{value:.4g} {name}" for name, value in measured.figures.items())
+    return f" ({told})" if told else ""
 
 
 def clock(seconds: float) -> str:

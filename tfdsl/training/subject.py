@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, declared
+from tfdsl import building, declared, roles
 from tfdsl.checking import Checked
 from tfdsl.codegen.write import write
 from tfdsl.diagnostics import Span
+from tfdsl.roles import Signature
 
 
 def nowhere(path: str) -> Span | None:
@@ -24,10 +25,9 @@ class Subject:
     """A model to train.
 
     `spec` and `source` are the texts of the spec and of the emitted module, kept with the run; `build` makes the module
-    anew, its weights drawn from torch's generator; `vocab` is the number of tokens that it takes, `context` the most
-    positions (None: any number), `decays` the names of the weights that decay (None: matrices); `where` finds the place
-    in the spec of a setting such as `train.tokenizer.vocab_size`. `reads_text` says that the model turns one sequence
-    of tokens into logits for each. A model that was trained before brings its `tokenizer`, the tokens that `end` a text
+    anew, its weights drawn from torch's generator; `signature` says what it takes and gives, `decays` the names of the
+    weights that decay (None: matrices); `where` finds the place in the spec of a setting such as
+    `train.tokenizer.vocab_size`. A model that was trained before brings its `tokenizer`, the tokens that `end` a text
     with it, and the files (`keeps`, their texts by name) that its run folder has besides.
     """
 
@@ -35,39 +35,48 @@ class Subject:
     spec: str
     source: str
     build: Callable[[], nn.Module]
-    vocab: int
-    context: int | None = None
+    signature: Signature
     decays: frozenset[str] | None = None
     where: Callable[[str], Span | None] = nowhere
-    reads_text: bool = True
     tokenizer: Tokenizer | None = None
     end: tuple[int, ...] = ()
     keeps: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def vocab(self) -> int:
+        """Return the number of words of the model's texts; 0 where it reads none."""
+        return max((each.vocab for each in self.signature.texts()), default=0)
+
+    @property
+    def pad(self) -> int | None:
+        """Return the word that stands for nothing, where there is one."""
+        return next((each.pad for each in self.signature.texts() if each.pad is not None), None)
+
+    @property
+    def context(self) -> int | None:
+        """Return the most positions that every axis can have; None: any number."""
+        return min(self.signature.limits.values(), default=None)
 
 
 def of(checked: Checked) -> Subject:
     """Return the subject that a sound spec describes."""
     assert checked.ok and checked.spec is not None, "only a sound spec is trained"
     spec = checked.spec
-    tokens = [value.tensor for value in checked.inputs.values() if value.tensor.vocab is not None]
-    outputs = [value.tensor for value in checked.outputs.values()]
-    places = {"vocab": ("inputs", next(iter(checked.inputs), ""), "vocab")}
+    signature = roles.of(checked)
+    words = next((each.name for each in signature.texts()), "")
+    places = {"vocab": ("inputs", words, "vocab")}
 
     def where(path: str) -> Span | None:
         return checked.document.span(places.get(path, tuple(path.split("."))))
 
-    vocab = tokens[0].vocab.size if tokens and tokens[0].vocab is not None else 0
     return Subject(
         name=spec.name,
         spec=spec.to_yaml(),
         source=write(checked).text,
         build=lambda: building.build(checked),
-        vocab=vocab if isinstance(vocab, int) else 0,
-        context=min(checked.limits.values(), default=None),
+        signature=signature,
         decays=frozenset(
             name for name, weight in declared.weights(checked).items() if weight.decays and not weight.tied
         ),
         where=where,
-        reads_text=len(tokens) == len(checked.inputs) == len(outputs) == 1
-        and [axis.size for axis in outputs[0].axes] == [*(axis.size for axis in tokens[0].axes), vocab],
     )

@@ -3,7 +3,7 @@
 import sysconfig
 from pathlib import Path
 
-from tfdsl.training.text import Text, read, split
+from tfdsl.data.text import Text, read, split
 
 
 def test_a_lone_document_loses_its_tail() -> None:
