@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tfdsl.parts import Number, Part, Positive, PositiveReal, Truth
 from tfdsl.settings.data import Data, Tokenizer
 from tfdsl.settings.objective import NextToken, Objective
 from tfdsl.settings.optimizer import Optimizer, Schedule
 from tfdsl.settings.ranges import NotBelow, Seed, Share
+
+Reports = Annotated[
+    tuple[Literal["tensorboard", "wandb"], ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+]
 
 
 class Evaluate(Part):
@@ -57,6 +62,7 @@ class Train(Part):
         default=None,
         description="CPU threads; as many as torch takes if left out; `auto` changes to one while that is faster",
     )
+    report: Reports = Field(default=(), description="Where the log is told besides: `tensorboard`, `wandb`, or both")
     compile: Truth = Field(
         default=False, description="Use torch.compile: a minute's start for about a tenth more speed"
     )

@@ -46,8 +46,11 @@ class Mean:
     count: int
 
     def __str__(self) -> str:
-        """Return it as `2.315 ± 0.004`."""
-        return number(self.mean) if self.deviation is None else f"{number(self.mean)} ± {number(self.deviation, 2)}"
+        """Return it as `2.3151 ± 0.0042`: two digits of the deviation, and the mean to the same place."""
+        if not self.deviation:
+            return number(self.mean) + ("" if self.deviation is None else " ± 0")
+        places = max(0, 1 - math.floor(math.log10(self.deviation)))
+        return f"{self.mean:.{places}f} ± {self.deviation:.{places}f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,16 @@ def figures(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row.figures))
 
 
-def number(value: float, digits: int = 4) -> str:
-    """Return a number as a table shows it: whole or with `digits` of meaning, in powers of ten only if it must."""
-    if value == int(value) and abs(value) < 1e6:
-        return f"{int(value)}"
-    return f"{value:.{digits}g}" if abs(value) < 1e-4 or abs(value) >= 1e6 else f"{value:#.{digits}g}".rstrip(".")
+def number(value: float) -> str:
+    """Return a number with four digits that mean something, in powers of ten only if it must."""
+    if abs(value) >= 1e6 or 0 < abs(value) < 1e-4:
+        return f"{value:.4g}"
+    return f"{int(value)}" if value == int(value) else f"{value:#.4g}".rstrip(".")
+
+
+def large(value: float) -> str:
+    """Return a large number as `4.33 M`."""
+    for unit, power in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= power:
+            return f"{value / power:.3g} {unit}"
+    return f"{value:.0f}"

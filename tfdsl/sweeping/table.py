@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfdsl.sweeping.grid import shorts
-from tfdsl.sweeping.results import Group, Row, figures, groups, number
+from tfdsl.sweeping.results import Row, figures, groups, large
 
 NAMES = ("results.csv", "results.json", "results.md")
 
@@ -44,7 +44,7 @@ def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     short = shorts(varied)
     means = [group.mean("loss") for group in found]
     best = min((each.mean for each in means if each is not None), default=None)
-    head = [*(short[name] for name in varied), "parameters", "FLOPs", *told, "time", "runs", ""]
+    head = [*(short[name] for name in varied), "parameters", "FLOPs an example", *told, "time", "runs", ""]
     body: list[list[str]] = []
     for group, loss in zip(found, means, strict=True):
         mark = "*" if best is not None and loss is not None and loss.mean == best and len(found) > 1 else ""
@@ -52,8 +52,8 @@ def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
         body.append(
             [
                 *group.values.values(),
-                _every(group, "parameters"),
-                _every(group, "flops"),
+                f"{group.rows[0].parameters:,}",
+                large(group.rows[0].flops),
                 *(str(group.mean(name) or "—") + (mark if name == "loss" else "") for name in told),
                 "—" if seconds is None else clock(seconds.mean),
                 f"{len(group.done)}",
@@ -61,10 +61,6 @@ def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
             ]
         )
     return head, body
-
-
-def _every(group: Group, name: str) -> str:
-    return number(float(getattr(group.rows[0], name))) if name == "flops" else f"{group.rows[0].parameters:,}"
 
 
 def _markdown(rows: Sequence[Row]) -> str:
