@@ -67,8 +67,8 @@ def figures(logs: Iterable[Log]) -> list[str]:
 def points(entries: Sequence[Entry], y: str, x: str = "steps") -> Points:
     """Return (x, y) of each entry that tells `y`: `loss`, `lr`, `norm`, `held_out`, or a figure of measurements.
 
-    `x` is one of `steps`, `tokens` and `seconds`; a measurement stands at the step before it. What is not finite is
-    left out.
+    `x` is one of `steps`, `tokens` and `seconds`; a measurement stands at the step before it, and the later one of two
+    takes the place of the other. What is not finite is left out.
     """
     found: Points = []
     place: float | None = 0.0 if x != "steps" else None
@@ -76,13 +76,16 @@ def points(entries: Sequence[Entry], y: str, x: str = "steps") -> Points:
         place = entry["step"] if x == "steps" else entry.get(ACROSS[x], place)
         value = entry[y] if y in entry else entry.get("figures", {}).get(y)
         if place is not None and isinstance(value, int | float) and math.isfinite(value):
+            if found and found[-1][0] == place:
+                found.pop()
             found.append((float(place), float(value)))
     return found
 
 
 def averaged(points: Points, over: float | None = None) -> Points:
-    """Smooth over `over` points (a fiftieth if left out), corrected for the start (Kingma and Ba, 2015)."""
-    keep = 1 - 1 / max(1.0, len(points) / 50 if over is None else over)
+    """Smooth over `over` points (a fiftieth, or a few, if left out), corrected for the start (Kingma and Ba, 2015)."""
+    few = max(len(points) / 50, min(6.0, len(points) / 10))
+    keep = 1 - 1 / max(1.0, few if over is None else over)
     mean, weight, smooth = 0.0, 0.0, []
     for x, y in points:
         mean, weight = keep * mean + (1 - keep) * y, keep * weight + (1 - keep)

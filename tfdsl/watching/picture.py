@@ -64,7 +64,7 @@ def of_one(
     title: str, steps: Points, held: Points, across: str = "steps", up: str = "loss", log: bool = False
 ) -> Figure:
     """Return the picture of a run: each step (thin), their average, and the measurements."""
-    figure, axes = canvas(title, across, up, log)
+    figure, axes = canvas(title, across, "loss (nats)" if up == "loss" else up, log)
     if len(steps) > 1:
         axes.plot(*_sides(thinned(steps)), color=STEPS, linewidth=THIN, label="training, a step")
         axes.plot(*_sides(thinned(averaged(steps))), color=AVERAGED, linewidth=1.4, label="training, averaged")
@@ -105,13 +105,13 @@ def _legend(figure: Figure, axes: Axes, lines: Sequence[Line]) -> None:
 
 
 def _cut(axes: Axes, points: Points, log: bool) -> None:
-    """Let no first steps, and no run that broke, flatten the rest: show to three times the middle half's height."""
+    """Let no first steps, and no run that broke, flatten the rest: show to six times the middle half's height."""
     if log or len(points) < 20:
         return
     values = sorted(y for _, y in points)
     low, high = values[0], values[-1]
     quarter, most = values[len(values) // 4], values[len(values) * 3 // 4]
-    limit = most + 3 * (most - quarter)
+    limit = most + 6 * (most - quarter)
     if most > quarter and high > limit:
         axes.set_ylim(low - 0.05 * (limit - low), limit)
 
