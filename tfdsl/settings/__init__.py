@@ -1,9 +1,20 @@
 """What a spec's `train` and `sample` sections may say, and what holds where they say nothing."""
 
-from tfdsl.settings.data import Data, Tokenizer
+from tfdsl.settings.data import Data, Image, Tokenizer
 from tfdsl.settings.objective import Objective
 from tfdsl.settings.optimizer import Optimizer, Schedule
 from tfdsl.settings.sample import Sample
 from tfdsl.settings.train import Checkpoint, Evaluate, Train
 
-__all__ = ["Checkpoint", "Data", "Evaluate", "Objective", "Optimizer", "Sample", "Schedule", "Tokenizer", "Train"]
+__all__ = [
+    "Checkpoint",
+    "Data",
+    "Evaluate",
+    "Image",
+    "Objective",
+    "Optimizer",
+    "Sample",
+    "Schedule",
+    "Tokenizer",
+    "Train",
+]
