@@ -62,6 +62,8 @@ class Loop:
             self._restore(start)
         self.weights = [weight for group in self.adam.param_groups for weight in group["params"]]
         self.call: nn.Module = torch.compile(self.model) if self.set.compile else self.model  # type: ignore[assignment]
+        alike = self.task.lengths(job.data.train)
+        self.lengths = None if alike is None else order.Lengths(alike, self.set.batch)
         self.started, self.tokens, self.first = time.monotonic() - self.seconds, 0, self.step
         self.measuring = 0.0
         self.pace = Pace(torch.get_num_threads(), torch.set_num_threads) if self.set.threads == "auto" else None
@@ -123,7 +125,7 @@ class Loop:
         def count(epoch: int) -> int:
             return self.task.examples(table, epoch)
 
-        places = order.places(count, self.set.seed, first, first + rows * self.set.accumulate)
+        places = order.places(count, self.set.seed, first, first + rows * self.set.accumulate, self.lengths)
         shares = [
             order.share(places[at : at + rows], self.processes.rank, self.processes.count)
             for at in range(0, len(places), rows)
