@@ -14,7 +14,7 @@ import torch
 from tfdsl import settings
 from tfdsl.data import prepare as data
 from tfdsl.data.table import Prepared
-from tfdsl.diagnostics import Diagnostic, Note
+from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import objectives
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Task
@@ -54,10 +54,11 @@ def prepare(
         own=subject.tokenizer,
         end=subject.end,
         pad=subject.pad,
+        where=subject.where("vocab"),
     )
     problems = [_placed(subject, *each) for each in found]
     if made is not None:
-        problems += _vocabulary(subject, made, chosen) or [_placed(subject, *each) for each in task.against(made)]
+        problems += [_placed(subject, *each) for each in task.against(made)]
     if made is None or problems:
         _clear(folder)
         return None, problems
@@ -77,7 +78,10 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
     task, found = objectives.bind(kept, subject.signature)
     if task is None:
         return None, [_placed(subject, *each) for each in found]
-    made = data.reopen(folder / DATA)
+    try:
+        made = data.reopen(folder / DATA)
+    except data.Damaged as damage:
+        return None, [damage.diagnostic]
     task.open(made)
     return Job(subject, task, kept, folder, made), []
 
@@ -112,17 +116,6 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder / DATA, ignore_errors=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-def _vocabulary(subject: Subject, made: Prepared, train: settings.Train) -> list[Diagnostic]:
-    size = made.tokenizer.get_vocab_size() if made.tokenizer is not None else 0
-    if size <= subject.vocab or train.data is None:
-        return []
-    message = f"the tokenizer makes {size:,} tokens, the model takes {subject.vocab:,}"
-    source = f"`{train.tokenizer.type}` over `{train.data.source}`"
-    notes = (Note("the model's vocabulary is set here", subject.where("vocab")),)
-    help_ = f"set the model's vocabulary size to {size}"
-    return [Diagnostic("R704", message, subject.where("train.tokenizer"), source, notes, help_)]
 
 
 def describe(
