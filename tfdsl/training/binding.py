@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Input, Signature
 from tfdsl.training.task import Model
 
+Problems = list[tuple[str, Diagnostic]]
 SEGMENTS = frozenset({"segments", "segment", "token_types", "token_type_ids", "types"})
 PLACES = frozenset({"places", "positions", "position_ids"})
 
@@ -93,7 +95,7 @@ def result(model: Model, inputs: Mapping[str, Tensor], output: str) -> Tensor:
 
 def text(
     signature: Signature, objective: str, whether: bool = False
-) -> tuple[Bound | None, list[tuple[str, Diagnostic]]]:
+) -> tuple[Bound | None, Problems]:
     """Bind a model that turns one text [B, T] into logits [B, T, V] over its words; or say why it is none.
 
     With `whether` it is one logit for each word, [B, T].
@@ -111,7 +113,7 @@ def text(
     return (None, [_unfed(objective, unfed)]) if unfed else (bound, [])
 
 
-def pair(signature: Signature, objective: str) -> tuple[Pair | None, list[tuple[str, Diagnostic]]]:
+def pair(signature: Signature, objective: str) -> tuple[Pair | None, Problems]:
     """Bind a model of two texts [B, S] and [B, T] whose logits [B, T, V] are over the second; or say why it is none."""
     wanted = "a model of two inputs of tokens, [B, S] and [B, T], that gives logits [B, T, V]"
     words = signature.texts()
@@ -144,6 +146,17 @@ def beside(signature: Signature, words: Input, output: str) -> tuple[Bound, str]
     places = tuple(each.name for each in rest if each.name in PLACES and each.shape == words.shape)
     unfed = next((each.name for each in rest if each.name not in {*segments, *places}), "")
     return Bound(tuple(signature.inputs), words, output, masks, segments, places), unfed
+
+
+def fits(train: settings.Train, signature: Signature, bound: Bound) -> Problems:
+    """Say where sequences of `train.context` tokens are longer than the positions of a text."""
+    assert train.context is not None, "the context is settled before"
+    most = signature.limits.get(str(bound.words.shape[1]))
+    if most is None or train.context <= most:
+        return []
+    message = f"sequences of {train.context:,} tokens do not fit the model's {most:,} positions"
+    help_ = f"set `train.context` to {most} or less, or make the position table longer"
+    return [("train.context", Diagnostic("R705", message, label="too long", help=help_))]
 
 
 ONE = "a model that turns one input of tokens [B, T] into logits [B, T, V]"

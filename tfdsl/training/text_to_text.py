@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,20 @@ from tfdsl.data.table import Prepared, Table
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.sampling.greedy import bare, greedy
 from tfdsl.training import binding
+from tfdsl.training.binding import Problems
 from tfdsl.training.cross_entropy import IGNORED, hits, perplexity, summed
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
 
 Tokens = NDArray[np.int64]
-Problems = list[tuple[str, Diagnostic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The tokens that a target starts behind and ends with."""
+
+    start: int
+    end: int
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +47,7 @@ class TextToText(Task):
     seed: int
     smoothing: float
     generate: int
-    marks: tokens.Marks = field(default_factory=tokens.Marks)
+    marks: Ends = Ends(0, 0)
     bytes_a_target: float = 0.0
 
     @abstractmethod
@@ -59,12 +67,13 @@ class TextToText(Task):
 
     def open(self, data: Prepared) -> None:
         assert data.tokenizer is not None, "texts come with a tokenizer"
-        self.marks = tokens.marks(data.tokenizer)
+        found = tokens.marks(data.tokenizer)
+        assert found.start is not None and found.end is not None, "the data were asked for these marks"
+        self.marks = Ends(found.start, found.end)
 
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:
         found = self.pairs(table, places)
         end, start = self.marks.end, self.marks.start
-        assert start is not None and end is not None, "the data were asked for these marks"
         ended = [tuple(np.append(text, end) for text in each) for each in found]
         source_BS, source_keep_BS = filled([source for source, _ in ended], self.bound.source.words.pad or 0)
         shifted = [np.concatenate(([start], target[:-1])) for _, target in ended]
@@ -89,7 +98,9 @@ class TextToText(Task):
             sums = torch.stack((summed(logits_BTV, wanted_BT), hits(logits_BTV, wanted_BT))).double().cpu()
             total[:3] += torch.stack((sums[0], torch.tensor(float(batch.count)).double(), sums[1]))
             if written < self.generate:
-                right_B = self._write(model, batch, processes)
+                length = waited(processes, min(self.longest[1], wanted_BT.shape[1]))
+                made_BT = self.write(bare(model), batch, length, processes)
+                right_B = equal(made_BT, wanted_BT, self.marks.end)
                 total[3:] += torch.tensor([len(right_B), float(right_B.sum())], dtype=torch.float64)
                 written += round(processes.total(torch.tensor([float(len(right_B))])).item())
         loss, count, right, texts, exact = processes.total(total).tolist()
@@ -101,34 +112,27 @@ class TextToText(Task):
             figures["exact match"] = exact / texts
         return Measured(mean, int(count), figures)
 
-    def _write(self, model: Any, batch: Batch, processes: Processes) -> Tensor:
-        """Return for each row whether the model, left to itself, writes the target with the mark at its end."""
-        assert self.marks.start is not None and self.marks.end is not None, "as in `batch`"
-        plain: Any = bare(model)
-        wanted_BT, source_BS = batch.targets["tokens"], batch.inputs[self.bound.source.words.name]
-        length = min(self.longest[1], int(waited(processes, wanted_BT.shape[1])))
-        rows, pad = len(wanted_BT), self.bound.target.words.pad
-        cached = callable(getattr(plain, "new_cache", None))
-        cache = {"cache": plain.new_cache(length)} if cached else {}
+    def write(self, model: Any, batch: Batch, length: int, processes: Processes) -> Tensor:
+        """Return up to `length` tokens [B, L] that the model writes for each source: the likeliest, one by one."""
+        source_BS, target = batch.inputs[self.bound.source.words.name], self.bound.target.words
+        cached = callable(getattr(model, "new_cache", None))
+        cache = {"cache": model.new_cache(length)} if cached else {}
         held = {name: batch.inputs[name] for name in self.bound.source.order}
 
         def read(tokens_BT: Tensor, first: int) -> Tensor:
             fed = held | self.bound.target.inputs(tokens_BT, first=first)
-            found = plain(*(fed[name] for name in self.bound.order), **cache)
-            return found[self.bound.output] if isinstance(found, dict) else found
+            found = model(*(fed[name] for name in self.bound.order), **cache)
+            logits_BTV: Tensor = found[self.bound.output] if isinstance(found, dict) else found
+            return logits_BTV
 
-        start_BT = torch.full((rows, 1), self.marks.start, device=source_BS.device)
-        never = () if pad is None or pad == self.marks.end else (pad,)
-        made_BT = greedy(
-            read,
-            start_BT,
-            end=self.marks.end,
-            length=length,
-            cached=cached,
-            never=never,
-            waiting=lambda count: round(processes.total(torch.tensor([float(count)])).item()),
+        def waiting(count: int) -> int:
+            return round(processes.total(torch.tensor([float(count)])).item())
+
+        start_BT = torch.full((len(source_BS), 1), self.marks.start, device=source_BS.device)
+        never = () if target.pad in (None, self.marks.end) else (target.pad,)
+        return greedy(
+            read, start_BT, end=self.marks.end, length=length, cached=cached, never=never, waiting=waiting
         )
-        return equal(made_BT, wanted_BT, self.marks.end)
 
 
 def equal(made_BT: Tensor, wanted_BT: Tensor, end: int) -> Tensor:

@@ -20,7 +20,7 @@ from tfdsl.training.text_to_text import Problems, TextToText, Tokens
 FIELDS = ("source", "target")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Seq2seq(TextToText):
     """The examples of the data, a source and a target each."""
 
