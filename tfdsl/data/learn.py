@@ -62,7 +62,11 @@ def learn(
     if needs_text and tokenizer is not None:
         tokens.plain(tokenizer)
         problems = against(tokenizer, setting, wanted, vocab, pad, data.source, own is not None, where)
-    return (None, problems) if problems else (Learnt(tokenizer if needs_text else None, made, labels, setting.model_dump()), [])
+    return (
+        (None, problems)
+        if problems
+        else (Learnt(tokenizer if needs_text else None, made, labels, setting.model_dump()), [])
+    )
 
 
 class _Survey:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 Reader = Callable[[Tensor, int], Tensor]
 Waiting = Callable[[int], int]
@@ -46,11 +45,3 @@ def greedy(
             break
         unread_BT, first = (next_B[:, None], tokens_BT.shape[1] - 1) if cached else (tokens_BT, 0)
     return tokens_BT[:, start_BT.shape[1] :]
-
-
-def bare(model: nn.Module) -> nn.Module:
-    """Return the module itself, out of what compiles it or spreads it over processes."""
-    if isinstance(model, DistributedDataParallel):
-        return bare(model.module)
-    inner = vars(model).get("_modules", {}).get("_orig_mod")
-    return model if inner is None else bare(inner)

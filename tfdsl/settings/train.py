@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tfdsl.parts import Number, Part, Positive, PositiveReal, Truth, problem
 from tfdsl.settings.data import Data, Tokenizer
@@ -14,6 +14,11 @@ from tfdsl.settings.ranges import NotBelow, Seed, Share
 from tfdsl.settings.schedule import Cosine, Schedule
 
 OVER_WORDS = frozenset({"next_token", "seq2seq", "masked_token", "span_corruption"})  # what softmax is over
+
+Reports = Annotated[
+    tuple[Literal["tensorboard", "wandb"], ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+]
 
 
 class Evaluate(Part):
@@ -75,6 +80,7 @@ class Train(Part):
         default=None,
         description="CPU threads; as many as torch takes if left out; `auto` changes to one while that is faster",
     )
+    report: Reports = Field(default=(), description="Where the log is told besides: `tensorboard`, `wandb`, or both")
     compile: Truth = Field(
         default=False, description="Use torch.compile: a minute's start for about a tenth more speed"
     )

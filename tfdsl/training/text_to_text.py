@@ -12,14 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from tfdsl import tokens
 from tfdsl.data.table import Prepared, Table
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.sampling.greedy import bare, greedy
-from tfdsl.training import binding
+from tfdsl.sampling.greedy import greedy
+from tfdsl.training import binding, head
 from tfdsl.training.binding import Problems
-from tfdsl.training.cross_entropy import IGNORED, hits, perplexity, summed
+from tfdsl.training.crossentropy import IGNORED, Unscored, summed
+from tfdsl.training.figures import hits, perplexity
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
 
@@ -46,6 +48,7 @@ class TextToText(Task):
     longest: tuple[int, int]
     seed: int
     smoothing: float
+    z: float
     generate: int
     marks: Ends = Ends(0, 0)
     bytes_a_target: float = 0.0
@@ -84,19 +87,19 @@ class TextToText(Task):
         return Batch(inputs, {"tokens": wanted_BT}, count, source_BS.numel() + target_BT.numel())
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
-        return summed(self._logits(model, batch), batch.targets["tokens"], self.smoothing)
+        return summed(self._given(model, batch), batch.targets["tokens"], self.smoothing, self.z)
 
-    def _logits(self, model: Model, batch: Batch) -> Tensor:
-        return binding.result(model, batch.inputs, self.bound.output)
+    def _given(self, model: Model, batch: Batch) -> Tensor | Unscored:
+        return head.given(model, batch.inputs, self.bound.output)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         total = torch.zeros(5, dtype=torch.float64)  # loss, targets, right ones, texts written, right ones
         written = 0
         for batch in batches:
             wanted_BT = batch.targets["tokens"]
-            logits_BTV = self._logits(model, batch)
-            sums = torch.stack((summed(logits_BTV, wanted_BT), hits(logits_BTV, wanted_BT))).double().cpu()
-            total[:3] += torch.stack((sums[0], torch.tensor(float(batch.count)).double(), sums[1]))
+            given = self._given(model, batch)
+            sums = (summed(given, wanted_BT).item(), batch.count, hits(given, wanted_BT))
+            total[:3] += torch.tensor(sums, dtype=torch.float64)
             if written < self.generate:
                 length = waited(processes, min(self.longest[1], wanted_BT.shape[1]))
                 made_BT = self.write(bare(model), batch, length, processes)
@@ -133,6 +136,16 @@ class TextToText(Task):
         return greedy(
             read, start_BT, end=self.marks.end, length=length, cached=cached, never=never, waiting=waiting
         )
+
+
+def bare(model: Any) -> Any:
+    """Return the module itself, out of what leaves its head out, compiles it, or spreads it over processes."""
+    if isinstance(model, head.Headed):
+        return bare(model.call)
+    if isinstance(model, DistributedDataParallel):
+        return bare(model.module)
+    inner = vars(model).get("_modules", {}).get("_orig_mod")
+    return model if inner is None else bare(inner)
 
 
 def equal(made_BT: Tensor, wanted_BT: Tensor, end: int) -> Tensor:

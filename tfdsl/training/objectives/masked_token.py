@@ -16,8 +16,9 @@ from tfdsl.data.table import Prepared, Table
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.roles import Signature
 from tfdsl.settings.objective import MaskedToken as Chosen
-from tfdsl.training import binding
-from tfdsl.training.cross_entropy import IGNORED, hits, perplexity, summed
+from tfdsl.training import binding, head
+from tfdsl.training.crossentropy import IGNORED, summed
+from tfdsl.training.figures import hits, perplexity
 from tfdsl.training.hidden import Hidden
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
@@ -31,6 +32,7 @@ class MaskedToken(Hidden):
     masked: float
     random: float
     smoothing: float
+    z: float
     plain: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
 
     @property
@@ -63,23 +65,17 @@ class MaskedToken(Hidden):
         return Batch(inputs, {"tokens": targets}, int((targets != IGNORED).sum()), targets.numel())
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
-        logits_NV, targets_N = self._counted(model, batch)
-        return summed(logits_NV, targets_N, self.smoothing)
-
-    def _counted(self, model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the logits and the words of the targets that count: one word in seven, so the rest is not touched."""
-        logits_BTV, targets_BT = binding.result(model, batch.inputs, self.bound.output), batch.targets["tokens"]
-        counted_BT = targets_BT != IGNORED
-        return logits_BTV[counted_BT], targets_BT[counted_BT]
+        given = head.given(model, batch.inputs, self.bound.output)
+        return summed(given, batch.targets["tokens"], self.smoothing, self.z)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         total = torch.zeros(4, dtype=torch.float64)
         commonest = int(self.often.argmax())
         for batch in batches:
-            logits_NV, targets_N = self._counted(model, batch)
-            baseline = (targets_N == commonest).sum()
-            parts = (summed(logits_NV, targets_N), torch.tensor(batch.count), hits(logits_NV, targets_N), baseline)
-            total += torch.tensor([each.item() for each in parts], dtype=torch.float64)
+            targets_BT, given = batch.targets["tokens"], head.given(model, batch.inputs, self.bound.output)
+            baseline = int((targets_BT == commonest).sum())
+            parts = (summed(given, targets_BT).item(), batch.count, hits(given, targets_BT), baseline)
+            total += torch.tensor(parts, dtype=torch.float64)
         loss, count, right, common = processes.total(total).tolist()
         mean = loss / max(1, count)
         figures = {"accuracy": right / max(1, count), "perplexity": perplexity(mean)}
@@ -107,4 +103,5 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, bind
         masked=chosen.masked,
         random=chosen.random,
         smoothing=train.label_smoothing,
+        z=train.z_loss,
     ), []

@@ -16,7 +16,7 @@ from tfdsl.data.wanted import Field, Wanted
 from tfdsl.roles import Signature
 from tfdsl.settings.objective import ReplacedToken as Chosen
 from tfdsl.training import binding
-from tfdsl.training.cross_entropy import wide
+from tfdsl.training.figures import wide
 from tfdsl.training.hidden import Hidden
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task

@@ -62,7 +62,7 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     assert train.context is not None, "the context is settled before"
     longest, problems = text_to_text.longest(train.context, pair, dict(signature.limits))
     problems += text_to_text.unpadded(pair)
-    made = Seq2seq(pair, longest, train.seed, train.label_smoothing, train.evaluate.generate)
+    made = Seq2seq(pair, longest, train.seed, train.label_smoothing, train.z_loss, train.evaluate.generate)
     return (None, problems) if problems else (made, [])
 
 

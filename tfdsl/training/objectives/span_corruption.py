@@ -114,5 +114,5 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     if problems:
         return None, problems
     return SpanCorruption(
-        pair, longest, train.seed, train.label_smoothing, 0, share=chosen.share, length=chosen.length
+        pair, longest, train.seed, train.label_smoothing, train.z_loss, 0, share=chosen.share, length=chosen.length
     ), []
