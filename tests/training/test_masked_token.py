@@ -51,7 +51,9 @@ def test_a_share_of_each_window_is_hidden_between_its_marks() -> None:
 def test_of_those_hidden_some_are_masked_some_replaced_and_some_stay() -> None:
     made = masked(share=0.5, masked=0.6, random=0.3)
     batch = made.batch(DATA.train, [Place(epoch, index) for epoch in range(20) for index in range(90)])
-    tokens_N, targets_N = (each[batch.targets["tokens"] != -100] for each in (batch.inputs["tokens"], batch.targets["tokens"]))
+    tokens_N, targets_N = (
+        each[batch.targets["tokens"] != -100] for each in (batch.inputs["tokens"], batch.targets["tokens"])
+    )
     assert (tokens_N == MARKS.mask).float().mean().item() == pytest.approx(0.6, abs=0.02)
     stays = (tokens_N == targets_N).float().mean().item()
     assert stays == pytest.approx(0.1 + 0.3 / 256, abs=0.02)

@@ -112,7 +112,9 @@ def test_passes_over_the_edge_of_an_epoch_are_whole() -> None:
     sizes = np.random.default_rng(0).integers(1, 100, 103)
     alike = order.Lengths(sizes, 10)
     whole = order.places(lambda _: 103, 1, 0, 1030, alike)
-    assert [place for at in range(0, 1030, 7) for place in order.places(lambda _: 103, 1, at, min(1030, at + 7), alike)] == whole
+    assert [
+        place for at in range(0, 1030, 7) for place in order.places(lambda _: 103, 1, at, min(1030, at + 7), alike)
+    ] == whole
     for epoch in range(10):
         assert sorted(place.index for place in whole if place.epoch == epoch) == [*range(103)]
 

@@ -70,7 +70,11 @@ def test_a_batch_is_two_parts_of_each_window() -> None:
     assert batch.inputs["source"].shape[1] <= 40
     assert set(batch.inputs["target"][:, 0].tolist()) == {marks.start}
     rows, _ = made.windows.rows(data.train, places)
-    for row, source, target in zip(rows.tolist(), batch.inputs["source"].tolist(), batch.targets["tokens"].tolist(), strict=True):
+    for row, source, target in zip(
+        rows.tolist(), batch.inputs["source"].tolist(), batch.targets["tokens"].tolist(), strict=True
+    ):
         assert source[-1] == target[-1] == marks.end
         assert joined(source[:-1], target[:-1], marks.extras) == row
-    assert [made.batch(data.train, [place]).inputs["source"].tolist()[0] for place in places] == batch.inputs["source"].tolist()
+    assert [made.batch(data.train, [place]).inputs["source"].tolist()[0] for place in places] == batch.inputs[
+        "source"
+    ].tolist()

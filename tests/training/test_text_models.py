@@ -22,7 +22,18 @@ MODELS = {
     "span_corruption": ("t5", "t5_v1_1", "switch_base_8", "bart", "transformer"),
     "masked_token": ("bert", "bert_large", "albert", "roberta", "distilbert", "bigbird", "longformer", "linformer"),
     "replaced_token": ("electra",),
-    "next_token": ("gpt1", "gpt2", "gpt3", "nanogpt_char", "stdlib", "bloom", "opt_6_7b", "llama2_7b", "mamba2", "performer"),
+    "next_token": (
+        "gpt1",
+        "gpt2",
+        "gpt3",
+        "nanogpt_char",
+        "stdlib",
+        "bloom",
+        "opt_6_7b",
+        "llama2_7b",
+        "mamba2",
+        "performer",
+    ),
 }
 
 

@@ -93,9 +93,7 @@ def result(model: Model, inputs: Mapping[str, Tensor], output: str) -> Tensor:
     return chosen
 
 
-def text(
-    signature: Signature, objective: str, whether: bool = False
-) -> tuple[Bound | None, Problems]:
+def text(signature: Signature, objective: str, whether: bool = False) -> tuple[Bound | None, Problems]:
     """Bind a model that turns one text [B, T] into logits [B, T, V] over its words; or say why it is none.
 
     With `whether` it is one logit for each word, [B, T].
@@ -130,9 +128,7 @@ def pair(signature: Signature, objective: str) -> tuple[Pair | None, Problems]:
     source, target, output = fits[0]
     first, _ = beside(signature, source, output)
     second, _ = beside(signature, target, output)
-    parts = [
-        replace(each, order=tuple(name for name in each.order if name in each.own)) for each in (first, second)
-    ]
+    parts = [replace(each, order=tuple(name for name in each.order if name in each.own)) for each in (first, second)]
     known = {name for each in parts for name in each.order}
     unfed = next((name for name in signature.inputs if name not in known), "")
     return (None, [_unfed(objective, unfed)]) if unfed else (Pair(tuple(signature.inputs), *parts), [])

@@ -66,7 +66,9 @@ class TextToText(Task):
         name = self.bound.target.words.name
         message = f"the tokenizer starts a text with token {start}, which `{name}` takes for padding and never looks at"
         help_ = f"leave `pad` out at `{name}`: a target that is filled up behind its end needs none"
-        return [(f"inputs.{name}.pad", Diagnostic("R792", message, label="the first token of every target", help=help_))]
+        return [
+            (f"inputs.{name}.pad", Diagnostic("R792", message, label="the first token of every target", help=help_))
+        ]
 
     def open(self, data: Prepared) -> None:
         assert data.tokenizer is not None, "texts come with a tokenizer"
@@ -133,9 +135,7 @@ class TextToText(Task):
 
         start_BT = torch.full((len(source_BS), 1), self.marks.start, device=source_BS.device)
         never = () if target.pad in (None, self.marks.end) else (target.pad,)
-        return greedy(
-            read, start_BT, end=self.marks.end, length=length, cached=cached, never=never, waiting=waiting
-        )
+        return greedy(read, start_BT, end=self.marks.end, length=length, cached=cached, never=never, waiting=waiting)
 
 
 def bare(model: Any) -> Any:
