@@ -29,6 +29,10 @@ class Evaluate(Part):
         default=20, description="Batches a measurement; `all` is all that is held out"
     )
     final: Truth = Field(default=True, description="Measure on all that is held out at the end")
+    generate: Annotated[int, Number(integer=True, minimum=0)] = Field(
+        default=200,
+        description="Held-out examples that a text-to-text model writes itself, for the share of exact matches",
+    )
     patience: Positive | None = Field(
         default=None, description="End after so many measurements in a row without a better one; never if left out"
     )
