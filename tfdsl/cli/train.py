@@ -206,7 +206,7 @@ def _risen(rise: Rise, path: Path, result: Checked) -> int:
     """Show the loss by the learning rate, and say which one to take."""
     from math import log10
 
-    from tfdsl.cli.plot import plot
+    from tfdsl.cli.curve import plot
     from tfdsl.training import trials
 
     points = [(log10(rate), loss) for rate, loss in zip(rise.rates, rise.smooth, strict=True)]

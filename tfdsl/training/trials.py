@@ -193,7 +193,9 @@ def _try(
         if job is None:
             return problems
         with bar(chosen.steps) as report, Log(Path(name) / "log.jsonl", 0) as log:
-            return run(Trial(job, report, log, None))
+            trial = Trial(job, report, log, None)
+            with trial.ahead:
+                return run(trial)
 
 
 def _bare(chosen: settings.Train, steps: int) -> settings.Train:
@@ -223,7 +225,7 @@ def _fault(losses: Sequence[float], trial: Trial, held: Sequence[Batch]) -> str:
 
 def _unmoved(trial: Trial, batch: Batch) -> str:
     """Return the name of a weight that a further pass gives no gradient, or nothing."""
-    trial.task.loss(trial.model, batch).backward()
+    trial.task.loss(trial.plain, batch).backward()
     for name, weight in trial.model.named_parameters():
         if weight.requires_grad and (weight.grad is None or not weight.grad.any()):
             return name
@@ -235,5 +237,5 @@ def _deaf(trial: Trial, batch: Batch) -> bool:
     """Return whether the loss stays as it is where each example gets the first input of the next one."""
     name, first = next(iter(batch.inputs.items()))
     other = replace(batch, inputs={**batch.inputs, name: first.roll(1, 0)})
-    right, wrong = (trial.task.loss(trial.model, each).item() for each in (batch, other))
+    right, wrong = (trial.task.loss(trial.plain, each).item() for each in (batch, other))
     return abs(right - wrong) < 1e-3 * abs(right)
