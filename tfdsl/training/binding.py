@@ -77,11 +77,12 @@ def text(signature: Signature, objective: str) -> tuple[Bound | None, list[tuple
 def beside(signature: Signature, words: Input, output: str) -> tuple[Bound, str]:
     """Return the text input `words` with those that go with it, and the name of one that nothing feeds, or nothing."""
     masks = tuple(each.name for each in signature.masks(words.name))
-    rest = [each for each in signature.inputs.values() if each.name not in {words.name, *masks}]
+    known = {name: each for name, each in signature.inputs.items() if each.kind != "documents"}  # may be left out
+    rest = [each for each in known.values() if each.name not in {words.name, *masks}]
     segments = tuple(each.name for each in rest if _feeds(each, "segments", SEGMENTS, words))
     places = tuple(each.name for each in rest if _feeds(each, "places", PLACES, words))
     unfed = next((each.name for each in rest if each.name not in {*segments, *places}), "")
-    return Bound(tuple(signature.inputs), words, output, masks, segments, places), unfed
+    return Bound(tuple(known), words, output, masks, segments, places), unfed
 
 
 def chosen(signature: Signature, train: settings.Train) -> tuple[Signature, list[tuple[str, Diagnostic]]]:
@@ -137,7 +138,7 @@ def head(
 
 
 def rows(
-    signature: Signature, objective: str, kind: str, output: str, filled: bool = False
+    signature: Signature, objective: str, kind: str, output: str, context: int, filled: bool = False
 ) -> tuple[Bound | None, list[tuple[str, Diagnostic]]]:
     """Bind a model of one text [B, T] that can tell the filling of short texts from text; or say why it is none.
 
@@ -149,6 +150,11 @@ def rows(
     bound, unfed = beside(signature, words[0], output)
     if unfed:
         return None, [_unfed(objective, unfed)]
+    long = signature.limits.get(str(words[0].shape[1]))
+    if long is not None and context > long:
+        message = f"sequences of {context:,} tokens do not fit the model's {long:,} positions"
+        help_ = f"set `train.context` to {long} or less, or make the position table longer"
+        return None, [("train.context", Diagnostic("R705", message, label="too long", help=help_))]
     if words[0].pad is None and not bound.masks and not filled:
         message = f"`{objective}` fills short texts up, and the model takes the filling for text"
         help_ = "say which token stands for nothing: `pad: 0`"

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tfdsl import settings
@@ -17,7 +16,7 @@ from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
 from tfdsl.settings.objective import Classify as Chosen
-from tfdsl.training import binding, scores
+from tfdsl.training import binding, entropy, scores
 from tfdsl.training.pictures import Pictures
 from tfdsl.training.processes import Processes
 from tfdsl.training.reader import Reader, positions
@@ -37,6 +36,7 @@ class Classify(Task):
     output: str
     classes: int
     smoothing: float
+    z: float = 0.0
     usual: int = 0  # the class that most of the training examples are of
 
     @property
@@ -67,8 +67,8 @@ class Classify(Task):
         return Batch(inputs, {"label": labels}, len(places), positions(inputs))
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
-        scores_BK = binding.wide(binding.result(model, batch.inputs, self.output))
-        return F.cross_entropy(scores_BK, batch.targets["label"], reduction="sum", label_smoothing=self.smoothing)
+        scores_BK = binding.result(model, batch.inputs, self.output)
+        return entropy.summed(scores_BK, batch.targets["label"], self.smoothing, self.z)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         """Return the mean cross-entropy (not smoothed), accuracy, macro F1, and what always saying `usual` comes to."""
@@ -76,7 +76,7 @@ class Classify(Task):
         total = torch.zeros(1, dtype=torch.float64)
         for batch in batches:
             scores_BK, truth = binding.wide(binding.result(model, batch.inputs, self.output)), batch.targets["label"]
-            total += F.cross_entropy(scores_BK, truth, reduction="sum").double().cpu()
+            total += entropy.summed(scores_BK, truth).double().cpu()
             said = scores_BK.argmax(1)
             for row, which in enumerate((truth[said == truth], said, truth)):
                 counts[row] += torch.bincount(which, minlength=self.classes).cpu()
@@ -99,16 +99,16 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     inputs = list(signature.inputs.values())
     if len(inputs) == 1 and inputs[0].kind == "numbers" and len(inputs[0].shape) == 4:
         reader: Reader = Pictures(inputs[0].name, inputs[0].shape, train.seed, chosen)
-        return Classify(reader, output, classes, train.label_smoothing), []
-    bound, problems = binding.rows(signature, "classify", KIND, output)
+        return Classify(reader, output, classes, train.label_smoothing, train.z_loss), []
+    assert train.context is not None, "the context is settled before"
+    bound, problems = binding.rows(signature, "classify", KIND, output, train.context)
     spare = sorted(chosen.model_fields_set & {"shift", "flip", "noise"})
     if spare and bound is not None:
         message = f"`{spare[0]}` is for images, and the model reads a text"
         problems.append((f"train.objective.{spare[0]}", Diagnostic("R807", message, label="leave it out")))
     if bound is None or problems:
         return None, problems
-    assert train.context is not None, "the context is settled before"
-    return Classify(Texts(bound, train.context), output, classes, train.label_smoothing), []
+    return Classify(Texts(bound, train.context), output, classes, train.label_smoothing, train.z_loss), []
 
 
 def _labels(table: Table) -> Any:

@@ -219,14 +219,17 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     """Bind contrastive training to a model of one text, or to one that scores texts and images, or say why not."""
     chosen = train.objective
     assert isinstance(chosen, Chosen), "found by the name of its type"
-    assert train.context is not None, "the context is settled before"
+    if train.z_loss:
+        message = "`z_loss` keeps the scores of words or classes small, and `contrastive` has none"
+        return None, [("train.z_loss", Diagnostic("R807", message, label="leave it out"))]
     images = [each for each in signature.inputs.values() if each.kind == "numbers" and len(each.shape) == 4]
     if len(images) == len(signature.texts()) == 1:
         return _scored(train, signature, images[0])
     output, problems = binding.head(signature, "contrastive", KIND, 2, HELP)
     if output is None:
         return None, problems
-    bound, problems = binding.rows(signature, "contrastive", KIND, output)
+    assert train.context is not None, "the context is settled before"
+    bound, problems = binding.rows(signature, "contrastive", KIND, output, train.context)
     width = signature.outputs[output][-1]
     if bound is None or not isinstance(width, int):
         return None, problems
@@ -248,10 +251,12 @@ def _scored(train: settings.Train, signature: Signature, image: Input) -> tuple[
         message = "`temperature` is for cosines, and the model gives scores itself"
         return None, [("train.objective.temperature", Diagnostic("R807", message, label="leave it out"))]
     rest = {name: each for name, each in signature.inputs.items() if name != image.name}
-    bound, problems = binding.rows(replace(signature, inputs=rest), "contrastive", KIND, fits[0], filled=True)
+    assert train.context is not None, "the context is settled before"
+    bound, problems = binding.rows(
+        replace(signature, inputs=rest), "contrastive", KIND, fits[0], train.context, filled=True
+    )
     if bound is None:
         return None, problems
-    assert train.context is not None, "the context is settled before"
     texts = Texts(bound, train.context, ("start", "end"), exact=True)
     pictures = Pictures(image.name, image.shape, train.seed)
     return Scores(texts, pictures, tuple(signature.inputs), fits[0], train.label_smoothing), []

@@ -175,11 +175,14 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     """Bind span extraction to a model of one text, or say why that cannot be."""
     chosen = train.objective
     assert isinstance(chosen, Chosen), "found by the name of its type"
-    assert train.context is not None, "the context is settled before"
+    if train.z_loss:
+        message = "`z_loss` keeps the scores of words or classes small, and `extract_span` has none"
+        return None, [("train.z_loss", Diagnostic("R807", message, label="leave it out"))]
     output, problems = binding.head(signature, "extract_span", KIND, 3, HELP, last=2)
     if output is None:
         return None, problems
-    bound, problems = binding.rows(signature, "extract_span", KIND, output)
+    assert train.context is not None, "the context is settled before"
+    bound, problems = binding.rows(signature, "extract_span", KIND, output, train.context)
     if bound is None:
         return None, problems
     return ExtractSpan(Texts(bound, train.context), output, train.label_smoothing, chosen.longest), []
