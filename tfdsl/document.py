@@ -12,6 +12,7 @@ from tfdsl.diagnostics import Diagnostic, Note, Span, suggest
 from tfdsl.source import Mapping, Scalar, Sequence, Value
 
 OVERRIDABLE = ("dims", "train", "sample", "init")
+TYPED = frozenset({"objective", "tokenizer", "optimizer", "schedule"})  # of `train`: a bare word is the `type`
 DEEPEST = 16
 
 
@@ -67,9 +68,7 @@ class Gathering:
             return value
         own = without(value, "extends")
         base = self._other(named, folder, chain)
-        merged = source.merge(base, own) if base is not None else own
-        assert isinstance(merged, Mapping), "two mappings merge to a mapping"
-        return merged
+        return own if base is None else laid(base, own)
 
     def _imports(self, value: Mapping, folder: Path, chain: tuple[str, ...]) -> Mapping:
         imports = value.index.get("imports")
@@ -182,9 +181,32 @@ def _override(gathering: Gathering, value: Mapping, override: str) -> Mapping:
         return value
     for key in reversed(path):
         new = Mapping(((Scalar(key, key, whole), new),), whole)
-    merged = source.merge(value, new)
+    assert isinstance(new, Mapping), "what is set stands in its section"
+    return laid(value, new)
+
+
+def laid(base: Mapping, over: Mapping) -> Mapping:
+    """Return `base` with `over` laid on it.
+
+    Where `base` says the type of a setting as a bare word (`optimizer: muon`) and `over` its fields, both hold.
+    """
+    train, own = base.index.get("train"), over.index.get("train")
+    if isinstance(train, Mapping) and isinstance(own, Mapping):
+        entries = tuple((key, _spelt(key, value, own.index.get(key.text))) for key, value in train.entries)
+        base = Mapping(
+            tuple((key, Mapping(entries, train.span) if value is train else value) for key, value in base.entries),
+            base.span,
+        )
+    merged = source.merge(base, over)
     assert isinstance(merged, Mapping), "two mappings merge to a mapping"
     return merged
+
+
+def _spelt(key: Scalar, value: Value, over: Value | None) -> Value:
+    """Return a bare word as the mapping that it stands for, where it gets more fields."""
+    if key.text not in TYPED or not isinstance(value, Scalar) or not isinstance(over, Mapping):
+        return value
+    return Mapping(((Scalar("type", "type", value.span), value),), value.span)
 
 
 def without(value: Mapping, name: str) -> Mapping:
