@@ -49,6 +49,11 @@ def test_sections_of_the_specs_are_taken(section: dict[str, Any]) -> None:
         ({"steps": 0}, ("steps",)),
         ({"label_smoothing": 1.0}, ("label_smoothing",)),
         ({"tokenizer": {"type": "bytes", "vocab_size": 9}}, ("tokenizer",)),
+        ({"objective": "classify", "z_loss": 1e-4}, ()),
+        ({"schedule": {"type": "constant", "minimum": 0}}, ("schedule", "minimum")),
+        ({"schedule": {"warmup": 2.5}}, ("schedule",)),
+        ({"optimizer": {"type": "sgd", "momentum": 0, "nesterov": True}}, ("optimizer",)),
+        ({"optimizer": {"groups": [{"match": "a", "freeze": True, "lr": 1}]}}, ("optimizer", "groups", 0)),
     ],
 )
 def test_what_is_unknown_or_out_of_range_is_refused(section: dict[str, Any], at: tuple[str, ...]) -> None:
