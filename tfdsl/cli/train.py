@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,8 +177,8 @@ def _trial(trial: str, result: Checked, folder: Path, start: str | None) -> int:
 
     taken = subject.of(result) if start is None else _started(result, start)
     if trial == "groups":
-        found = [problem for _, problem in groups.against(taken.known(), result.train.optimizer)]
-        _said(found, result)
+        against = groups.against(taken.known(), result.train.optimizer)
+        _said([replace(problem, span=taken.where(path)) for path, problem in against], result)
         say(groups.table(groups.part(taken.known(), result.train.optimizer)))
         return 0
     if trial == "find-lr":
