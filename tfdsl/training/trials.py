@@ -96,7 +96,7 @@ def find(
                 break
         return []
 
-    problems = _try(subject, chosen.model_copy(update={"steps": steps}), bar, run)
+    problems = _try(subject, chosen.model_copy(update={"steps": steps, "average": None, "minutes": None}), bar, run)
     if problems:
         return None, problems
     tried = tuple(rates[: len(losses)])
