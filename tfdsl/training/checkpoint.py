@@ -139,7 +139,7 @@ def fault(folder: Path) -> str:
     """Say what is wrong with a checkpoint, or nothing if each byte is as it was written."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
-        files = {str(name): str(digest) for name, digest in manifest["files"].items()}
+        files = {str(name): str(summed) for name, summed in manifest["files"].items()}
         form = manifest["format"]
     except FileNotFoundError:
         return f"`{folder / MANIFEST}` is missing"
@@ -147,10 +147,10 @@ def fault(folder: Path) -> str:
         return f"`{folder / MANIFEST}` is damaged"
     if form != FORMAT or STATE not in files or not ({WEIGHTS, OPTIMIZER} <= files.keys() or shards.any_of(files)):
         return f"`{folder / MANIFEST}` is of another format"
-    for name, digest in files.items():
+    for name, summed in files.items():
         if not (folder / name).is_file():
             return f"`{folder / name}` is missing"
-        if digest(folder / name) != digest:
+        if digest(folder / name) != summed:
             return f"`{folder / name}` is damaged: its SHA-256 is not the one in the manifest"
     return ""
 
@@ -158,4 +158,4 @@ def fault(folder: Path) -> str:
 def digest(path: Path) -> str:
     """Return the SHA-256 of what a file holds."""
     with path.open("rb") as file:
-        return hashlib.filedigest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

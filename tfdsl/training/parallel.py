@@ -12,8 +12,6 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
@@ -49,13 +47,16 @@ class Spread:
             if weight.grad is not None:
                 dist.all_reduce(weight.grad)
         for buffer in self.moved:
-            buffer.copy_(self.processes.total(buffer) / self.processes.count)
+            with torch.no_grad():
+                buffer.copy_(self.processes.total(buffer) / self.processes.count)
 
     def norm(self, weights: Iterable[nn.Parameter]) -> Tensor:
         """Return the 2-norm of all gradients, the same number on each process."""
         grads = [weight.grad for weight in weights if weight.grad is not None]
         if self.way != "fsdp":
             return nn.utils.get_total_norm(grads)
+        from torch.distributed.tensor import DTensor  # slow to import, for few
+
         parts = nn.utils.get_total_norm([grad.to_local() for grad in grads if isinstance(grad, DTensor)])
         whole = nn.utils.get_total_norm([grad for grad in grads if not isinstance(grad, DTensor)])
         return (self.processes.total(parts.square()) + whole.to(parts).square()).sqrt()
@@ -63,11 +64,16 @@ class Spread:
     def scale(self, weights: Iterable[nn.Parameter], factor: Tensor) -> None:
         """Multiply all gradients; a mixture of parted and whole ones is none to torch's own function."""
         grads = [weight.grad for weight in weights if weight.grad is not None]
-        torch._foreach_mul_([local(grad) for grad in grads], factor)
+        for grad in grads:
+            local(grad).mul_(factor)
 
 
 def local(tensor: Tensor) -> Tensor:
     """Return the part of a tensor that this process holds."""
+    if not dist.is_initialized():
+        return tensor
+    from torch.distributed.tensor import DTensor  # slow to import, for few
+
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
@@ -90,7 +96,7 @@ def spread(
     return Spread(model, model, way, processes)
 
 
-def _summed(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def _summed(state: object, bucket: Any) -> torch.futures.Future[Tensor]:
     work = dist.all_reduce(bucket.buffer(), async_op=True)
     assert work is not None
     return work.get_future().then(lambda done: done.value()[0])
@@ -98,9 +104,13 @@ def _summed(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tens
 
 def _parted(model: nn.Module, processes: Processes, low: torch.dtype | None) -> tuple[nn.Parameter, ...]:
     """Part each weight over the processes, a block at a time; return those that cannot be."""
+    from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+
     loose = {weight for weight in model.parameters() if weight.dim() == 0}
     mesh = dist.device_mesh.init_device_mesh(processes.device.type, (processes.count,))
-    policy = MixedPrecisionPolicy(param_dtype=low, reduce_dtype=torch.float32 if low else None, cast_forward_inputs=False)
+    policy = MixedPrecisionPolicy(
+        param_dtype=low, reduce_dtype=torch.float32 if low else None, cast_forward_inputs=False
+    )
     for block in blocks(model):
         fully_shard(block, mesh=mesh, mp_policy=policy, ignored_params=loose)
     fully_shard(model, mesh=mesh, ignored_params=loose)
@@ -136,12 +146,14 @@ def _copies(model: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
     return found
 
 
-def recompute(model: nn.Module) -> int:
+def recompute(model: nn.Module, moved: Sequence[str] = ()) -> int:
     """Have each block of the model forget what it computed, and compute it again in the backward pass; return how many.
 
-    Chen et al., 2016. Dropout draws the same numbers again.
+    Chen et al., 2016. Dropout draws the same numbers again. A block with a buffer that a pass has `moved` keeps what it
+    computed: it would move it twice.
     """
-    distinct = {id(block): block for _, block in _copies(model)}
+    fixed = [(name, block) for name, block in _copies(model) if not any(each.startswith(f"{name}.") for each in moved)]
+    distinct = {id(block): block for _, block in fixed}
     for block in distinct.values():
         block.forward = partial(_again, block.forward)  # type: ignore[method-assign]
     return len(distinct)

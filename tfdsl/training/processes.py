@@ -56,7 +56,9 @@ class Processes:
         All processes call this the first time together.
         """
         if self.count > 1 and self._aside is None:
-            self._aside = dist.new_group(backend="gloo", timeout=PATIENCE)
+            made = dist.new_group(backend="gloo", timeout=PATIENCE)
+            assert isinstance(made, dist.ProcessGroup)
+            self._aside = made
         return self._aside
 
 

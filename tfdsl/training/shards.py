@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 PART = re.compile(r"shard-(\d{5})-model-\d{5}-of-\d{5}\.safetensors")  # as torch.distributed.checkpoint names them
 
@@ -30,21 +29,20 @@ def begin(
     folder: Path, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], group: dist.ProcessGroup | None
 ) -> Future[object]:
     """Copy all tensors and write them in another thread, while training goes on; all processes call this together."""
-    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import async_save
 
     kept = {f"weights.{name}": tensor for name, tensor in weights.items()}
     kept |= {f"moments.{name}": tensor for name, tensor in moments.items()}
-    writer = dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True)
-    written = dcp.async_save(kept, storage_writer=writer, process_group=group)
+    writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
+    written = async_save(kept, storage_writer=writer, process_group=group)
     assert isinstance(written, Future)
     return written
 
 
 def read(folder: Path, part: str) -> dict[str, Tensor]:
     """Return the tensors of a `part` (`weights`, `moments`) by name, whole, in one process alone."""
-    empty = {
-        name: torch.empty(size, dtype=dtype) for name, (size, dtype) in _known(folder).items() if _in(name, part)
-    }
+    empty = {name: torch.empty(size, dtype=dtype) for name, (size, dtype) in _known(folder).items() if _in(name, part)}
     _fetch(folder, empty, None, alone=True)
     return {name.removeprefix(f"{part}."): tensor for name, tensor in empty.items()}
 
@@ -67,15 +65,19 @@ def moments(folder: Path, own: Mapping[str, Tensor], group: dist.ProcessGroup | 
     for name, (size, dtype) in _known(folder).items():
         if _in(name, "moments"):
             weight = own.get(name.split(".", 2)[2])
-            same = weight is not None and weight.shape == size
-            kept[name] = torch.empty_like(weight, dtype=dtype) if same else torch.empty(size, dtype=dtype)
+            if weight is not None and weight.shape == size:
+                kept[name] = torch.empty_like(weight, dtype=dtype)
+            else:
+                kept[name] = torch.empty(size, dtype=dtype)
     _fetch(folder, kept, group)
     return {name.removeprefix("moments."): tensor for name, tensor in kept.items()}
 
 
 def parted(whole: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return whole tensors parted as the weights they are about (`first.NAME` is about `NAME`), where of its shape."""
-    from torch.distributed.tensor import distribute_tensor
+    if not dist.is_initialized():
+        return dict(whole)
+    from torch.distributed.tensor import DTensor, distribute_tensor  # slow to import, for few
 
     found: dict[str, Tensor] = {}
     for name, tensor in whole.items():
@@ -92,10 +94,10 @@ def _in(name: str, part: str) -> bool:
 
 
 def _known(folder: Path) -> dict[str, tuple[torch.Size, torch.dtype]]:
-    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
-    held = dcp.HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
+    held = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
     return {
         name: (each.size, each.properties.dtype)
         for name, each in held.items()
@@ -104,11 +106,12 @@ def _known(folder: Path) -> dict[str, tuple[torch.Size, torch.dtype]]:
 
 
 def _fetch(folder: Path, into: dict[str, Tensor], group: dist.ProcessGroup | None, alone: bool = False) -> None:
-    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     if not into:
         return
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # as it is meant to be
-        reader = dcp.HuggingFaceStorageReader(str(folder))
-        dcp.load(into, storage_reader=reader, process_group=group, no_dist=alone)
+        reader = HuggingFaceStorageReader(str(folder))
+        load(into, storage_reader=reader, process_group=group, no_dist=alone)
