@@ -20,7 +20,7 @@ class Log:
     def __init__(self, path: Path, step: int) -> None:
         lines = [entry for entry in read(path) if entry["step"] <= step] if path.exists() and step else []
         disk.write(path, "".join(json.dumps(entry) + "\n" for entry in lines))
-        self._path, self._waiting, self._flushed = path, "", time.monotonic()
+        self._path, self._waiting, self._flushed, self._broken = path, "", time.monotonic(), False
 
     def write(self, entry: Entry) -> None:
         """Add an entry; the file is at most a second behind."""
@@ -31,13 +31,29 @@ class Log:
     def flush(self, sync: bool = False) -> None:
         """Bring the file up to date; with `sync`, the disk holds it when this returns."""
         waiting, self._waiting, self._flushed = self._waiting, "", time.monotonic()
-        disk.append(self._path, waiting, sync)
+        if not self._broken and waiting:
+            self._broken = True  # nothing is written behind half a line
+            disk.append(self._path, waiting, sync)
+            self._broken = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.flush()
+
+
+class Mute(Log):
+    """The log of a process that keeps none."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, entry: Entry) -> None:
+        """Leave an entry to the first process."""
+
+    def flush(self, sync: bool = False) -> None:
+        """Write nothing."""
 
 
 def read(path: Path) -> list[Entry]:
