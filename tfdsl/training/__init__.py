@@ -73,6 +73,8 @@ def _run(
     with process(job.settings.threads):
         with log.Log(path, start.step if start else 0) if processes.first else log.Mute() as lines:
             outcome = Loop(job, report if processes.first else Quiet(), lines, start, processes).run()
+            if outcome.end != "unsaved":
+                lines.write({"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)})
         if processes.first and outcome.end != "unsaved":
             log.draw(log.read(path), job.folder, job.subject.name)
     return outcome, [*said, *outcome.diagnostics] if processes.first else []

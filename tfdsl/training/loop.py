@@ -17,12 +17,13 @@ from torch import Tensor
 
 from tfdsl import disk
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import attention, blame, checkpoint, groups, memory, order, parallel, shards, signals
+from tfdsl.training import attention, blame, checkpoint, groups, head, memory, order, parallel, shards, signals
 from tfdsl.training.average import Average
 from tfdsl.training.log import Log
 from tfdsl.training.optimizer import Optimizer, freeze
 from tfdsl.training.pace import Pace
 from tfdsl.training.patience import Patience
+from tfdsl.training.prefetch import Ahead
 from tfdsl.training.prepare import Job
 from tfdsl.training.processes import Processes
 from tfdsl.training.progress import Report
@@ -65,6 +66,8 @@ class Loop:
         self.model = job.subject.build().to(processes.device)
         parts = groups.part(job.subject.known(), self.set.optimizer)
         freeze(self.model, parts)
+        alike = self.task.lengths(job.data.train)
+        self.lengths = None if alike is None else order.Lengths(alike, self.set.batch)
         self.said: list[Diagnostic] = []
         self.spread = self._spread()
         self.optimizer = Optimizer(self.model, self.set.optimizer, parts)
@@ -72,9 +75,12 @@ class Loop:
         if start is not None:
             self._restore(start)
         self.weights = self.optimizer.weights
-        self.call: Callable[..., Any] = torch.compile(self.spread.call) if self.set.compile else self.spread.call
+        self.plain = head.leave(self.model, job.subject.head, self.model)
+        compiled: Any = torch.compile(self.spread.call) if self.set.compile else self.spread.call
+        self.call = head.leave(self.model, job.subject.head, compiled)
         self.started, self.tokens, self.first = time.monotonic() - self.seconds, 0, self.step
         self.clock, self.measuring, self.fault = self.seconds, 0.0, ""
+        self.ahead = Ahead(self._passes, self.set.steps)
         self.pace = Pace(torch.get_num_threads(), torch.set_num_threads) if self.set.threads == "auto" else None
         root, split = job.folder / "checkpoints", self.spread.way == "fsdp"
         self.saver = Saver(root, processes, split, start.step if start else -1, report.saved)
@@ -96,12 +102,9 @@ class Loop:
             parallel.recompute(self.model, moved)
         low = torch.bfloat16 if self.set.precision == "bfloat16" and self.processes.device.type == "cuda" else None
         spread = parallel.spread(self.model, way, self.processes, low, moved)
-        if (
-            way == "ddp" and self.processes.count > 2
-        ):  # DDP orders its sums anew after a first pass: have it do so here,
-            self._trial(
-                spread.call
-            ).backward()  # so that a run that is taken up again adds in the order of one that is not
+        if way == "ddp" and self.processes.count > 2:
+            # DDP orders its sums anew after a first pass: here, so that a run that is taken up again adds as before
+            self._trial(spread.call).backward()
             self.model.zero_grad()
         return spread
 
@@ -117,7 +120,7 @@ class Loop:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
         end: End = "steps"
         problems: tuple[Diagnostic, ...] = ()
-        with signals.caught(self.processes.count > 1) as stopped:
+        with signals.caught(self.processes.count > 1) as stopped, self.ahead:
             self.model.train()
             try:
                 if self.saver.last < 0:
@@ -163,7 +166,7 @@ class Loop:
     def advance(self) -> None:
         """Take one step."""
         self._seed(self.step)
-        passes = self._passes(self.step)
+        passes = self.ahead.take(self.step)
         count = self.processes.total(torch.tensor([float(sum(each.count for each in passes))])).item()
         summed = torch.zeros(2, dtype=torch.float64)  # of the task, and of the model's own layers
         for place, batch in enumerate(passes):
@@ -212,7 +215,7 @@ class Loop:
         def count(epoch: int) -> int:
             return self.task.examples(table, epoch)
 
-        places = order.places(count, self.set.seed, first, first + rows * self.set.accumulate)
+        places = order.places(count, self.set.seed, first, first + rows * self.set.accumulate, self.lengths)
         shares = [
             order.share(places[at : at + rows], self.processes.rank, self.processes.count)
             for at in range(0, len(places), rows)
@@ -222,12 +225,14 @@ class Loop:
     def _tell(self, tokens: int, facts: dict[str, float]) -> None:
         self.tokens += tokens * self.processes.count
         passed = time.monotonic() - self.started
-        speed = self.tokens / (passed - self.seconds - self.measuring)
+        trained = passed - self.seconds - self.measuring
+        speed = self.tokens / trained
         left = (self.set.steps - self.step) * (passed - self.seconds) / (self.step - self.first)
         if self.set.minutes is not None:
             left = max(0.0, min(left, self.set.minutes * 60 - passed))
         entry = {"step": self.step, "loss": self.loss, **facts, "seconds": round(passed, 3)}
-        self._write(entry | {"tokens_per_second": round(speed)})
+        waiting = round(self.ahead.waiting / trained, 4)  # the share of the time that went by without a batch
+        self._write(entry | {"tokens_per_second": round(speed), "waiting": waiting})
         self.report.stepped(self.step, self.loss, speed, passed / (passed + left), left)
 
     def _write(self, entry: dict[str, Any]) -> None:
@@ -262,7 +267,7 @@ class Loop:
         self.model.eval()
         with torch.no_grad(), self._cast(), self._averaged():
             batches = (self.task.batch(table, each).to(self.processes.device) for each in shares)
-            measured = self.task.measure(self.model, batches, self.processes)
+            measured = self.task.measure(self.plain, batches, self.processes)
         self.model.train()
         facts = {"held_out": measured.loss, "count": measured.count, "figures": dict(measured.figures)}
         self._write({"step": self.step, **facts})
@@ -329,7 +334,7 @@ class Loop:
             self._seed(self.step)
             for batch in passes:
                 with torch.no_grad(), self._cast():
-                    self.task.loss(self.model, batch)
+                    self.task.loss(self.plain, batch)
 
         what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
         node = next(filter(None, self.processes.told(blame.first_output(self.model, again))), None)
