@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from tests.training.crew import crew
 from tests.training.gpt import GPT
 from tests.training.runs import chosen, subject
 from tfdsl import settings
-from tfdsl.training import Outcome, checkpoint, resume, train
+from tfdsl.training import Outcome, Quiet, checkpoint, resume, train
 from tfdsl.training.log import read
 
 
@@ -63,3 +65,58 @@ def test_two_processes_train_as_one(tmp_path: Path, way: str) -> None:
     assert [each.loss for each in two] == [losses(tmp_path / "two")[-1]] * 2
     assert [each.held_out.loss for each in two if each.held_out] == pytest.approx([one[0].held_out.loss] * 2, rel=1e-12)  # type: ignore[union-attr]
     assert apart(last(tmp_path / "one"), last(tmp_path / "two")) < 1e-12
+
+
+class Stop(Quiet):
+    """Send this process a SIGTERM after a step, as one of several is told to stop."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def stepped(self, step: int, loss: float, speed: float, done: float, left: float) -> None:
+        """Send it when its step has come."""
+        if step == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+def test_a_run_of_two_that_is_cut_goes_on_to_the_bit(tmp_path: Path, way: str) -> None:
+    settings = chosen(tmp_path, steps=14, batch=4, parallel=way, evaluate={"every": 6}, checkpoint={"every": 4})
+
+    def work(rank: int) -> tuple[str, int, str]:
+        train(subject(dropout=0.2), settings, tmp_path / "straight")
+        cut, _ = train(subject(dropout=0.2), settings, tmp_path / "cut", report=Stop(7))
+        torch.manual_seed(99 + rank)
+        again, _ = resume(subject(dropout=0.2), tmp_path / "cut")
+        assert cut is not None and again is not None
+        return cut.end, cut.step, again.end
+
+    assert crew(2, work) == [("signal", 7, "steps")] * 2
+    assert losses(tmp_path / "cut") == losses(tmp_path / "straight")
+    assert apart(last(tmp_path / "cut"), last(tmp_path / "straight")) == 0
+
+
+def test_a_checkpoint_of_two_goes_on_with_one_and_with_four_and_unparted(tmp_path: Path) -> None:
+    whole = chosen(tmp_path, steps=10, batch=4, parallel="fsdp", evaluate={"final": False})
+    trained(1, whole, tmp_path / "one")
+
+    def begin(rank: int) -> None:
+        train(subject(dropout=0.0, wrap=Exact), whole, tmp_path / "two", report=Stop(5))
+
+    def end(rank: int) -> None:
+        outcome, problems = resume(subject(dropout=0.0, wrap=Exact), tmp_path / "two")
+        assert (problems, outcome is not None and outcome.step) == ([], 10)
+
+    crew(2, begin)
+    begun = checkpoint.found(tmp_path / "two" / "checkpoints")[0][-1]
+    assert (begun.parted, begun.step) == (True, 5)
+    kept = tmp_path / "kept"
+    shutil.copytree(tmp_path / "two", kept)
+    for count, way in ((1, "fsdp"), (4, "fsdp"), (2, "ddp")):
+        shutil.rmtree(tmp_path / "two")
+        shutil.copytree(kept, tmp_path / "two")
+        path = tmp_path / "two" / "settings.json"
+        path.write_text(path.read_text().replace('"parallel": "fsdp"', f'"parallel": "{way}"'))
+        crew(count, end) if count > 1 else end(0)
+        assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-12)
+        assert apart(last(tmp_path / "one"), last(tmp_path / "two")) < 1e-12

@@ -77,19 +77,25 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
     from tfdsl.training import subject
 
     taken = subject.of(result) if start is None else _started(result, start)
+    first = rank() == 0  # of several processes, one speaks
     try:
-        with training.Bar(result.train.steps) as bar:
+        with training.Bar(result.train.steps) if first else contextlib.nullcontext(training.Quiet()) as bar:
             if resume:
                 outcome, found = training.resume(taken, folder, report=bar)
             else:
                 outcome, found = training.train(taken, result.train, folder, sample=result.sample, report=bar)
     except OSError as error:
-        refuse(f"cannot write the run into `{folder}`: {(error.strerror or str(error)).lower()}", 1)
+        refuse(f"cannot write the run into `{folder}`: {disk.reason(error)}", 1)
     if found:
         remark(report.render(found, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
     if outcome is None:
         raise Stop(code=1)
-    return _tell(outcome, folder)
+    return _tell(outcome, folder) if first else _code(outcome)
+
+
+def _code(outcome: Outcome) -> int:
+    """Return the exit code for how a run ended."""
+    return {"signal": 130, "diverged": 1, "unsaved": 1}.get(outcome.end, 0)
 
 
 def _started(result: Checked, folder: str) -> Subject:
@@ -118,7 +124,7 @@ def _tell(outcome: Outcome, folder: Path) -> int:
     losses = [(entry["step"], entry["loss"]) for entry in entries if "loss" in entry]
     held_out = [(entry["step"], entry["held_out"]) for entry in entries if "held_out" in entry]
     say(_plotted(losses, held_out))
-    ended = {"signal": "stopped", "diverged": "diverged"}.get(outcome.end, "trained")
+    ended = {"signal": "stopped", "unsaved": "stopped", "diverged": "diverged"}.get(outcome.end, "trained")
     measured = ""
     if outcome.held_out is not None:
         measured = f"; held out: {outcome.held_out.loss:.3f} nats{figures(outcome.held_out)}"
