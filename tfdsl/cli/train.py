@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import io
+import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tfdsl import report
+from tfdsl import disk, report
 from tfdsl.checking import Checked
 from tfdsl.cli import options
 from tfdsl.cli.output import Stop, coloured, refuse, remark, say
@@ -49,13 +53,14 @@ def command(
     """
     if data is not None:
         overrides = (*overrides, f"train.data={data}")
-    if resume:
-        if start is not None:
-            refuse("a run that is taken up again has its weights: leave --from out, or begin another run")
-        return _resume(spec, output, overrides)
-    result = checked(spec, overrides)
-    assert result.spec is not None, "a spec without errors is there"
-    return _run(result, Path(output or f"runs/{result.spec.name}"), False, start)
+    with _one_voice():
+        if resume:
+            if start is not None:
+                refuse("a run that is taken up again has its weights: leave --from out, or begin another run")
+            return _resume(spec, output, overrides)
+        result = checked(spec, overrides)
+        assert result.spec is not None, "a spec without errors is there"
+        return _run(result, Path(output or f"runs/{result.spec.name}"), False, start)
 
 
 def _resume(spec: str, output: str | None, overrides: tuple[str, ...]) -> int:
@@ -77,9 +82,8 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
     from tfdsl.training import subject
 
     taken = subject.of(result) if start is None else _started(result, start)
-    first = rank() == 0  # of several processes, one speaks
     try:
-        with training.Bar(result.train.steps) if first else contextlib.nullcontext(training.Quiet()) as bar:
+        with training.Bar(result.train.steps) if _first() else contextlib.nullcontext(training.Quiet()) as bar:
             if resume:
                 outcome, found = training.resume(taken, folder, report=bar)
             else:
@@ -90,12 +94,27 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
         remark(report.render(found, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
     if outcome is None:
         raise Stop(code=1)
-    return _tell(outcome, folder) if first else _code(outcome)
-
-
-def _code(outcome: Outcome) -> int:
-    """Return the exit code for how a run ended."""
+    if _first():
+        _tell(outcome, folder)
     return {"signal": 130, "diverged": 1, "unsaved": 1}.get(outcome.end, 0)
+
+
+def _first() -> bool:
+    """Return whether this is the process that speaks: the only one, or the first that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextlib.contextmanager
+def _one_voice() -> Generator[None]:
+    """Have the first of several processes say what all find."""
+    if _first():
+        yield
+        return
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            yield
+        except Stop as stop:
+            raise Stop(code=stop.code) from None
 
 
 def _started(result: Checked, folder: str) -> Subject:
@@ -115,7 +134,7 @@ def _started(result: Checked, folder: str) -> Subject:
     return taken
 
 
-def _tell(outcome: Outcome, folder: Path) -> int:
+def _tell(outcome: Outcome, folder: Path) -> None:
     """Say how the run ended and what it left, and draw its curve."""
     from tfdsl.training import log
     from tfdsl.training.progress import clock, figures
@@ -132,11 +151,10 @@ def _tell(outcome: Outcome, folder: Path) -> int:
     for name, meaning in PARTS.items():
         if (folder / name).exists():
             say(f"  {folder / name!s:32} {meaning}")
-    if outcome.end == "signal":
+    if outcome.end in ("signal", "unsaved"):
         say(f"go on: tfdsl train {folder} --resume")
-        return 130
-    say(f"next: tfdsl sample {folder}")
-    return 1 if outcome.end == "diverged" else 0
+    else:
+        say(f"next: tfdsl sample {folder}")
 
 
 def _plotted(losses: list[tuple[float, float]], held_out: list[tuple[float, float]]) -> str:

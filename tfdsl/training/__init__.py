@@ -7,7 +7,7 @@ from pathlib import Path
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import checkpoint, log, opening
-from tfdsl.training.loop import Loop, Outcome, process
+from tfdsl.training.loop import Loop, Outcome, Unfit, process
 from tfdsl.training.prepare import Job, prepare, reopen
 from tfdsl.training.processes import Processes, joined
 from tfdsl.training.progress import Bar, Quiet, Report
@@ -68,11 +68,14 @@ def resume(subject: Subject, folder: Path, *, report: Report | None = None) -> t
 
 def _run(
     job: Job, report: Report, start: checkpoint.Checkpoint | None, said: list[Diagnostic], processes: Processes
-) -> tuple[Outcome, list[Diagnostic]]:
+) -> tuple[Outcome | None, list[Diagnostic]]:
     path = job.folder / "log.jsonl"
     with process(job.settings.threads):
         with log.Log(path, start.step if start else 0) if processes.first else log.Mute() as lines:
-            outcome = Loop(job, report if processes.first else Quiet(), lines, start, processes).run()
+            try:
+                outcome = Loop(job, report if processes.first else Quiet(), lines, start, processes).run()
+            except Unfit as unfit:
+                return None, [*said, unfit.diagnostic] if processes.first else []
             if outcome.end != "unsaved":
                 lines.write({"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)})
         if processes.first and outcome.end != "unsaved":

@@ -51,6 +51,14 @@ class Diverged(Exception):
     """A loss or a gradient is not a finite number; the step was not taken."""
 
 
+class Unfit(Exception):
+    """A setting cannot be honoured for this model; found before the first step."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
 class Loop:
     """A model in training. `run` takes it from the step that it stands at to the end."""
 
@@ -98,8 +106,10 @@ class Loop:
             if tried.unused:
                 self.said.append(_unused(tried.unused))
                 parallel.freeze(self.model, tried.unused)
-        if self.set.recompute == "blocks":
-            parallel.recompute(self.model, moved)
+        if self.set.recompute == "blocks" and not parallel.recompute(self.model, moved):
+            message = "`train.recompute` is `blocks`, and the model has no block that can be computed again"
+            help_ = "leave it out, or have a `repeat` make the blocks"
+            raise Unfit(Diagnostic("R764", message, self.job.subject.where("train.recompute"), help=help_))
         low = torch.bfloat16 if self.set.precision == "bfloat16" and self.processes.device.type == "cuda" else None
         spread = parallel.spread(self.model, way, self.processes, low, moved)
         if way == "ddp" and self.processes.count > 2:
