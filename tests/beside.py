@@ -80,8 +80,9 @@ blocks:
 model:
   - embed: {id: tok, from: tokens, width: d_model}
   - repeat: {block: layer, times: 2}
+  - norm: {id: last, type: rms}
   - unembed: {id: logits, tie: tok}
-  - linear: {id: score, from: repeat, width: 1}
+  - linear: {id: score, from: last, width: 1}
 """
 FILES = {
     "aside.yaml": ASIDE + TRAIN,

@@ -67,6 +67,7 @@ class Loop:
     ) -> None:
         self.job, self.report, self.log, self.set, self.task = job, report, log, job.settings, job.task
         self.processes = processes
+        self.task.join(processes)
         self.step, self.seconds, self.loss = 0, 0.0, math.nan
         self.best = Patience(self.set.evaluate.patience, self.set.evaluate.min_delta)
         self.held_out: Measured | None = None
