@@ -70,8 +70,9 @@ def _run(
     job: Job, report: Report, start: checkpoint.Checkpoint | None, said: list[Diagnostic], processes: Processes
 ) -> tuple[Outcome | None, list[Diagnostic]]:
     path = job.folder / "log.jsonl"
+    step, measured = (start.step, bool(start.state.get("measured"))) if start else (0, False)
     with process(job.settings.threads):
-        with log.Log(path, start.step if start else 0) if processes.first else log.Mute() as lines:
+        with log.Log(path, step, measured) if processes.first else log.Mute() as lines:
             try:
                 outcome = Loop(job, report if processes.first else Quiet(), lines, start, processes).run()
             except Unfit as unfit:

@@ -264,9 +264,10 @@ class Loop:
             self._save()
 
     def _finish(self, hurried: bool) -> None:
-        if self.set.evaluate.final and not hurried:
+        measured = self.set.evaluate.final and not hurried
+        if measured:
             self._measure(None)
-        self._save()
+        self._save(measured)
         self.saver.finish()
 
     def _measure(self, most: int | None) -> Measured:
@@ -287,11 +288,13 @@ class Loop:
         self.held_out = measured
         return measured
 
-    def _save(self) -> None:
+    def _save(self, measured: bool = False) -> None:
+        """Save, or begin to; `measured` says that all that is held out was measured after the last step."""
         state = {
             "held_out": self.held_out and self.held_out.loss,
             **self.best.state(),
             "seconds": time.monotonic() - self.started,
+            "measured": measured,
         }
         try:
             self.log.flush(sync=True)
