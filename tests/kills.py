@@ -1,7 +1,7 @@
 """Kill a training run at random instants, again and again: `make kills`, or `python -m tests.kills 1000`.
 
 Each process is a fork of this one, so that a kill falls into training and saving, not into imports. After each kill all
-that was acknowledged must be there whole; a run that ends must have the losses of one that was never killed, to the bit.
+that was acknowledged must be there whole; a run that ends must have the losses of one that was not killed, to the bit.
 """
 
 from __future__ import annotations
