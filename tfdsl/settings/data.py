@@ -40,3 +40,8 @@ class Data(Part):
     held_out: Annotated[float, Number(above=0, below=1)] = Field(
         default=0.1, description="Share of the examples that is never trained on"
     )
+    packing: Literal["cut", "whole"] = Field(
+        default="cut",
+        description="How `next_token` lays texts into rows: `cut` anywhere out of one long text, or `whole`, none cut "
+        "that a row holds: several in a row where an input `parts` it, else one in a row, which is filled up",
+    )

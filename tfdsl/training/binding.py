@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tfdsl.diagnostics import Diagnostic
@@ -22,7 +23,8 @@ class Bound:
     """A text input `words` with the inputs that go with it, and the `output` that is read.
 
     `order` are the model's inputs as its `forward` takes them; `masks`, `segments` and `places` those that tell, for
-    each position of the text, whether it is real, which of two texts it is in, and where it stands.
+    each position of the text, whether it is real, which of two texts it is in, and where it stands. `documents` says
+    which of several texts in a row it is in; nothing where no input does.
     """
 
     order: tuple[str, ...]
@@ -31,19 +33,38 @@ class Bound:
     masks: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    documents: str = ""
 
     def inputs(
-        self, tokens_BT: Tensor, keep_BT: Tensor | None = None, segments_BT: Tensor | None = None
+        self,
+        tokens_BT: Tensor,
+        keep_BT: Tensor | None = None,
+        segments_BT: Tensor | None = None,
+        documents_BT: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Return what the model takes, by name, in its order; all positions are real where nothing else is said."""
+        """Return what the model takes, by name, in its order; all positions are real where nothing else is said.
+
+        Documents that are not given are left out, and each row is one; so are those of other inputs.
+        """
         found: dict[str, Tensor] = {self.words.name: tokens_BT}
         for name in self.masks:
             found[name] = torch.ones_like(tokens_BT) if keep_BT is None else keep_BT.long()
         for name in self.segments:
             found[name] = torch.zeros_like(tokens_BT) if segments_BT is None else segments_BT
         for name in self.places:
-            found[name] = torch.arange(tokens_BT.shape[1]).expand_as(tokens_BT)
-        return {name: found[name] for name in self.order}
+            found[name] = _places(tokens_BT, documents_BT if self.documents else None)
+        if documents_BT is not None and self.documents:
+            found[self.documents] = documents_BT
+        return {name: found[name] for name in self.order if name in found}
+
+
+def _places(tokens_BT: Tensor, documents_BT: Tensor | None) -> Tensor:
+    """Return the number of each position; with each document they begin again."""
+    place_T = torch.arange(tokens_BT.shape[1])
+    if documents_BT is None:
+        return place_T.expand_as(tokens_BT)
+    new_BT = F.pad(documents_BT[:, 1:] != documents_BT[:, :-1], (1, 0), value=True)
+    return place_T - (place_T * new_BT).cummax(dim=1).values
 
 
 def result(model: Model, inputs: Mapping[str, Tensor], output: str) -> Tensor:
@@ -69,11 +90,14 @@ def text(signature: Signature, objective: str) -> tuple[Bound | None, list[tuple
 def beside(signature: Signature, words: Input, output: str) -> tuple[Bound, str]:
     """Return the text input `words` with those that go with it, and the name of one that nothing feeds, or nothing."""
     masks = tuple(each.name for each in signature.masks(words.name))
-    rest = [each for each in signature.inputs.values() if each.name not in {words.name, *masks}]
+    documents = signature.documents(words.name)
+    given = {words.name, *masks}
+    rest = [each for each in signature.inputs.values() if each.name not in given and each.kind != "documents"]
     segments = tuple(each.name for each in rest if each.name in SEGMENTS and each.shape == words.shape)
     places = tuple(each.name for each in rest if each.name in PLACES and each.shape == words.shape)
     unfed = next((each.name for each in rest if each.name not in {*segments, *places}), "")
-    return Bound(tuple(signature.inputs), words, output, masks, segments, places), unfed
+    told = documents.name if documents is not None else ""
+    return Bound(tuple(signature.inputs), words, output, masks, segments, places, told), unfed
 
 
 def _misfit(objective: str, where: str) -> tuple[str, Diagnostic]:
