@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tfdsl import disk
 
 Entry = dict[str, Any]
 
@@ -16,22 +19,25 @@ class Log:
 
     def __init__(self, path: Path, step: int) -> None:
         lines = [entry for entry in read(path) if entry["step"] <= step] if path.exists() and step else []
-        path.write_text("".join(json.dumps(entry) + "\n" for entry in lines))
-        self._file = path.open("a")
-        self._flushed = time.monotonic()
+        disk.write(path, "".join(json.dumps(entry) + "\n" for entry in lines))
+        self._path, self._waiting, self._flushed = path, "", time.monotonic()
 
     def write(self, entry: Entry) -> None:
         """Add an entry; the file is at most a second behind."""
-        self._file.write(json.dumps(entry) + "\n")
+        self._waiting += json.dumps(entry) + "\n"
         if time.monotonic() - self._flushed > 1:
-            self._file.flush()
-            self._flushed = time.monotonic()
+            self.flush()
+
+    def flush(self, sync: bool = False) -> None:
+        """Bring the file up to date; with `sync`, the disk holds it when this returns."""
+        waiting, self._waiting, self._flushed = self._waiting, "", time.monotonic()
+        disk.append(self._path, waiting, sync)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
+        self.flush()
 
 
 def read(path: Path) -> list[Entry]:
@@ -65,7 +71,9 @@ def draw(entries: list[Entry], folder: Path, title: str) -> list[Path]:
         axes.legend(frameon=False)
     paths = [folder / "loss.svg", folder / "loss.png"]
     for path in paths:
-        figure.savefig(path, dpi=160)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=160, format=path.suffix[1:])
+        disk.write(path, drawn.getvalue())
     return paths
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tfdsl.data.table import Ragged
+from tfdsl.training.entropy import IGNORED
 from tfdsl.training.task import HELD_OUT, Place
 
-IGNORED = -100  # a target that does not count
 Numbers = NDArray[np.int64]
 
 
@@ -58,6 +58,10 @@ class Packing(ABC):
     @abstractmethod
     def rows(self, text: Ragged, places: Sequence[Place]) -> Rows:
         """Return the rows at `places`."""
+
+    def tells(self, text: Ragged) -> bool:
+        """Return whether some token follows another."""
+        return not self.apart or bool((np.diff(text.offsets) > 1).any())
 
     @abstractmethod
     def least(self) -> int:
@@ -116,6 +120,9 @@ class Whole(Packing):
 
     def least(self) -> int:
         return 1
+
+    def tells(self, text: Ragged) -> bool:
+        return bool((np.diff(text.offsets) > 1).any())
 
     def examples(self, text: Ragged, epoch: int) -> int:
         return len(self._laid(text, epoch).bounds) - 1

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tfdsl import settings
@@ -15,10 +14,10 @@ from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
-from tfdsl.training import binding
-from tfdsl.training.packing import IGNORED, Cut, Packing, Whole
+from tfdsl.training import binding, entropy
+from tfdsl.training.packing import Cut, Packing, Whole
 from tfdsl.training.processes import Processes
-from tfdsl.training.task import HELD_OUT, Batch, Measured, Model, Place, Task
+from tfdsl.training.task import Batch, Measured, Model, Place, Task
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +27,7 @@ class NextToken(Task):
     bound: binding.Bound
     packing: Packing
     smoothing: float
+    z: float = 0.0
     bytes_a_token: float = 1.0
 
     @property
@@ -37,12 +37,9 @@ class NextToken(Task):
     def against(self, data: Prepared) -> list[tuple[str, Diagnostic]]:
         train, held_out = _text(data.train), _text(data.held_out)
         sizes = [len(each.values) for each in (train, held_out)]
-        rows = [self.packing.examples(train, 0), self.packing.examples(held_out, HELD_OUT)]
-        if sizes[0] > self.packing.least() and sizes[1] > 1 and all(rows):
-            return []
-        message = f"the text has {sizes[0]:,} tokens to train on and {sizes[1]:,} held out"
         if sizes[0] > self.packing.least() and sizes[1] > 1:
-            return [("train.data", Diagnostic("R788", "no document has a token that follows another", label="packed"))]
+            return [] if self.packing.tells(train) and self.packing.tells(held_out) else [_single()]
+        message = f"the text has {sizes[0]:,} tokens to train on and {sizes[1]:,} held out"
         wanted = f"sequences of {self.packing.context:,} tokens want more than {self.packing.least():,}"
         help_ = f"{wanted}: give more text, or a smaller `train.context`"
         return [("train.context", Diagnostic("R708", message, label="too little text", help=help_))]
@@ -59,16 +56,16 @@ class NextToken(Task):
         return Batch(inputs, {"tokens": rows.targets}, rows.count, rows.targets.numel())
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
+        return self._entropy(model, batch, self.smoothing, self.z)
+
+    def _entropy(self, model: Model, batch: Batch, smoothing: float = 0.0, z: float = 0.0) -> Tensor:
         logits = binding.result(model, batch.inputs, self.bound.output)
-        targets = batch.targets["tokens"].flatten()
-        flat = logits.flatten(0, 1)
-        flat = flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat
-        return F.cross_entropy(flat, targets, ignore_index=IGNORED, reduction="sum", label_smoothing=self.smoothing)
+        return entropy.summed(logits.flatten(0, 1), batch.targets["tokens"].flatten(), smoothing, z)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         total = torch.zeros(2, dtype=torch.float64)
         for batch in batches:
-            total += torch.tensor([self.loss(model, batch).item(), batch.count], dtype=torch.float64)
+            total += torch.tensor([self._entropy(model, batch).item(), batch.count], dtype=torch.float64)
         loss, count = processes.total(total).tolist()
         mean = loss / count
         figures = {"bits a byte": mean / math.log(2) / self.bytes_a_token, "perplexity": math.exp(min(mean, 700))}
@@ -87,7 +84,7 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, list
         help_ = f"set `train.context` to {most} or less, or make the position table longer"
         return None, [("train.context", Diagnostic("R705", message, label="too long", help=help_))]
     packing, problems = _packing(train, bound)
-    return (NextToken(bound, packing, train.label_smoothing) if packing is not None else None), problems
+    return (NextToken(bound, packing, train.label_smoothing, train.z_loss) if packing is not None else None), problems
 
 
 def _packing(train: settings.Train, bound: binding.Bound) -> tuple[Packing | None, list[tuple[str, Diagnostic]]]:
@@ -106,6 +103,11 @@ def _packing(train: settings.Train, bound: binding.Bound) -> tuple[Packing | Non
         )
         return None, [("train.data.packing", Diagnostic("R787", message, label="which token is no text?", help=help_))]
     return Whole(train.context, train.seed, apart, pad or 0), []
+
+
+def _single() -> tuple[str, Diagnostic]:
+    message = "no document has two tokens, and none foretells those of another"
+    return "train.data", Diagnostic("R788", message, label="nothing to learn from", help="give longer documents")
 
 
 def _text(table: Table) -> Ragged:
