@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 import tfdsl
 from tests.six import spread
+from tests.training import texts
 from tests.training.runs import chosen, signature
 from tfdsl import roles, settings
 from tfdsl.data.table import Ragged, Table
 from tfdsl.training import objectives, subject, train
-from tfdsl.training.entropy import IGNORED
+from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.packing import Cut, Packing, Whole, fitted, pieces
 from tfdsl.training.task import HELD_OUT, Place, Task
 
@@ -194,3 +195,19 @@ def test_a_model_learns_from_documents_that_share_rows(tmp_path: Path, packing: 
     outcome, problems = train(subject.of(tfdsl.check(SPEC)), chosen(tmp_path, **fields), tmp_path / "run")
     assert outcome is not None, problems
     assert outcome.loss < 1.0  # nats a letter; 3.2 where all are alike
+
+
+@pytest.mark.parametrize("objective", ["masked_token", "replaced_token"])
+def test_hidden_words_are_told_their_documents(objective: str) -> None:
+    spec = SPEC.replace("mask: causal, ", "").replace("60", "300")
+    if objective == "replaced_token":
+        spec = spec.replace("[B, T, 300]", "[B, T]").replace("{id: logits, tie: tok}", "1")
+        spec += "  - rearrange: {id: logits, pattern: b t () -> b t}\n"
+    data = texts.prepared(("mask", "first", "separator"), text=[[65] * 5, [66] * 4, [67] * 40])
+    train = settings.Train.read({"context": 16, "objective": objective, "data": {"source": "x"}})
+    made, problems = objectives.bind(train, roles.of(tfdsl.check(spec)))
+    assert made is not None, problems
+    made.open(data)
+    batch = made.batch(data.train, [Place(HELD_OUT, 0)])
+    assert list(batch.inputs) == ["tokens", "documents"]
+    assert batch.inputs["documents"].tolist() == [[1] * 6 + [2] * 4 + [3] * 6]  # a mark at either end

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tfdsl.data.table import Ragged
-from tfdsl.training.entropy import IGNORED
+from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.task import HELD_OUT, Place
 
 Numbers = NDArray[np.int64]

@@ -245,7 +245,7 @@ class Attention(Node):
         if self.kv is not None or self.reuse is not None:
             return f"{heads} · keys, values: {self.kv or self.reuse}"
         reach = f" {self.mask.reach}" if self.mask.reach else ""
-        apart = "within documents" if step.x.axes[-2].parts else ""
+        apart = "per document" if step.x.axes[-2].parts else ""
         words = [heads, f"{self.mask.word}{reach}", apart, self.position.word, self.method.word]
         return " · ".join(word for word in words if word)
 
