@@ -72,6 +72,8 @@ MORE = {
     "differential": "differential: 0.8, mask: causal",
     "late_norm": "qk_norm: {type: rms, place: after}, position: rope, mask: causal",
     "softcap_full": "softcap: 5",
+    "warm": "temperature: {length: 3, by: 0.4}, mask: causal",
+    "log": "temperature: {type: log, length: 3, by: 0.4}, position: rope",
 }
 LATENT = "latent_attention: {heads: 2, kv_rank: 6, q_rank: 8, head_dim: 4, rope_dim: 4%s}"
 MIXERS = {
@@ -253,7 +255,6 @@ REFUSED = {
     "attention: {heads: 4, mask: {type: block_sparse, block: 4}}": "blocks",
     "attention: {heads: 4, mask: {type: sliding, window: 3, causal: false, global: 2, global_projections: true}}":
         "first positions",
-    "attention: {heads: 4, mask: causal, temperature: {length: 8, by: 0.1}}": "counts places",
     "attention: {heads: 4, position: {type: rope, scaling: {type: dynamic, factor: 2, length: 8}}}": "whole row",
     "attention: {heads: 4, kv: outside}": "not parted",
     "softmax: {axis: 1}": "different documents",
