@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+import tfdsl
 from tfdsl import checking, document
 from tfdsl.parts import Part
-from tfdsl.settings import Sample, Train
+from tfdsl.settings import Data, Objective, Sample, Train
+from tfdsl.settings.headlines import headline
 
 
 def plain(value: Any) -> Any:
@@ -49,6 +51,7 @@ def test_sections_of_the_specs_are_taken(section: dict[str, Any]) -> None:
         ({"steps": 0}, ("steps",)),
         ({"label_smoothing": 1.0}, ("label_smoothing",)),
         ({"tokenizer": {"type": "bytes", "vocab_size": 9}}, ("tokenizer",)),
+        ({"parallel": "fsdp", "optimizer": "adafactor"}, ()),
         ({"objective": "replaced_token", "z_loss": 1e-4}, ()),
         ({"objective": "preference", "label_smoothing": 0.1}, ()),
         ({"schedule": {"type": "constant", "minimum": 0}}, ("schedule", "minimum")),
@@ -82,3 +85,21 @@ def test_a_bare_type_keeps_its_word_beside_fields_that_are_set(tmp_path: Path) -
     assert (train.schedule.type_name, train.schedule.warmup) == ("wsd", 7)
     whole = checking.run(document.gather(tmp_path / "own.yaml", ["train.schedule=constant"])).train
     assert (whole.schedule.type_name, whole.schedule.warmup) == ("constant", 100)
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("train.data", "source"), ("train.objective", "type"), ("train.steps", ""), ("dims.x", ""), ("train.nothing", "")],
+)
+def test_a_value_alone_is_a_field(path: str, field: str) -> None:
+    assert headline(tuple(path.split("."))) == field
+
+
+def test_what_stands_alone_is_kept_where_a_field_beside_it_is_set() -> None:
+    text = "tfdsl: 1\nname: m\ninputs: {x: {shape: [B, 4], dtype: float}}\nmodel: [linear: {from: x, width: 4}]\n"
+    text += "train: {data: text.txt, objective: masked_token}\n"
+    found = tfdsl.check(text, ["train.data.held_out=0.2", "train.objective.share=0.3"]).train
+    assert (found.data, found.objective) == (
+        Data.read({"source": "text.txt", "held_out": 0.2}),
+        TypeAdapter(Objective).validate_python({"type": "masked_token", "share": 0.3}),
+    )

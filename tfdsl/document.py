@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from tfdsl import source
 from tfdsl.diagnostics import Diagnostic, Note, Span, suggest
+from tfdsl.settings import headlines
 from tfdsl.source import Mapping, Scalar, Sequence, Value
 
 OVERRIDABLE = ("dims", "train", "sample", "init")
-TYPED = frozenset({"objective", "tokenizer", "optimizer", "schedule"})  # of `train`: a bare word is the `type`
 DEEPEST = 16
 
 
@@ -68,7 +68,9 @@ class Gathering:
             return value
         own = without(value, "extends")
         base = self._other(named, folder, chain)
-        return own if base is None else laid(base, own)
+        merged = source.merge(_met(base, own), own) if base is not None else own
+        assert isinstance(merged, Mapping), "two mappings merge to a mapping"
+        return merged
 
     def _imports(self, value: Mapping, folder: Path, chain: tuple[str, ...]) -> Mapping:
         imports = value.index.get("imports")
@@ -181,32 +183,34 @@ def _override(gathering: Gathering, value: Mapping, override: str) -> Mapping:
         return value
     for key in reversed(path):
         new = Mapping(((Scalar(key, key, whole), new),), whole)
-    assert isinstance(new, Mapping), "what is set stands in its section"
-    return laid(value, new)
-
-
-def laid(base: Mapping, over: Mapping) -> Mapping:
-    """Return `base` with `over` laid on it.
-
-    Where `base` says the type of a setting as a bare word (`optimizer: muon`) and `over` its fields, both hold.
-    """
-    train, own = base.index.get("train"), over.index.get("train")
-    if isinstance(train, Mapping) and isinstance(own, Mapping):
-        entries = tuple((key, _spelt(key, value, own.index.get(key.text))) for key, value in train.entries)
-        base = Mapping(
-            tuple((key, Mapping(entries, train.span) if value is train else value) for key, value in base.entries),
-            base.span,
-        )
-    merged = source.merge(base, over)
+    merged = source.merge(_opened(value, path), new)
     assert isinstance(merged, Mapping), "two mappings merge to a mapping"
     return merged
 
 
-def _spelt(key: Scalar, value: Value, over: Value | None) -> Value:
-    """Return a bare word as the mapping that it stands for, where it gets more fields."""
-    if key.text not in TYPED or not isinstance(value, Scalar) or not isinstance(over, Mapping):
-        return value
-    return Mapping(((Scalar("type", "type", value.span), value),), value.span)
+def _opened(value: Mapping, path: tuple[str, ...]) -> Mapping:
+    """Return the mapping with a value that stands alone above `path` written in full: `data: {source: text.txt}`."""
+    for length in range(2, len(path)):
+        lone = source.find(value, path[:length])
+        field = headlines.headline(path[:length])
+        if not isinstance(lone, Scalar) or not field:
+            continue
+        written: Value = Mapping(((Scalar(field, field, lone.span), lone),), lone.span)
+        for key in reversed(path[:length]):
+            written = Mapping(((Scalar(key, key, lone.span), written),), lone.span)
+        merged = source.merge(value, written)
+        assert isinstance(merged, Mapping), "two mappings merge to a mapping"
+        value = merged
+    return value
+
+
+def _met(base: Mapping, own: Mapping) -> Mapping:
+    """Return `base` with the settings that stand alone written in full where `own` has fields of them."""
+    for section, content in own.entries:
+        for key, value in content.entries if isinstance(content, Mapping) else ():
+            if isinstance(value, Mapping):
+                base = _opened(base, (section.text, key.text, ""))
+    return base
 
 
 def without(value: Mapping, name: str) -> Mapping:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import io
+import os
 import sys
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tfdsl import report
+from tfdsl import disk, report
 from tfdsl.checking import Checked
 from tfdsl.cli import options
 from tfdsl.cli.output import Stop, coloured, refuse, remark, say
@@ -69,16 +73,15 @@ def command(
         overrides = (*overrides, f"train.data={data}")
     if resume and trial is not None:
         refuse(f"--{trial} trains nothing that could be taken up again: leave --resume out")
-    if resume:
-        if start is not None:
-            refuse("a run that is taken up again has its weights: leave --from out, or begin another run")
-        return _resume(spec, output, overrides)
-    result = checked(spec, overrides)
-    assert result.spec is not None, "a spec without errors is there"
-    folder = Path(output or f"runs/{result.spec.name}")
-    if trial is not None:
-        return _trial(trial, result, folder, start)
-    return _run(result, folder, False, start)
+    with _one_voice():
+        if resume:
+            if start is not None:
+                refuse("a run that is taken up again has its weights: leave --from out, or begin another run")
+            return _resume(spec, output, overrides)
+        result = checked(spec, overrides)
+        assert result.spec is not None, "a spec without errors is there"
+        folder = Path(output or f"runs/{result.spec.name}")
+        return _run(result, folder, False, start) if trial is None else _trial(trial, result, folder, start)
 
 
 def _resume(spec: str, output: str | None, overrides: tuple[str, ...]) -> int:
@@ -101,18 +104,38 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
 
     taken = subject.of(result) if start is None else _started(result, start)
     try:
-        with training.Bar(result.train.steps) as bar:
+        with training.Bar(result.train.steps) if _first() else contextlib.nullcontext(training.Quiet()) as bar:
             if resume:
                 outcome, found = training.resume(taken, folder, report=bar)
             else:
                 outcome, found = training.train(taken, result.train, folder, sample=result.sample, report=bar)
     except OSError as error:
-        refuse(f"cannot write the run into `{folder}`: {(error.strerror or str(error)).lower()}", 1)
+        refuse(f"cannot write the run into `{folder}`: {disk.reason(error)}", 1)
     if found:
         remark(report.render(found, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
     if outcome is None:
         raise Stop(code=1)
-    return _tell(outcome, folder)
+    if _first():
+        _tell(outcome, folder)
+    return {"signal": 130, "diverged": 1, "unsaved": 1}.get(outcome.end, 0)
+
+
+def _first() -> bool:
+    """Return whether this is the process that speaks: the only one, or the first that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextlib.contextmanager
+def _one_voice() -> Generator[None]:
+    """Have the first of several processes say what all find."""
+    if _first():
+        yield
+        return
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            yield
+        except Stop as stop:
+            raise Stop(code=stop.code) from None
 
 
 def _started(result: Checked, folder: str) -> Subject:
@@ -132,7 +155,7 @@ def _started(result: Checked, folder: str) -> Subject:
     return taken
 
 
-def _tell(outcome: Outcome, folder: Path) -> int:
+def _tell(outcome: Outcome, folder: Path) -> None:
     """Say how the run ended and what it left, and draw its curve."""
     from tfdsl.training import log
     from tfdsl.training.progress import clock, figures
@@ -141,9 +164,12 @@ def _tell(outcome: Outcome, folder: Path) -> int:
     losses = [(entry["step"], entry["loss"]) for entry in entries if "loss" in entry]
     held_out = [(entry["step"], entry["held_out"]) for entry in entries if "held_out" in entry]
     say(_plotted(losses, held_out))
-    ended = {"signal": "stopped", "diverged": "diverged", "patience": "no better for long: ended"}.get(
-        outcome.end, "trained"
-    )
+    ended = {
+        "signal": "stopped",
+        "unsaved": "stopped",
+        "diverged": "diverged",
+        "patience": "no better for long: ended",
+    }.get(outcome.end, "trained")
     measured = ""
     if outcome.held_out is not None:
         measured = f"; held out: {outcome.held_out.loss:.3f} nats{figures(outcome.held_out)}"
@@ -151,11 +177,10 @@ def _tell(outcome: Outcome, folder: Path) -> int:
     for name, meaning in PARTS.items():
         if (folder / name).exists():
             say(f"  {folder / name!s:32} {meaning}")
-    if outcome.end == "signal":
+    if outcome.end in ("signal", "unsaved"):
         say(f"go on: tfdsl train {folder} --resume")
-        return 130
-    say(f"next: tfdsl sample {folder}")
-    return 1 if outcome.end == "diverged" else 0
+    else:
+        say(f"next: tfdsl sample {folder}")
 
 
 def _plotted(losses: list[tuple[float, float]], held_out: list[tuple[float, float]]) -> str:
@@ -175,6 +200,8 @@ def _trial(trial: str, result: Checked, folder: Path, start: str | None) -> int:
     from tfdsl.training import groups, subject, trials
     from tfdsl.training.progress import Bar
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        refuse(f"--{trial} is of one process: leave torchrun out")
     taken = subject.of(result) if start is None else _started(result, start)
     if trial == "groups":
         against = groups.against(taken.known(), result.train.optimizer)

@@ -114,3 +114,10 @@ class Train(Part):
                 message = f"`{name}` is of a softmax over words or classes, and `{word}` has none"
                 raise problem("D129", message, help=f"leave `{name}` out")
         return self
+
+    @model_validator(mode="after")
+    def _moved_in_parts(self) -> Train:
+        if self.parallel == "fsdp" and self.optimizer.type_name == "adafactor":
+            message = "PyTorch's `adafactor` does not run on weights that are parted over processes"
+            raise problem("D129", message, help="choose another optimiser, or `parallel: ddp`")
+        return self

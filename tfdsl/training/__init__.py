@@ -7,7 +7,7 @@ from pathlib import Path
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import checkpoint, log, opening
-from tfdsl.training.loop import Loop, Outcome, process
+from tfdsl.training.loop import Loop, Outcome, Unfit, process
 from tfdsl.training.prepare import Job, prepare, reopen
 from tfdsl.training.processes import Processes, joined
 from tfdsl.training.progress import Bar, Quiet, Report
@@ -68,12 +68,17 @@ def resume(subject: Subject, folder: Path, *, report: Report | None = None) -> t
 
 def _run(
     job: Job, report: Report, start: checkpoint.Checkpoint | None, said: list[Diagnostic], processes: Processes
-) -> tuple[Outcome, list[Diagnostic]]:
+) -> tuple[Outcome | None, list[Diagnostic]]:
     path = job.folder / "log.jsonl"
+    step, measured = (start.step, bool(start.state.get("measured"))) if start else (0, False)
     with process(job.settings.threads):
-        with log.Log(path, start.step if start else 0) if processes.first else log.Mute() as lines:
-            outcome = Loop(job, report if processes.first else Quiet(), lines, start, processes).run()
-            lines.write({"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)})
+        with log.Log(path, step, measured) if processes.first else log.Mute() as lines:
+            try:
+                outcome = Loop(job, report if processes.first else Quiet(), lines, start, processes).run()
+            except Unfit as unfit:
+                return None, [*said, unfit.diagnostic] if processes.first else []
+            if outcome.end != "unsaved":
+                lines.write({"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)})
         if processes.first and outcome.end != "unsaved":
             log.draw(log.read(path), job.folder, job.subject.name)
     return outcome, [*said, *outcome.diagnostics] if processes.first else []

@@ -15,10 +15,16 @@ Entry = dict[str, Any]
 
 
 class Log:
-    """An open `log.jsonl`. Entries after `step` (of a run that is taken up again from there) are dropped."""
+    """An open `log.jsonl`. Of a run that is taken up again from `step`, entries after it are dropped, and its end.
 
-    def __init__(self, path: Path, step: int) -> None:
+    A run that had `measured` all that is held out at its end does so again, and that entry is dropped too.
+    """
+
+    def __init__(self, path: Path, step: int, measured: bool = False) -> None:
         lines = [entry for entry in read(path) if entry["step"] <= step] if path.exists() and step else []
+        lines = [entry for entry in lines if "end" not in entry]
+        if measured and lines and "held_out" in lines[-1]:
+            lines.pop()
         disk.write(path, "".join(json.dumps(entry) + "\n" for entry in lines))
         self._path, self._waiting, self._flushed, self._broken = path, "", time.monotonic(), False
 

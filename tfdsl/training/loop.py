@@ -51,6 +51,14 @@ class Diverged(Exception):
     """A loss or a gradient is not a finite number; the step was not taken."""
 
 
+class Unfit(Exception):
+    """A setting cannot be honoured for this model; found before the first step."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
 class Loop:
     """A model in training. `run` takes it from the step that it stands at to the end."""
 
@@ -60,8 +68,6 @@ class Loop:
         self.job, self.report, self.log, self.set, self.task = job, report, log, job.settings, job.task
         self.processes = processes
         self.task.join(processes)
-        alike = self.task.lengths(job.data.train)
-        self.lengths = None if alike is None else order.Lengths(alike, self.set.batch)
         self.step, self.seconds, self.loss = 0, 0.0, math.nan
         self.best = Patience(self.set.evaluate.patience, self.set.evaluate.min_delta)
         self.held_out: Measured | None = None
@@ -69,6 +75,8 @@ class Loop:
         self.model = job.subject.build().to(processes.device)
         parts = groups.part(job.subject.known(), self.set.optimizer)
         freeze(self.model, parts)
+        alike = self.task.lengths(job.data.train)
+        self.lengths = None if alike is None else order.Lengths(alike, self.set.batch)
         self.said: list[Diagnostic] = []
         self.spread = self._spread()
         self.optimizer = Optimizer(self.model, self.set.optimizer, parts)
@@ -76,10 +84,9 @@ class Loop:
         if start is not None:
             self._restore(start)
         self.weights = self.optimizer.weights
-        left = None if self.spread.way == "fsdp" else job.subject.head  # whose weights are in pieces
-        self.plain = head.leave(self.model, left, self.model)
-        compiled: Callable[..., Any] = torch.compile(self.spread.call) if self.set.compile else self.spread.call
-        self.call = head.leave(self.model, left, compiled)
+        self.plain = head.leave(self.model, job.subject.head, self.model)
+        compiled: Any = torch.compile(self.spread.call) if self.set.compile else self.spread.call
+        self.call = head.leave(self.model, job.subject.head, compiled)
         self.started, self.tokens, self.first = time.monotonic() - self.seconds, 0, self.step
         self.clock, self.measuring, self.fault = self.seconds, 0.0, ""
         self.ahead = Ahead(self._passes, self.set.steps)
@@ -100,16 +107,15 @@ class Loop:
             if tried.unused:
                 self.said.append(_unused(tried.unused))
                 parallel.freeze(self.model, tried.unused)
-        if self.set.recompute == "blocks":
-            parallel.recompute(self.model, moved)
+        if self.set.recompute == "blocks" and not parallel.recompute(self.model, moved):
+            message = "`train.recompute` is `blocks`, and the model has no block that can be computed again"
+            help_ = "leave it out, or have a `repeat` make the blocks"
+            raise Unfit(Diagnostic("R764", message, self.job.subject.where("train.recompute"), help=help_))
         low = torch.bfloat16 if self.set.precision == "bfloat16" and self.processes.device.type == "cuda" else None
         spread = parallel.spread(self.model, way, self.processes, low, moved)
-        if (
-            way == "ddp" and self.processes.count > 2
-        ):  # DDP orders its sums anew after a first pass: have it do so here,
-            self._trial(
-                spread.call
-            ).backward()  # so that a run that is taken up again adds in the order of one that is not
+        if way == "ddp" and self.processes.count > 2:
+            # DDP orders its sums anew after a first pass: here, so that a run that is taken up again adds as before
+            self._trial(spread.call).backward()
             self.model.zero_grad()
         return spread
 
@@ -258,9 +264,10 @@ class Loop:
             self._save()
 
     def _finish(self, hurried: bool) -> None:
-        if self.set.evaluate.final and not hurried:
+        measured = self.set.evaluate.final and not hurried
+        if measured:
             self._measure(None)
-        self._save()
+        self._save(measured)
         self.saver.finish()
 
     def _measure(self, most: int | None) -> Measured:
@@ -281,11 +288,13 @@ class Loop:
         self.held_out = measured
         return measured
 
-    def _save(self) -> None:
+    def _save(self, measured: bool = False) -> None:
+        """Save, or begin to; `measured` says that all that is held out was measured after the last step."""
         state = {
             "held_out": self.held_out and self.held_out.loss,
             **self.best.state(),
             "seconds": time.monotonic() - self.started,
+            "measured": measured,
         }
         try:
             self.log.flush(sync=True)

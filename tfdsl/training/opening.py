@@ -32,7 +32,8 @@ def rows(chosen: settings.Train, subject: Subject, processes: Processes) -> list
     """Say where a pass has fewer examples than there are processes."""
     if chosen.batch >= processes.count:
         return []
-    message = f"a pass of {chosen.batch:,} examples cannot be shared by {processes.count:,} processes"
+    what = "one example" if chosen.batch == 1 else f"{chosen.batch:,} examples"
+    message = f"a pass of {what} cannot be shared by {processes.count:,} processes"
     help_ = f"set `train.batch` to {processes.count} or more (`train.accumulate` to less), or start fewer processes"
     return [Diagnostic("R763", message, subject.where("train.batch"), help=help_)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -88,7 +89,9 @@ def spread(
     buffers = tuple(buffer for name, buffer in model.named_buffers() if name in moved and buffer.is_floating_point())
     if way == "ddp":
         where = [processes.device] if processes.device.type == "cuda" else None
-        call = DistributedDataParallel(model, where, broadcast_buffers=False, gradient_as_bucket_view=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)  # its new name is not in torch 2.11
+            call = DistributedDataParallel(model, where, broadcast_buffers=False, gradient_as_bucket_view=True)
         call.register_comm_hook(None, _summed)
         return Spread(model, call, way, processes, moved=buffers)
     if way == "fsdp":
@@ -96,7 +99,7 @@ def spread(
     return Spread(model, model, way, processes)
 
 
-def _summed(state: object, bucket: Any) -> torch.futures.Future[Tensor]:
+def _summed(state, bucket):  # torch reads the annotations of a hook, and knows none that is written as text
     work = dist.all_reduce(bucket.buffer(), async_op=True)
     assert work is not None
     return work.get_future().then(lambda done: done.value()[0])

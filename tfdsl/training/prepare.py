@@ -153,3 +153,4 @@ def _fill(job: Job, sample: settings.Sample) -> None:
         disk.write(folder / TOKENIZER, job.data.tokenizer.to_str(pretty=True))
     for name, kept in subject.keeps.items():
         disk.write(folder / name, kept)
+    disk.hold(folder)  # the data too: no checkpoint is of use without them

@@ -15,9 +15,11 @@ from tfdsl import disk, settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.settings.optimizer import Muon
 from tfdsl.settings.schedule import Constant
+from tfdsl.training import opening
 from tfdsl.training.log import Log
-from tfdsl.training.loop import Diverged, Loop, process
+from tfdsl.training.loop import Diverged, Loop, Unfit, process
 from tfdsl.training.prepare import Job, prepare
+from tfdsl.training.processes import joined
 from tfdsl.training.progress import Report
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Batch
@@ -188,14 +190,23 @@ def _try(
     run: Callable[[Trial], list[Diagnostic]],
 ) -> list[Diagnostic]:
     """Run a trial in a folder that is gone afterwards."""
-    with tempfile.TemporaryDirectory() as name, process(chosen.threads):
+    problems = opening.device(chosen, subject)
+    if problems:
+        return problems
+    with tempfile.TemporaryDirectory() as name, process(chosen.threads), joined(chosen.device) as processes:
         job, problems = prepare(subject, chosen, settings.Sample(), Path(name))
         if job is None:
             return problems
         with bar(chosen.steps) as report, Log(Path(name) / "log.jsonl", 0) as log:
-            trial = Trial(job, report, log, None)
-            with trial.ahead:
-                return run(trial)
+            try:
+                trial = Trial(job, report, log, None, processes)
+            except Unfit as unfit:
+                return [unfit.diagnostic]
+            try:
+                with trial.ahead:
+                    return run(trial)
+            finally:
+                trial.saver.close()
 
 
 def _bare(chosen: settings.Train, steps: int) -> settings.Train:
