@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tfdsl import disk
 from tfdsl.data.columns import Layout
 from tfdsl.data.fit import Problems
 from tfdsl.data.learn import gathered
@@ -24,7 +25,7 @@ def write(
     work: Work, train: Source, held_out: Source | None, folder: Path
 ) -> tuple[Mapping[str, Mapping[str, Layout]], Problems]:
     """Write the tables `train` and `held_out` below `folder`; return how they lie, and what is wrong."""
-    tables = {part: Tables(work, folder / part) for part in PARTS}
+    tables = opened(work, folder)
     problems: list[Diagnostic] = []
     if held_out is None:
         problems += fill(tables, train, (0, train.count), train.apart(work.share))
@@ -34,6 +35,13 @@ def write(
     layouts = {part: tables[part].close() for part in PARTS}
     counts = {part: tables[part].count for part in PARTS}
     return layouts, gathered(problems) or enough(counts)
+
+
+def opened(work: Work, folder: Path) -> Mapping[str, Tables]:
+    """Begin both tables in a folder."""
+    for part in PARTS:
+        disk.system.mkdir(folder / part)
+    return {part: Tables(work, folder / part) for part in PARTS}
 
 
 def fill(
