@@ -40,7 +40,7 @@ def _settings(data: settings.Data, tokenizer: settings.Tokenizer, made: dict[str
     """Refuse settings that were settled when the data were prepared."""
     problems = _set(data)
     if tokenizer.model_fields_set and tokenizer.model_dump() != made:
-        message = f"`{data.source}` was prepared with the tokenizer {settings.Tokenizer.model_validate(made).written()}"
+        message = f"`{data.source}` was prepared with the tokenizer `{made['file'] or made['type']}`"
         help_ = "leave `train.tokenizer` out, or prepare the data again"
         problems.append(("train.tokenizer", Diagnostic("R749", message, label="another one", help=help_)))
     return problems

@@ -52,7 +52,8 @@ def fit(shards: Sequence[Shard]) -> Problems:
             for name, layout in shard.layouts[part].items() if shard.counts[part] else ():
                 shape = first.setdefault(name, layout.shape)
                 if shape != layout.shape:
-                    message = f"`{name}` has the shape {list(layout.shape or ())} in some examples, {list(shape or ())} in others"
+                    both = f"{list(layout.shape or ())} in some examples, {list(shape or ())} in others"
+                    message = f"`{name}` has the shape {both}"
                     return [("train.data.source", Diagnostic("R745", message, label="of another shape"))]
     return []
 

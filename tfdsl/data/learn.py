@@ -163,8 +163,8 @@ def against(asked: Asked, tokenizer: Tokenizer) -> Problems:
         numbered = [f"{wanted.extras} numbered marks (it has {len(found.extras)})"] * (
             len(found.extras) < wanted.extras
         )
-        names = [*(f"the mark `{name}`" for name in missing), *numbered]
-        message = f"the objective needs {' and '.join(names)}, which the tokenizer does not have"
+        marks = [f"the mark{'s' * (len(missing) > 1)} {', '.join(f'`{name}`' for name in missing)}"] * bool(missing)
+        message = f"the objective needs {' and '.join(marks + numbered)}, which the tokenizer does not have"
         spelt = ", ".join(tokens.MARKS[name] for name in missing) or "<extra_id_0>, …"
         help_ = f"leave `tokenizer.file` out, so that one is made that has them, or add them to the file: {spelt}"
         problems.append(("train.tokenizer", Diagnostic("R751", message, None, what, help=help_)))

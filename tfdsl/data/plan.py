@@ -71,6 +71,7 @@ def _sources(data: settings.Data) -> tuple[Source | None, Source | None, Problem
     """Return the source to train on and the one that is held out where it is another, or what stands in the way."""
     found = find.find(data)
     problems = [("train.data.source", each) for each in found.problems]
+    problems += [] if problems else find.unheeded(data)
     held_out = found.held_out if "held_out" not in data.model_fields_set else None
     if isinstance(data.held_out, str):
         other = find.find(data, data.held_out)

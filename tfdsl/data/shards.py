@@ -1,4 +1,4 @@
-"""Prepare much data: in shards that several processes write, each whole or not there, so that a kill costs one shard."""
+"""Prepare much data: in shards that several processes write, each whole or not there, so that a kill costs one."""
 
 from __future__ import annotations
 
@@ -53,6 +53,9 @@ def prepare(
     What an earlier call that was killed had finished is kept, where nothing that decides the numbers has changed since.
     The tables are the same, byte for byte, for any number of processes. Raises OSError.
     """
+    if manifest.holds(Path(asked.data.source)):
+        message = f"`{asked.data.source}` is prepared already"
+        return None, [("train.data.source", Diagnostic("R749", message, label="nothing to do"))]
     aside = disk.part(folder)
     if not _whole(aside):
         problems = _write(asked, aside, workers, shard, report)

@@ -23,14 +23,14 @@ def digits(size: int | None, seed: int) -> Listed:
 
 
 def captions(size: int | None, seed: int) -> Listed:
-    """Return pictures of four digits (`image`, uint8 [1, 16, 16]) and what stands in them (`caption`).
+    """Return pictures of four digits (`image`, uint8 [1, 16, 16]) and what stands in them (`text`).
 
     The upper row is named first, then the lower, each from the left.
     """
     images, labels = _loaded()
     draw = np.random.default_rng(seed)
     chosen = draw.integers(len(images), size=(MANY if size is None else size, 4))
-    return Listed(("image", "caption"), [_captioned(images[four], labels[four], draw) for four in chosen], "captions")
+    return Listed(("image", "text"), [_captioned(images[four], labels[four], draw) for four in chosen], "captions")
 
 
 def _captioned(images: Array, labels: Array, draw: np.random.Generator) -> Mapping[str, Any]:
@@ -42,7 +42,7 @@ def _captioned(images: Array, labels: Array, draw: np.random.Generator) -> Mappi
         f"first {a}, {b}, then {c}, {d}",
         f"on top {a} beside {b}, below {c} beside {d}",
     )
-    return {"image": image, "caption": forms[int(draw.integers(len(forms)))]}
+    return {"image": image, "text": forms[int(draw.integers(len(forms)))]}
 
 
 def _loaded() -> tuple[Array, Array]:
