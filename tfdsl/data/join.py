@@ -64,8 +64,7 @@ def join(folder: Path, shards: Sequence[Shard]) -> Layouts:
     for part in PARTS:
         disk.clear(folder / part)
         disk.system.mkdir(folder / part)
-        full = [each for each in shards if each.counts[part]]
-        layouts[part] = {name: _column(folder, full, part, name) for name in shards[0].layouts[part]}
+        layouts[part] = {name: _column(folder, shards, part, name) for name in shards[0].layouts[part]}
     return layouts
 
 
@@ -87,12 +86,13 @@ def _column(folder: Path, shards: Sequence[Shard], part: str, name: str) -> Layo
     if layouts[0].shape is None:
         with disk.opened(folder / part / f"{name}.{OFFSETS}") as file:
             file.write(np.zeros(1, "<i8").tobytes())
-            base = 0
+            base = 0  # a long text may begin in one shard and end in another, so this counts tokens, not texts
             for shard in shards:
                 offsets = np.fromfile(shard.folder / part / f"{name}.{OFFSETS}", "<i8")
                 file.write((offsets[1:] + base).tobytes())
-                base += int(offsets[-1])
-    first = layouts[0]
+                size = (shard.folder / part / f"{name}.{VALUES}").stat().st_size
+                base += size // np.dtype(layouts[0].dtype).itemsize
+    first = next((each for each, shard in zip(layouts, shards, strict=True) if shard.counts[part]), layouts[0])
     return Layout(first.kind, first.dtype, first.shape, sum(each.size for each in layouts))
 
 

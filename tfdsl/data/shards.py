@@ -132,8 +132,7 @@ def _shard(plan: Plan, stretch: Stretch) -> list[Diagnostic]:
     source = plan.held_out if stretch.held_out else plan.train
     assert source is not None, "a stretch is of a source that is there"
     try:
-        with disk.folder(stretch.folder) as aside:
-            tables = opened(plan.work, aside)
+        with disk.folder(stretch.folder) as aside, opened(plan.work, aside) as tables:
             parts = {"train": tables["held_out"]} if stretch.held_out else tables
             apart = source.apart(plan.work.share) if plan.held_out is None else None
             problems = fill(parts, source, (stretch.first, stretch.last), apart)
