@@ -18,7 +18,7 @@ from tfdsl.data.text import Text, stdlib
 LINES = 12  # of a stretch of code
 MOST = 400  # stretches of a package
 PACKAGES = (
-    "asyncio", "email", "encodings", "http", "importlib", "logging", "multiprocessing", "unittest", "urllib", "xml",
+    "asyncio", "email", "encodings", "http", "importlib", "multiprocessing", "unittest", "urllib", "xml",
 )  # fmt: skip
 LONGEST = 600  # characters of a function that are kept
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tfdsl import settings
-from tfdsl.data.table import Prepared, Ragged, Table
+from tfdsl.data.table import Prepared, Ragged, Table, windows
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
@@ -57,11 +57,11 @@ class NextToken(Task):
         tokens = _text(table).values
         last = len(tokens) - 1
         starts = np.array([self._phase(each.epoch, last) + each.index * self.context for each in places])
-        at = starts[:, None] + np.arange(self.context + 1)
-        rows = torch.from_numpy(tokens[np.minimum(at, last)].astype(np.int64))
+        rows = torch.from_numpy(windows(tokens, starts, self.context + 1))
         targets = rows[:, 1:].clone()
-        if at.max() > last:  # the end of the held-out text is shorter than a window
-            targets[torch.from_numpy(at[:, 1:] > last)] = IGNORED
+        if starts.max() + self.context > last:  # the end of the held-out text is shorter than a window
+            at = starts[:, None] + np.arange(1, self.context + 1)
+            targets[torch.from_numpy(at > last)] = IGNORED
         inputs = self.bound.inputs(rows[:, :-1].contiguous())
         return Batch(inputs, {"tokens": targets}, int((targets != IGNORED).sum()), targets.numel())
 
