@@ -69,8 +69,7 @@ def command(
     Ctrl-C ends a run at the next step, with its weights saved; --resume goes on as if nothing had been.
     The exit code is 0 at the end of a run, 1 where it cannot begin or diverges, 130 after Ctrl-C.
     """
-    if data is not None:
-        overrides = (*overrides, f"train.data={data}")
+    overrides = options.with_data(data, overrides)
     if resume and trial is not None:
         refuse(f"--{trial} trains nothing that could be taken up again: leave --resume out")
     with _one_voice():
