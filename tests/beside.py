@@ -27,6 +27,8 @@ model:
   - unembed: {id: logits, tie: tok}
 """
 TRAIN = "train: {data: text.txt, steps: 2, batch: 2, context: 16, threads: 1, evaluate: {batches: 1}, clip: 0}\n"
+TOKENS = "inputs: {tokens: {shape: [B, T], vocab: vocab}}\n"
+PACKED = TOKENS.replace("}}", "}, documents: {shape: [B, T], parts: tokens}}")
 IMAGES = """\
 tfdsl: 1
 name: images
@@ -90,6 +92,7 @@ FILES = {
     "parts.yaml": "tfdsl: 1\nname: parts\nblocks:\n  branch:\n" + BRANCH,
     "gpt2.yaml": "tfdsl: 1\n",
     "gpt.yaml": HEAD.format("gpt") + MODEL + TRAIN,
+    "packed.yaml": HEAD.format("packed") + MODEL.replace(TOKENS, PACKED) + TRAIN,
     "images.yaml": IMAGES,
     "text.txt": "The quick brown fox jumps over the lazy dog.\n" * 40,
     "llama.yaml": LLAMA,
