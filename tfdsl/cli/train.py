@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tfdsl.training.subject import Subject
     from tfdsl.training.trials import Rise
 
+GONE = ("closed by peer", "reset by peer", "Broken pipe")  # what torch says where another process has ended
 PARTS = {
     "spec.yaml": "the spec",
     "groups.txt": "which weights moved how",
@@ -110,6 +111,10 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
                 outcome, found = training.train(taken, result.train, folder, sample=result.sample, report=bar)
     except OSError as error:
         refuse(f"cannot write the run into `{folder}`: {disk.reason(error)}", 1)
+    except RuntimeError as error:
+        if os.environ.get("RANK") is None or not any(each in str(error) for each in GONE):
+            raise
+        raise Stop(code=1) from None  # another process has said why it ended, and this one ends with it
     if found:
         remark(report.render(found, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
     if outcome is None:
