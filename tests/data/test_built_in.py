@@ -84,7 +84,7 @@ def test_digits_are_scikit_learns() -> None:
 
 def test_a_picture_holds_the_digits_that_its_caption_names() -> None:
     assert np.asarray(rows("captions")[0]["image"]).shape == (1, 16, 16)
-    assert rows("captions")[0]["text"] == "two and five above three and three"
+    assert rows("captions")[0]["caption"] == "two and five above three and three"
 
 
 def test_tones_are_heard_where_they_are() -> None:

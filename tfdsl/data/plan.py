@@ -83,9 +83,10 @@ def _sources(data: settings.Data) -> tuple[Source | None, Source | None, Problem
 def _work(asked: Asked, chosen: Chosen, learnt: Learnt) -> Work:
     """Return what is to be done with each example."""
     wanted, tail = asked.wanted, ()
-    if wanted.whole and learnt.tokenizer is not None:
+    whole = wanted.whole and len(chosen.fields) == 1  # a prompt and its answer are apart, and marked by who joins them
+    if whole and learnt.tokenizer is not None:
         mark = tokens.marks(learnt.tokenizer).end
         tail = asked.end[:1] or (() if mark is None else (mark,))
-    special = wanted.whole and not {"start", "first", "separator"}.intersection(wanted.marks)
+    special = whole and not {"start", "first", "separator"}.intersection(wanted.marks)
     encoder = None if learnt.tokenizer is None else Encoder(learnt.tokenizer, learnt.made, special)
     return Work(chosen, encoder, learnt.labels, tail, asked.share, asked.data.image)

@@ -23,14 +23,14 @@ def digits(size: int | None, seed: int) -> Listed:
 
 
 def captions(size: int | None, seed: int) -> Listed:
-    """Return pictures of four digits (`image`, uint8 [1, 16, 16]) and what stands in them (`text`).
+    """Return pictures of four digits (`image`, uint8 [1, 16, 16]) and what stands in them (`caption`).
 
     The upper row is named first, then the lower, each from the left.
     """
     images, labels = _loaded()
     draw = np.random.default_rng(seed)
     rows = [_captioned(images, labels, draw) for _ in range(MANY if size is None else size)]
-    return Listed(("image", "text"), rows, "captions")
+    return Listed(("image", "caption"), rows, "captions")
 
 
 def _captioned(images: Array, labels: Array, draw: np.random.Generator) -> Mapping[str, Any]:
@@ -43,7 +43,7 @@ def _captioned(images: Array, labels: Array, draw: np.random.Generator) -> Mappi
         f"first {a}, {b}, then {c}, {d}",
         f"on top {a} beside {b}, below {c} beside {d}",
     )
-    return {"image": image, "text": forms[int(draw.integers(len(forms)))]}
+    return {"image": image, "caption": forms[int(draw.integers(len(forms)))]}
 
 
 def _loaded() -> tuple[Array, Array]:
