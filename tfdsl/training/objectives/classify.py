@@ -36,7 +36,6 @@ class Classify(Task):
     output: str
     classes: int
     smoothing: float
-    z: float = 0.0
     usual: int = 0  # the class that most of the training examples are of
 
     @property
@@ -68,7 +67,7 @@ class Classify(Task):
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
         scores_BK = binding.result(model, batch.inputs, self.output)
-        return entropy.summed(scores_BK, batch.targets["label"], self.smoothing, self.z)
+        return entropy.summed(scores_BK, batch.targets["label"], self.smoothing)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         """Return the mean cross-entropy (not smoothed), accuracy, macro F1, and what always saying `usual` comes to."""
@@ -99,7 +98,7 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     inputs = list(signature.inputs.values())
     if len(inputs) == 1 and inputs[0].kind == "numbers" and len(inputs[0].shape) == 4:
         reader: Reader = Pictures(inputs[0].name, inputs[0].shape, train.seed, chosen)
-        return Classify(reader, output, classes, train.label_smoothing, train.z_loss), []
+        return Classify(reader, output, classes, train.label_smoothing), []
     assert train.context is not None, "the context is settled before"
     bound, problems = binding.rows(signature, "classify", KIND, output, train.context)
     spare = sorted(chosen.model_fields_set & {"shift", "flip", "noise"})
@@ -108,7 +107,7 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
         problems.append((f"train.objective.{spare[0]}", Diagnostic("R807", message, label="leave it out")))
     if bound is None or problems:
         return None, problems
-    return Classify(Texts(bound, train.context), output, classes, train.label_smoothing, train.z_loss), []
+    return Classify(Texts(bound, train.context), output, classes, train.label_smoothing), []
 
 
 def _labels(table: Table) -> Any:

@@ -191,11 +191,12 @@ class Scores(Task):
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
         """Return half the cross-entropy of each text's image, and half that of each image's text."""
+        own = _own(batch.count, self.processes)
         whole = {name: self.processes.gathered(each) for name, each in batch.inputs.items()}
         keys = self.processes.gathered(batch.targets["keys"])
         right_NM, scores_NM = same(keys, keys), binding.wide(binding.result(model, whole, self.output))
         each_N = cross(scores_NM, right_NM, self.smoothing) + cross(scores_NM.T, right_NM.T, self.smoothing)
-        return 0.5 * each_N[_own(batch.count, self.processes)].sum()
+        return 0.5 * each_N[own].sum()
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         """Return the loss within batches, and how well texts find their images among all that are held out."""
@@ -219,9 +220,6 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     """Bind contrastive training to a model of one text, or to one that scores texts and images, or say why not."""
     chosen = train.objective
     assert isinstance(chosen, Chosen), "found by the name of its type"
-    if train.z_loss:
-        message = "`z_loss` keeps the scores of words or classes small, and `contrastive` has none"
-        return None, [("train.z_loss", Diagnostic("R807", message, label="leave it out"))]
     images = [each for each in signature.inputs.values() if each.kind == "numbers" and len(each.shape) == 4]
     if len(images) == len(signature.texts()) == 1:
         return _scored(train, signature, images[0])

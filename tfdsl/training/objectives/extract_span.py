@@ -175,9 +175,6 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     """Bind span extraction to a model of one text, or say why that cannot be."""
     chosen = train.objective
     assert isinstance(chosen, Chosen), "found by the name of its type"
-    if train.z_loss:
-        message = "`z_loss` keeps the scores of words or classes small, and `extract_span` has none"
-        return None, [("train.z_loss", Diagnostic("R807", message, label="leave it out"))]
     output, problems = binding.head(signature, "extract_span", KIND, 3, HELP, last=2)
     if output is None:
         return None, problems
