@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         load_weights,
         open_run,
         sample,
+        sweep,
         train,
     )
     from tfdsl.spec import Block, Init, Input, Spec
@@ -54,6 +55,7 @@ __all__ = [
     "load_weights",
     "open_run",
     "sample",
+    "sweep",
     "train",
 ]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tfdsl.costing import Cost
     from tfdsl.run import Run
+    from tfdsl.sweeping.run import Sweep
 
 Source = str | Path | Spec | Checked
 
@@ -124,6 +125,40 @@ def train(
     if outcome is None or outcome.end == "diverged":
         raise RunError(found)
     return open_run(folder)
+
+
+def sweep(
+    source: Source,
+    folder: str | Path,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    zipped: Mapping[str, Sequence[Any]] | None = None,
+    seeds: int = 1,
+    overrides: Sequence[str] = (),
+    jobs: int = 1,
+    start: str | Path | None = None,
+) -> Sweep:
+    """Train a spec with every combination of values, each in a folder of its own, and return what they came to.
+
+    `vary` gives the values of sizes and settings: `{"dims.n_layers": [2, 4], "train.optimizer.lr": [1e-3, 3e-4]}`;
+    those in `zipped` change in step. `jobs` runs go at a time, each a process of its own. Called again, it goes on
+    where it was. Raises SpecError for the spec, RunError where any combination is wrong: none is trained then.
+    """
+    from tfdsl.sweeping import grid, run, work
+
+    plain = sound(source, overrides).spec
+    assert plain is not None, "a spec without errors is there"
+    base = plain if isinstance(source, Checked) else source
+
+    def checked(others: Sequence[str]) -> Checked:
+        return check(base, (*overrides, *others))
+
+    place = Path(folder)
+    plan = run.planned(checked, grid.written(vary or {}), grid.written(zipped or {}), seeds, place)
+    if plan.problems:
+        raise RunError(plan.problems)
+    place.mkdir(parents=True, exist_ok=True)
+    return run.run(plan, place, jobs, None if start is None else str(start), work.Silent())
 
 
 def open_run(folder: str | Path) -> Run:

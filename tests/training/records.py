@@ -1,4 +1,4 @@
-"""Records for tests: small tables in memory, models of a few weights, and processes that are run one after the other."""
+"""Records for tests: small tables in memory, models of a few weights, processes that run one after the other."""
 
 from __future__ import annotations
 

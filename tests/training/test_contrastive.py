@@ -32,7 +32,7 @@ WORDS = ["red", "green", "blue", "black", "white", "grey", "pink"]
 DATA = prepared(query=texts(*WORDS), positive=texts(*(word[::-1] for word in WORDS)))
 HARD = prepared(query=texts("a", "b", "c"), positive=texts("A", "B", "C"), negative=texts("B", "x", "y"))
 PICTURES = prepared(
-    text=texts(*WORDS[:6], "red"),
+    caption=texts(*WORDS[:6], "red"),
     image=numbers(np.random.default_rng(0).integers(0, 256, (7, 1, 4, 4)), np.uint8),
 )
 

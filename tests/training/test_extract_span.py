@@ -18,7 +18,7 @@ DATA = prepared(
 )
 
 
-def task(**train: object):  # noqa: ANN201
+def task(**train: object):
     made = bound(BERT, objective="extract_span", output="ends", **train)
     made.open(DATA)
     return made

@@ -22,6 +22,8 @@ COMMANDS = {
     "cost": "Count parameters, FLOPs and memory",
     "compile": "Write the PyTorch source of a spec",
     "train": "Train a spec on text",
+    "sweep": "Train a spec many times, and compare",
+    "plot": "Draw the curves of runs",
     "sample": "Write text with a trained model",
     "weights": "List the weights of a spec, or the tensors of a checkpoint",
     "import": "Make a run of a Hugging Face checkpoint",

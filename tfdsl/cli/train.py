@@ -135,7 +135,7 @@ def _tell(outcome: Outcome, folder: Path) -> int:
 
 def _plotted(losses: list[tuple[float, float]], held_out: list[tuple[float, float]]) -> str:
     """Return the curve of the loss, its steps averaged so that it can be read."""
-    from tfdsl.cli.plot import plot
+    from tfdsl.cli.curve import plot
 
     if len(losses) < 2:
         return ""

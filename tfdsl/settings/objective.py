@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tfdsl.parts import Choice, Natural, Number, Positive, PositiveReal, Truth
-from tfdsl.settings.ranges import NotBelow, Share
+from tfdsl.parts import Choice, Natural, Number, Positive, PositiveReal, Truth, problem
+from tfdsl.settings.ranges import NotBelow
 
 Part = Annotated[float, Number(above=0, below=1)]
+Whole = Annotated[float, Number(minimum=0, maximum=1)]
 
 
 class Objective(Choice):
@@ -33,8 +34,14 @@ class MaskedToken(Objective, type="masked_token"):
     """The cross-entropy of tokens that were hidden (Devlin et al., 2019)."""
 
     share: Part = Field(default=0.15, description="Share of the tokens that are to be told")
-    masked: Share = Field(default=0.8, description="Share of those that become the mask")
-    random: Share = Field(default=0.1, description="Share of those that become a random token; the rest stay")
+    masked: Whole = Field(default=0.8, description="Share of those that become the mask")
+    random: Whole = Field(default=0.1, description="Share of those that become a random token; the rest stay")
+
+    @model_validator(mode="after")
+    def _rest_is_left(self) -> MaskedToken:
+        if self.masked + self.random > 1:
+            raise problem("R794", f"{self.masked:g} become the mask and {self.random:g} a random token: more than all")
+        return self
 
 
 class SpanCorruption(Objective, type="span_corruption"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tfdsl.parts import Number, Part, Positive, PositiveReal, Truth, problem
 from tfdsl.settings.data import Data, Tokenizer
@@ -16,6 +16,10 @@ from tfdsl.settings.schedule import Cosine, Schedule
 OVER_WORDS = frozenset({"next_token", "seq2seq", "masked_token", "span_corruption"})  # what softmax is over
 
 Feed = Literal["text", "second", "segments", "places", "keep", "source", "target"]
+Reports = Annotated[
+    tuple[Literal["tensorboard", "wandb"], ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+]
 
 
 class Evaluate(Part):
@@ -26,6 +30,10 @@ class Evaluate(Part):
         default=20, description="Batches a measurement; `all` is all that is held out"
     )
     final: Truth = Field(default=True, description="Measure on all that is held out at the end")
+    generate: Annotated[int, Number(integer=True, minimum=0)] = Field(
+        default=200,
+        description="Held-out examples that a text-to-text model writes itself, for the share of exact matches",
+    )
     patience: Positive | None = Field(
         default=None, description="End after so many measurements in a row without a better one; never if left out"
     )
@@ -81,6 +89,7 @@ class Train(Part):
         default=None,
         description="CPU threads; as many as torch takes if left out; `auto` changes to one while that is faster",
     )
+    report: Reports = Field(default=(), description="Where the log is told besides: `tensorboard`, `wandb`, or both")
     compile: Truth = Field(
         default=False, description="Use torch.compile: a minute's start for about a tenth more speed"
     )

@@ -55,5 +55,6 @@ def _run(
     with process(job.settings.threads):
         with log.Log(path, start.step if start else 0) as lines:
             outcome = Loop(job, report, lines, start).run()
+            lines.write({"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)})
         log.draw(log.read(path), job.folder, job.subject.name)
     return outcome, [*said, *outcome.diagnostics]

@@ -14,8 +14,9 @@ from tfdsl.checking import Checked
 from tfdsl.codegen.write import write
 from tfdsl.diagnostics import Span
 from tfdsl.roles import Signature
-from tfdsl.training import groups
+from tfdsl.training import groups, head
 from tfdsl.training.groups import Known
+from tfdsl.training.head import Head
 
 
 def nowhere(path: str) -> Span | None:
@@ -29,9 +30,9 @@ class Subject:
 
     `spec` and `source` are the texts of the spec and of the emitted module, kept with the run; `build` makes the module
     anew, its weights drawn from torch's generator; `signature` says what it takes and gives, `weights` which it trains
-    (None: those of the module); `where` finds the place in the spec of a setting such as `train.tokenizer.vocab_size`.
-    A model that was trained before brings its `tokenizer`, the tokens that `end` a text with it, and the files
-    (`keeps`, their texts by name) that its run folder has besides.
+    (None: those of the module), `head` the module that the loss may do the work of; `where` finds the place in the spec
+    of a setting such as `train.tokenizer.vocab_size`. A model that was trained before brings its `tokenizer`, the
+    tokens that `end` a text with it, and the files (`keeps`, their texts by name) that its run folder has besides.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Subject:
     build: Callable[[], nn.Module]
     signature: Signature
     weights: tuple[Known, ...] | None = None
+    head: Head | None = None
     where: Callable[[str], Span | None] = nowhere
     tokenizer: Tokenizer | None = None
     end: tuple[int, ...] = ()
@@ -87,5 +89,6 @@ def of(checked: Checked) -> Subject:
         build=lambda: building.build(checked),
         signature=signature,
         weights=groups.known(checked),
+        head=head.of(checked),
         where=where,
     )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tfdsl.data.table import Prepared, Table
@@ -91,6 +93,13 @@ class Task(ABC):
     @abstractmethod
     def examples(self, table: Table, epoch: int) -> int:
         """Return how many examples an epoch of `table` has; that of `HELD_OUT` has each part of it once."""
+
+    def lengths(self, table: Table) -> NDArray[np.int64] | None:
+        """Return how long each example of an epoch is, so that those of like length come together; None: as they come.
+
+        Every epoch of `table` then has these examples.
+        """
+        return None
 
     @abstractmethod
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:

@@ -16,7 +16,9 @@ from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
 from tfdsl.settings.objective import Classify as Chosen
-from tfdsl.training import binding, entropy, scores
+from tfdsl.training import binding, scores
+from tfdsl.training.crossentropy import summed
+from tfdsl.training.figures import wide
 from tfdsl.training.pictures import Pictures
 from tfdsl.training.processes import Processes
 from tfdsl.training.reader import Reader, positions
@@ -67,15 +69,15 @@ class Classify(Task):
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
         scores_BK = binding.result(model, batch.inputs, self.output)
-        return entropy.summed(scores_BK, batch.targets["label"], self.smoothing)
+        return summed(scores_BK, batch.targets["label"], self.smoothing)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         """Return the mean cross-entropy (not smoothed), accuracy, macro F1, and what always saying `usual` comes to."""
         counts = torch.zeros(3, self.classes, dtype=torch.float64)
         total = torch.zeros(1, dtype=torch.float64)
         for batch in batches:
-            scores_BK, truth = binding.wide(binding.result(model, batch.inputs, self.output)), batch.targets["label"]
-            total += entropy.summed(scores_BK, truth).double().cpu()
+            scores_BK, truth = wide(binding.result(model, batch.inputs, self.output)), batch.targets["label"]
+            total += summed(scores_BK, truth).double().cpu()
             said = scores_BK.argmax(1)
             for row, which in enumerate((truth[said == truth], said, truth)):
                 counts[row] += torch.bincount(which, minlength=self.classes).cpu()
@@ -100,8 +102,8 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
         reader: Reader = Pictures(inputs[0].name, inputs[0].shape, train.seed, chosen)
         return Classify(reader, output, classes, train.label_smoothing), []
     assert train.context is not None, "the context is settled before"
-    bound, problems = binding.rows(signature, "classify", KIND, output, train.context)
-    spare = sorted(chosen.model_fields_set & {"shift", "flip", "noise"})
+    bound, problems = binding.rows(train, signature, KIND, output)
+    spare = [name for name in ("shift", "flip", "noise") if getattr(chosen, name)]
     if spare and bound is not None:
         message = f"`{spare[0]}` is for images, and the model reads a text"
         problems.append((f"train.objective.{spare[0]}", Diagnostic("R807", message, label="leave it out")))

@@ -1,0 +1,87 @@
+"""How fast a run goes: tokens and FLOPs, and the time that was spent on them or waiting for data."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tfdsl.costing import Cost
+from tfdsl.roles import Signature
+from tfdsl.training.task import Batch
+
+Costs = Callable[[Mapping[str, int]], Cost]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How the machine is used: tokens and FLOPs a second, the share of its peak (None: not known), of time waiting."""
+
+    tokens: float
+    flops: float
+    share: float | None
+    waiting: float
+
+
+class Meter:
+    """What a run has read and computed, `tokens` and `flops` of them in processes before this one.
+
+    `costs` says what the model costs at lengths of its axes, `peak` is the FLOPs a second that the machine can do.
+    """
+
+    def __init__(
+        self, signature: Signature, costs: Costs | None, peak: float | None, tokens: int = 0, flops: int = 0
+    ) -> None:
+        self.tokens, self.flops = tokens, flops
+        self._began = (tokens, flops)
+        self._peak, self._signature = peak, signature
+        self._at = lru_cache(maxsize=1024)(lambda axes: 0 if costs is None else costs(dict(axes)).training)
+        self.waited = self._seconds = 0.0
+
+    @contextlib.contextmanager
+    def waiting(self) -> Generator[None]:
+        """Count the time that this takes as waiting for data."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.waited += time.perf_counter() - began
+
+    def stepped(self, passes: Iterable[Batch], seconds: float) -> Use:
+        """Count a step; `seconds` is the time that all steps of this process have taken so far."""
+        for batch in passes:
+            self.tokens += batch.tokens
+            self.flops += self._flops(batch)
+        self._seconds = max(seconds, 1e-9)
+        return self.use
+
+    @property
+    def use(self) -> Use:
+        """Return how the machine was used over all steps of this process."""
+        seconds = self._seconds or math.inf
+        rate = (self.flops - self._began[1]) / seconds
+        share = rate / self._peak if self._peak and rate else None
+        return Use((self.tokens - self._began[0]) / seconds, rate, share, min(1.0, self.waited / seconds))
+
+    def _flops(self, batch: Batch) -> int:
+        """Return the FLOPs of a forward and a backward pass; a task may run the model on more than the inputs."""
+        flops = self._at(tuple(sorted(lengths(self._signature, batch).items())))
+        words = next((batch.inputs[each.name] for each in self._signature.texts() if each.name in batch.inputs), None)
+        if words is None or batch.tokens <= words.numel():
+            return flops
+        return flops * batch.tokens // words.numel()
+
+
+def lengths(signature: Signature, batch: Batch) -> dict[str, int]:
+    """Return the lengths that the axes of a model have in a batch."""
+    found: dict[str, int] = {}
+    for name, tensor in batch.inputs.items():
+        given = signature.inputs.get(name)
+        if given is not None and len(given.shape) == tensor.dim():
+            for extent, size in zip(given.shape, tensor.shape, strict=True):
+                if isinstance(extent, str) and extent.isidentifier():
+                    found[extent] = max(size, found.get(extent, 0))
+    return found

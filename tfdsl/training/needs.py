@@ -1,0 +1,152 @@
+"""The memory that a training step needs, estimated before the first one, and what the machine has free."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tfdsl import settings
+from tfdsl.costing import Entry
+from tfdsl.diagnostics import Diagnostic, Span
+from tfdsl.roles import Signature
+from tfdsl.training.meter import Costs, lengths
+from tfdsl.training.task import Batch
+
+LOSS = 3  # float32 numbers for each of the model's results: a softmax's logarithm, its gradient and the result's
+CAST = 2  # bytes a parameter of the bfloat16 copies that autocast keeps for a step
+LOADED = 90 << 20  # bytes of the libraries that torch loads when it first multiplies, measured
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """The bytes of memory of a training step, by what they are for."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    working: int
+    loss: int
+
+    @property
+    def total(self) -> int:
+        """Return all of it."""
+        return self.weights + self.gradients + self.optimizer + self.activations + self.working + self.loss
+
+
+def need(costs: Costs, signature: Signature, batches: Iterable[Batch], precision: str) -> Need:
+    """Return the memory of a step on the largest of some `batches`, with AdamW's two moments.
+
+    Activations are those of `tfdsl cost`. In bfloat16 they are counted as float32 too: what norms, softmaxes and the
+    residual stream keep stays float32, and the rest is kept beside its cast copy. Beside them, a step works on one copy
+    of the largest block, and makes the gradient of the largest weight before it is added.
+    """
+    axes: dict[str, int] = {}
+    for batch in batches:
+        for name, length in lengths(signature, batch).items():
+            axes[name] = max(length, axes.get(name, 0))
+    cost = costs(axes)
+    cast = CAST * cost.parameters if precision == "bfloat16" else 0
+    outputs = sum(_count(shape, axes) for shape in signature.outputs.values())
+    working = LOADED + max(map(_copy, cost.entries), default=0) + 4 * max(map(_largest, cost.entries), default=0)
+    return Need(cost.weights + cast, cost.gradients, cost.optimizer, cost.activations, working, LOSS * 4 * outputs)
+
+
+def _copy(entry: Entry) -> int:
+    """Return the activations of the largest copy of a block in a node, or of the node."""
+    if entry.kind == "block" or not entry.children:
+        return entry.kept // entry.copies
+    return max(map(_copy, entry.children))
+
+
+def _largest(entry: Entry) -> int:
+    """Return the parameters of the largest node."""
+    return max(map(_largest, entry.children), default=0) if entry.children else entry.parameters // entry.copies
+
+
+def _count(shape: tuple[int | str, ...], axes: Mapping[str, int]) -> int:
+    count = 1
+    for extent in shape:
+        count *= extent if isinstance(extent, int) else axes.get(extent, 1)
+    return count
+
+
+def free(device: str = "cpu") -> int | None:
+    """Return the bytes of memory that a process can still get; None where the system does not say."""
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[0]
+    told = [each for each in (_available(), _cgroup(), _limit()) if each is not None]
+    return min(told, default=None)
+
+
+def _available() -> int | None:
+    """Return what Linux says is available."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return found[0] if found else None
+
+
+def _cgroup() -> int | None:
+    """Return what the container's limit leaves, in the second or the first version of control groups."""
+    root = Path("/sys/fs/cgroup")
+    for most, now in (
+        (root / "memory.max", root / "memory.current"),
+        (root / "memory/memory.limit_in_bytes", root / "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            limit = most.read_text().strip()
+            if limit != "max" and int(limit) < 1 << 60:
+                return max(0, int(limit) - int(now.read_text()))
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _limit() -> int | None:
+    """Return what `ulimit -v` leaves."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY or not sys.platform.startswith("linux"):
+        return None
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return max(0, soft - pages * resource.getpagesize())
+
+
+def warn(need: Need, free: int | None, train: settings.Train, where: Span | None) -> list[Diagnostic]:
+    """Warn of a step that needs more memory than there is, with what would make it smaller."""
+    if free is None or need.total <= free:
+        return []
+    message = f"a step needs about {told(need.total)} of memory, and the machine has {told(free)} free"
+    fixed = need.weights + need.gradients + need.optimizer
+    parts = (
+        f"weights, gradients and moments {told(fixed)}",
+        f"activations {told(need.activations)} and the loss {told(need.loss)}",
+    )
+    return [Diagnostic("W575", message, where, label="; ".join(parts), help=_help(need, free, fixed, train))]
+
+
+def _help(need: Need, free: int, fixed: int, train: settings.Train) -> str:
+    """Say what would fit: a smaller pass with accumulation, or else a smaller model."""
+    rows = int(train.batch * (free - fixed) / max(1, need.activations + need.loss) * 0.9)
+    if rows < 1:
+        return (
+            "even one example a pass does not fit: take a smaller model, a shorter `train.context`, or more processes"
+        )
+    rows = max(each for each in range(1, rows + 1) if train.batch % each == 0)
+    many = train.accumulate * train.batch // rows
+    return f"the same steps in smaller passes: `train.batch` {rows} with `train.accumulate` {many}"
+
+
+def told(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    for unit, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 1 << power:
+            return f"{count / (1 << power):,.1f} {unit}"
+    return f"{count} B"
