@@ -11,7 +11,7 @@ from tfdsl.shapes import Tensor
 
 Extent = int | str  # a size, or the name of a symbolic axis
 Kind = Literal["tokens", "whole", "numbers", "mask", "documents"]
-WORDS = ("text", "second", "source", "target")  # feeds that are texts, in the order in which they are bound
+WORDS = ("text", "source", "target")  # feeds that are texts, in the order in which they are bound
 
 
 @dataclass(frozen=True, slots=True)

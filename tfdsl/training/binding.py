@@ -21,7 +21,6 @@ PLACES = frozenset({"places", "positions", "position_ids"})
 
 ONE_TEXT = ("text", "segments", "places", "keep")
 FEEDS = {  # what an objective has to feed inputs with, where it is not one text
-    "classify": ("text", "second", "segments", "places", "keep"),
     "seq2seq": ("source", "target", "segments", "places", "keep"),
     "span_corruption": ("source", "target", "segments", "places", "keep"),
 }
