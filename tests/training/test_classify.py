@@ -128,3 +128,32 @@ def test_inputs_of_other_names_are_fed_as_settings_say() -> None:
     task.open(PAIRS)
     batch = task.batch(PAIRS.train, [Place(0, 2)])
     assert batch.inputs["kinds"].tolist() == [[0, 0, 1, 1, 1, 1, 1]]
+
+
+def test_of_two_texts_settings_say_which_is_which() -> None:
+    pair = """
+tfdsl: 1
+name: pair
+inputs: {one: {shape: [B, S], vocab: 300, pad: 256}, two: {shape: [B, T], vocab: 300, pad: 256}}
+outputs: {logits: [B, T, 300]}
+model:
+  encoder: [embed: {from: one, width: 8}]
+  decoder: [embed: {from: two, width: 8}, attention: {heads: 2, kv: encoder}, linear: {id: logits, width: 300}]
+"""
+    assert told(pair, objective="seq2seq", inputs={"one": "source", "two": "target"})[0] is not None
+    task, ((_, said),) = told(pair, objective="seq2seq", inputs={"one": "target", "two": "source"})
+    assert (task, said.code) == (None, "R710")
+
+
+def test_a_vector_is_chosen_for_texts_with_a_mask_of_another_name() -> None:
+    spec = BERT.replace(", pad: 256", "").replace(
+        "segments: {shape: [B, T], vocab: 2}", "real: {shape: [B, T], keeps: tokens}"
+    )
+    spec = spec.replace(
+        "sum: [[embed: {from: tokens, width: 8}], [embed: {from: segments, width: 8}]]",
+        "embed: {from: tokens, width: 8}",
+    )
+    task = bound(spec, objective="classify", output="scores")
+    task.open(PAIRS)
+    batch = task.batch(PAIRS.train, [Place(0, 2), Place(0, 0)])
+    assert batch.inputs["real"].tolist() == [[1] * 7, [1] * 7]
