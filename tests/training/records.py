@@ -58,7 +58,7 @@ class Together(Processes):
     """One of several processes, each of which is asked in turn: what all bring is known beforehand."""
 
     def __init__(self, rank: int, brought: Sequence[list[Tensor]]) -> None:
-        self.rank, self.count = rank, len(brought)
+        super().__init__(rank, len(brought))
         self.brought, self.asked = brought, 0
 
     def gathered(self, rows: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class Listening(Processes):
     """A process that keeps what it would bring."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        super().__init__(0, count)
         self.brought: list[Tensor] = []
 
     def gathered(self, rows: Tensor) -> Tensor:

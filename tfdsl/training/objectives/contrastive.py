@@ -138,7 +138,7 @@ def same(queries_QC: Tensor, keys_AC: Tensor) -> Tensor:
 
 def _own(count: int, processes: Processes) -> slice:
     """Return where the `count` rows of this process stand among those of all."""
-    counts = processes.gathered(torch.tensor([count]))
+    counts = processes.gathered(torch.tensor([count], device=processes.device))
     before = int(counts[: processes.rank].sum())
     return slice(before, before + count)
 
