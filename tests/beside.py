@@ -70,6 +70,21 @@ weights:
     last.weight: model.norm.weight
     logits.weight: lm_head.weight
 """
+BERT = """\
+tfdsl: 1
+name: bert
+inputs: {tokens: {shape: [B, T], vocab: 259, pad: 256}}
+outputs: {scores: [B, 2], pooled: [B, 16]}
+model:
+  body:
+    - embed: {from: tokens, width: 16}
+    - position: {type: learned, length: 32}
+    - pool: {id: pooled, type: first}
+  head: [linear: {id: scores, from: pooled, width: 2}]
+train:
+  {objective: classify, output: scores, data: pets.jsonl, steps: 2, batch: 2, context: 16, threads: 1, clip: 0}
+"""
+PETS = ({"text": "It barks.", "label": "dog"}, {"text": "It purrs.", "label": "cat"})
 ASIDE = """\
 tfdsl: 1
 name: aside
@@ -87,6 +102,9 @@ model:
   - linear: {id: score, from: last, width: 1}
 """
 FILES = {
+    "bert.yaml": BERT,
+    "pets.jsonl": "".join(json.dumps(each) + "\n" for each in PETS * 10),
+    "beasts.jsonl": "".join(json.dumps(each) + "\n" for each in (*PETS, {"text": "It sings.", "label": "bird"}) * 10),
     "aside.yaml": ASIDE + TRAIN,
     "base.yaml": HEAD.format("base") + MODEL,
     "parts.yaml": "tfdsl: 1\nname: parts\nblocks:\n  branch:\n" + BRANCH,

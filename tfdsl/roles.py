@@ -11,7 +11,7 @@ from tfdsl.shapes import Tensor
 
 Extent = int | str  # a size, or the name of a symbolic axis
 Kind = Literal["tokens", "whole", "numbers", "mask", "documents"]
-WORDS = ("text", "second", "source", "target")  # feeds that are texts, in the order in which they are bound
+WORDS = ("text", "source", "target")  # feeds that are texts, in the order in which they are bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,10 @@ class Signature:
 
     def masks(self, name: str) -> tuple[Input, ...]:
         """Return the masks that tell which positions of the input `name` are real."""
-        return tuple(each for each in self.inputs.values() if name in each.keeps or each.feed == "keep")
+        shape = self.inputs[name].shape
+        return tuple(
+            each for each in self.inputs.values() if name in each.keeps or (each.feed == "keep" and each.shape == shape)
+        )
 
     def documents(self, name: str) -> Input | None:
         """Return the input that says which document each position of the input `name` belongs to, if there is one."""

@@ -15,11 +15,11 @@ from tfdsl.settings.schedule import Cosine, Schedule
 
 WORDLESS = frozenset({"replaced_token", "preference"})  # objectives without a softmax that a penalty could be of
 
+Feed = Literal["text", "segments", "places", "keep", "source", "target"]
 Reports = Annotated[
     tuple[Literal["tensorboard", "wandb"], ...],
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
 ]
-Feed = Literal["text", "second", "segments", "places", "keep", "source", "target"]
 
 
 class Evaluate(Part):
@@ -58,7 +58,7 @@ class Train(Part):
     inputs: dict[str, Feed] = Field(
         default={},
         description="What feeds an input of the model whose name does not tell: `{kinds: segments}`; of `text`, "
-        "`second`, `segments`, `places`, `keep` (1 where a position is real), `source`, `target`",
+        "`segments`, `places`, `keep` (1 where a position is real), `source`, `target`",
     )
     steps: Positive = Field(default=2000, description="Steps of the optimiser")
     minutes: PositiveReal | None = Field(default=None, description="End after this long if `steps` has not come first")

@@ -22,8 +22,8 @@ PLACES = frozenset({"places", "positions", "position_ids"})
 
 ONE_TEXT = ("text", "segments", "places", "keep")
 FEEDS = {  # what an objective has to feed inputs with, where it is not one text
-    "classify": ("text", "second", "segments", "places", "keep"),
-    "seq2seq": ("source", "target", "keep"),
+    "seq2seq": ("source", "target", "segments", "places", "keep"),
+    "span_corruption": ("source", "target", "segments", "places", "keep"),
 }
 
 
@@ -140,7 +140,7 @@ def pair(signature: Signature, objective: str) -> tuple[Pair | None, Problems]:
         return None, [_misfit(objective, "inputs", wanted)]
     fits = [
         (source, target, output)
-        for source, target in (words, words[::-1])
+        for source, target in ((words,) if words[0].feed else (words, words[::-1]))
         for output, extents in signature.outputs.items()
         if extents == (*target.shape, target.vocab)
     ]
@@ -169,12 +169,12 @@ def beside(signature: Signature, words: Input, output: str) -> tuple[Bound, str]
     return Bound(order, words, output, masks, segments, places, told), unfed
 
 
-def chosen(signature: Signature, train: settings.Train) -> tuple[Signature, list[tuple[str, Diagnostic]]]:
+def chosen(signature: Signature, train: settings.Train) -> tuple[Signature, Problems]:
     """Return the signature with the output and the feeds of inputs that the settings name, and what they name wrongly.
 
     An objective then sees the `output` alone.
     """
-    problems: list[tuple[str, Diagnostic]] = []
+    problems: Problems = []
     outputs = dict(signature.outputs)
     if train.output is not None:
         outputs = {name: each for name, each in outputs.items() if name == train.output}
@@ -193,14 +193,9 @@ def chosen(signature: Signature, train: settings.Train) -> tuple[Signature, list
     return replace(signature, inputs=inputs, outputs=outputs), problems
 
 
-def wide(scores: Tensor) -> Tensor:
-    """Return scores in a type that sums of many are told apart in: float32 where they came in half of it."""
-    return scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
-
-
 def head(
     signature: Signature, objective: str, kind: str, axes: int, help_: str, last: int | None = None
-) -> tuple[str | None, list[tuple[str, Diagnostic]]]:
+) -> tuple[str | None, Problems]:
     """Return the output of `axes` axes, the last of a known size (`last`, where given), or say why there is none.
 
     Of several outputs none is taken for what it may not be: the settings say which is meant.
@@ -222,23 +217,21 @@ def head(
 
 
 def rows(
-    signature: Signature, objective: str, kind: str, output: str, context: int, filled: bool = False
-) -> tuple[Bound | None, list[tuple[str, Diagnostic]]]:
+    train: settings.Train, signature: Signature, kind: str, output: str, filled: bool = False
+) -> tuple[Bound | None, Problems]:
     """Bind a model of one text [B, T] that can tell the filling of short texts from text; or say why it is none.
 
     Where all are `filled` up to the same length, it need not tell.
     """
-    words = signature.texts()
+    words, objective = signature.texts(), train.objective.type_name
     if len(words) != 1 or len(words[0].shape) != 2:
         return None, [("inputs", Diagnostic("R801", f"`{objective}` wants a model that turns {kind}", label="no such"))]
     bound, unfed = beside(signature, words[0], output)
     if unfed:
         return None, [_unfed(objective, unfed)]
-    long = signature.limits.get(str(words[0].shape[1]))
-    if long is not None and context > long:
-        message = f"sequences of {context:,} tokens do not fit the model's {long:,} positions"
-        help_ = f"set `train.context` to {long} or less, or make the position table longer"
-        return None, [("train.context", Diagnostic("R705", message, label="too long", help=help_))]
+    problems = fits(train, signature, bound)
+    if problems:
+        return None, problems
     if words[0].pad is None and not bound.masks and not filled:
         message = f"`{objective}` fills short texts up, and the model takes the filling for text"
         help_ = "say which token stands for nothing: `pad: 0`"

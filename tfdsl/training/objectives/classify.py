@@ -16,7 +16,9 @@ from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
 from tfdsl.settings.objective import Classify as Chosen
-from tfdsl.training import binding, crossentropy, scores
+from tfdsl.training import binding, scores
+from tfdsl.training.crossentropy import summed
+from tfdsl.training.figures import wide
 from tfdsl.training.pictures import Pictures
 from tfdsl.training.processes import Processes
 from tfdsl.training.reader import Reader, positions
@@ -36,7 +38,6 @@ class Classify(Task):
     output: str
     classes: int
     smoothing: float
-    z: float = 0.0
     usual: int = 0  # the class that most of the training examples are of
 
     @property
@@ -68,15 +69,15 @@ class Classify(Task):
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
         scores_BK = binding.result(model, batch.inputs, self.output)
-        return crossentropy.summed(scores_BK, batch.targets["label"], self.smoothing, self.z)
+        return summed(scores_BK, batch.targets["label"], self.smoothing)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         """Return the mean cross-entropy (not smoothed), accuracy, macro F1, and what always saying `usual` comes to."""
         counts = torch.zeros(3, self.classes, dtype=torch.float64)
         total = torch.zeros(1, dtype=torch.float64)
         for batch in batches:
-            scores_BK, truth = binding.wide(binding.result(model, batch.inputs, self.output)), batch.targets["label"]
-            total += crossentropy.summed(scores_BK, truth).double().cpu()
+            scores_BK, truth = wide(binding.result(model, batch.inputs, self.output)), batch.targets["label"]
+            total += summed(scores_BK, truth).double().cpu()
             said = scores_BK.argmax(1)
             for row, which in enumerate((truth[said == truth], said, truth)):
                 counts[row] += torch.bincount(which, minlength=self.classes).cpu()
@@ -99,16 +100,16 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     inputs = list(signature.inputs.values())
     if len(inputs) == 1 and inputs[0].kind == "numbers" and len(inputs[0].shape) == 4:
         reader: Reader = Pictures(inputs[0].name, inputs[0].shape, train.seed, chosen)
-        return Classify(reader, output, classes, train.label_smoothing, train.z_loss), []
+        return Classify(reader, output, classes, train.label_smoothing), []
     assert train.context is not None, "the context is settled before"
-    bound, problems = binding.rows(signature, "classify", KIND, output, train.context)
-    spare = sorted(chosen.model_fields_set & {"shift", "flip", "noise"})
+    bound, problems = binding.rows(train, signature, KIND, output)
+    spare = [name for name in ("shift", "flip", "noise") if getattr(chosen, name)]
     if spare and bound is not None:
         message = f"`{spare[0]}` is for images, and the model reads a text"
         problems.append((f"train.objective.{spare[0]}", Diagnostic("R807", message, label="leave it out")))
     if bound is None or problems:
         return None, problems
-    return Classify(Texts(bound, train.context), output, classes, train.label_smoothing, train.z_loss), []
+    return Classify(Texts(bound, train.context), output, classes, train.label_smoothing), []
 
 
 def _labels(table: Table) -> Any:

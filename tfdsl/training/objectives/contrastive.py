@@ -19,6 +19,7 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Input, Signature
 from tfdsl.settings.objective import Contrastive as Chosen
 from tfdsl.training import binding, scores
+from tfdsl.training.figures import wide
 from tfdsl.training.pictures import Pictures
 from tfdsl.training.processes import Processes
 from tfdsl.training.reader import positions
@@ -91,7 +92,7 @@ class Vectors(Task):
         parts = batch.targets["keys"].shape[1]
         if not batch.count:  # a process may have no example of a small pass
             return torch.zeros(0, parts, self.width)
-        found = binding.wide(binding.result(model, batch.inputs, self.output))
+        found = wide(binding.result(model, batch.inputs, self.output))
         return F.normalize(found, dim=-1).unflatten(0, (parts, -1)).transpose(0, 1)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
@@ -137,7 +138,7 @@ def same(queries_QC: Tensor, keys_AC: Tensor) -> Tensor:
 
 def _own(count: int, processes: Processes) -> slice:
     """Return where the `count` rows of this process stand among those of all."""
-    counts = processes.gathered(torch.tensor([count]))
+    counts = processes.gathered(torch.tensor([count], device=processes.device))
     before = int(counts[: processes.rank].sum())
     return slice(before, before + count)
 
@@ -150,7 +151,7 @@ def _measured(loss: Tensor, sums: Tensor, count: int, processes: Processes) -> M
 
 @dataclass(slots=True, eq=False)
 class Scores(Task):
-    """A `text` and an `image` that belong together, told from the rest by a model that scores all with all.
+    """A `caption` and an `image` that belong together, told from the rest by a model that scores all with all.
 
     As the scores are the model's own, each process lets it read the whole pass and answers for its own examples.
     """
@@ -164,7 +165,7 @@ class Scores(Task):
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(((Field("text"), Field("image", "image")),), self.texts.marks)
+        return Wanted(((Field("caption"), Field("image", "image")),), self.texts.marks)
 
     def against(self, data: Prepared) -> Problems:
         return [*self.texts.against(data), *self.images.against(data)]
@@ -183,19 +184,21 @@ class Scores(Task):
         return len(table)
 
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:
-        found = {**self.texts.inputs(table, places), **self.images.inputs(table, places)}
+        captions = [(table.columns["caption"][each.index], None) for each in places]
+        found = {**self.texts.read(captions), **self.images.inputs(table, places)}
         inputs = {name: found[name] for name in self.order}
-        columns = table.columns["text"], table.columns["image"]
+        columns = table.columns["caption"], table.columns["image"]
         keys = torch.tensor([[_key(column[each.index]) for column in columns] for each in places], dtype=torch.int64)
         return Batch(inputs, {"keys": keys.view(-1, 2)}, len(places), positions(inputs))
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
         """Return half the cross-entropy of each text's image, and half that of each image's text."""
+        own = _own(batch.count, self.processes)
         whole = {name: self.processes.gathered(each) for name, each in batch.inputs.items()}
         keys = self.processes.gathered(batch.targets["keys"])
-        right_NM, scores_NM = same(keys, keys), binding.wide(binding.result(model, whole, self.output))
+        right_NM, scores_NM = same(keys, keys), wide(binding.result(model, whole, self.output))
         each_N = cross(scores_NM, right_NM, self.smoothing) + cross(scores_NM.T, right_NM.T, self.smoothing)
-        return 0.5 * each_N[_own(batch.count, self.processes)].sum()
+        return 0.5 * each_N[own].sum()
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         """Return the loss within batches, and how well texts find their images among all that are held out."""
@@ -212,16 +215,13 @@ class Scores(Task):
         return _measured(total, sums, len(keys), processes)
 
     def _scored(self, model: Model, batch: Batch, images: Tensor) -> Tensor:
-        return binding.wide(binding.result(model, {**batch.inputs, self.images.name: images}, self.output))
+        return wide(binding.result(model, {**batch.inputs, self.images.name: images}, self.output))
 
 
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Problems]:
     """Bind contrastive training to a model of one text, or to one that scores texts and images, or say why not."""
     chosen = train.objective
     assert isinstance(chosen, Chosen), "found by the name of its type"
-    if train.z_loss:
-        message = "`z_loss` keeps the scores of words or classes small, and `contrastive` has none"
-        return None, [("train.z_loss", Diagnostic("R807", message, label="leave it out"))]
     images = [each for each in signature.inputs.values() if each.kind == "numbers" and len(each.shape) == 4]
     if len(images) == len(signature.texts()) == 1:
         return _scored(train, signature, images[0])
@@ -229,7 +229,7 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     if output is None:
         return None, problems
     assert train.context is not None, "the context is settled before"
-    bound, problems = binding.rows(signature, "contrastive", KIND, output, train.context)
+    bound, problems = binding.rows(train, signature, KIND, output)
     width = signature.outputs[output][-1]
     if bound is None or not isinstance(width, int):
         return None, problems
@@ -247,14 +247,13 @@ def _scored(train: settings.Train, signature: Signature, image: Input) -> tuple[
             f"let texts and images have axes of their own: `[N, T]` and `[M, {', '.join(map(str, image.shape[1:]))}]`"
         )
         return None, [("outputs", Diagnostic("R801", message, label="no such scores", help=help_))]
-    if "temperature" in train.objective.model_fields_set:
+    chosen = train.objective
+    if isinstance(chosen, Chosen) and chosen.temperature != Chosen().temperature:
         message = "`temperature` is for cosines, and the model gives scores itself"
         return None, [("train.objective.temperature", Diagnostic("R807", message, label="leave it out"))]
     rest = {name: each for name, each in signature.inputs.items() if name != image.name}
     assert train.context is not None, "the context is settled before"
-    bound, problems = binding.rows(
-        replace(signature, inputs=rest), "contrastive", KIND, fits[0], train.context, filled=True
-    )
+    bound, problems = binding.rows(train, replace(signature, inputs=rest), KIND, fits[0], filled=True)
     if bound is None:
         return None, problems
     texts = Texts(bound, train.context, ("start", "end"), exact=True)

@@ -19,6 +19,7 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
 from tfdsl.settings.objective import ExtractSpan as Chosen
 from tfdsl.training import binding, scores
+from tfdsl.training.figures import wide
 from tfdsl.training.processes import Processes
 from tfdsl.training.reader import positions
 from tfdsl.training.rows import Texts
@@ -102,7 +103,7 @@ class ExtractSpan(Task):
         return 0.5 * cross(scores_QT, right_QT, self.smoothing).sum()
 
     def _ends(self, model: Model, batch: Batch) -> Tensor:
-        return binding.wide(binding.result(model, batch.inputs, self.output))
+        return wide(binding.result(model, batch.inputs, self.output))
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         """Return the loss, and how often answers are exact and how much of their words is right (Rajpurkar, 2016)."""
@@ -175,14 +176,11 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     """Bind span extraction to a model of one text, or say why that cannot be."""
     chosen = train.objective
     assert isinstance(chosen, Chosen), "found by the name of its type"
-    if train.z_loss:
-        message = "`z_loss` keeps the scores of words or classes small, and `extract_span` has none"
-        return None, [("train.z_loss", Diagnostic("R807", message, label="leave it out"))]
     output, problems = binding.head(signature, "extract_span", KIND, 3, HELP, last=2)
     if output is None:
         return None, problems
     assert train.context is not None, "the context is settled before"
-    bound, problems = binding.rows(signature, "extract_span", KIND, output, train.context)
+    bound, problems = binding.rows(train, signature, KIND, output)
     if bound is None:
         return None, problems
     return ExtractSpan(Texts(bound, train.context), output, train.label_smoothing, chosen.longest), []

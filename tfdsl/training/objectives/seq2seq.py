@@ -13,7 +13,7 @@ from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
-from tfdsl.training import binding, text_to_text
+from tfdsl.training import binding, sound_to_text, text_to_text
 from tfdsl.training.task import HELD_OUT, Place, Task
 from tfdsl.training.text_to_text import Problems, TextToText, Tokens
 
@@ -55,7 +55,10 @@ class Seq2seq(TextToText):
 
 
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Problems]:
-    """Bind training from text to text to a model of two texts, or say why that cannot be."""
+    """Bind training to a model of two texts, or of numbers and a text, or say why that cannot be."""
+    heard = sound_to_text.sound(signature)
+    if heard is not None:
+        return sound_to_text.bind(train, signature, heard)
     pair, problems = binding.pair(signature, "seq2seq")
     if pair is None:
         return None, problems
