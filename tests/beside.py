@@ -69,7 +69,8 @@ MARKED = {
     "truncation": None,
     "padding": None,
     "added_tokens": [
-        {"id": at, "content": piece, "special": True} | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+        {"id": at, "content": piece, "special": True}
+        | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
         for at, piece in enumerate(("<pad>", "</s>", "<extra_id_0>"))
     ],
     "normalizer": None,
@@ -121,10 +122,18 @@ FILES = {
     "text.txt": "The quick brown fox jumps over the lazy dog.\n" * 40,
     "llama.yaml": LLAMA,
     "pairs.yaml": PAIRS,
-    "no_pad.yaml": PAIRS.replace("source: {shape: [B, S], vocab: vocab, pad: 0}", "source: {shape: [B, S], vocab: vocab}"),
-    "one_pad.yaml": PAIRS.replace("target: {shape: [B, T], vocab: vocab, pad: 0}", "target: {shape: [B, T], vocab: vocab}"),
+    "no_pad.yaml": PAIRS.replace(
+        "source: {shape: [B, S], vocab: vocab, pad: 0}", "source: {shape: [B, S], vocab: vocab}"
+    ),
+    "one_pad.yaml": PAIRS.replace(
+        "target: {shape: [B, T], vocab: vocab, pad: 0}", "target: {shape: [B, T], vocab: vocab}"
+    ),
     "pairs.jsonl": "".join(
-        json.dumps({"source": word, "target": word[1::-1]}) + "\n" for word in ("ace", "bead", "cab", "dig", "egg", "fade")
+        json.dumps({"source": word, "target": word[1::-1]}) + "\n"
+        for word in ("ace", "bead", "cab", "dig", "egg", "fade")
+    ),
+    "answers.jsonl": "".join(
+        json.dumps({"prompt": f"{each} and 1 are ", "answer": str(each + 1)}) + "\n" for each in range(9)
     ),
     "marked.json": json.dumps(MARKED),
     "short.txt": "The quick brown fox.\n",

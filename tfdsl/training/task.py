@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,12 @@ class Task(ABC):
     @abstractmethod
     def open(self, data: Prepared) -> None:
         """Take the data that was found to fit, before the first batch."""
+
+    def begin(self, model: Model, data: Prepared, folder: Path, fresh: bool) -> None:
+        """See the model as a run starts with it, in evaluation, to keep in the run's `folder` what is to be known of it.
+
+        `fresh` says that the run begins; one that is taken up again reads what was kept.
+        """
 
     @abstractmethod
     def examples(self, table: Table, epoch: int) -> int:
