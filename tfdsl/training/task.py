@@ -84,10 +84,19 @@ class Task(ABC):
         """Take the data that was found to fit, before the first batch."""
 
     def begin(self, model: Model, data: Prepared, folder: Path, fresh: bool) -> None:
-        """See the model as a run starts with it, in evaluation, to keep in the run's `folder` what is to be known of it.
+        """See the model as a run starts with it, in evaluation; what is to be known of it is kept in the run's `folder`.
 
         `fresh` says that the run begins; one that is taken up again reads what was kept.
         """
+        return None
+
+    def about(self) -> Mapping[str, Any]:
+        """Return what a run keeps of the open data in its settings, so that more of it can be read in the same way."""
+        return {}
+
+    def join(self, processes: Processes) -> None:
+        """Take the processes that train together, where a loss needs more than its own share of a pass."""
+        return None
 
     @abstractmethod
     def examples(self, table: Table, epoch: int) -> int:
