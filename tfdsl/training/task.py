@@ -84,7 +84,7 @@ class Task(ABC):
         """Take the data that was found to fit, before the first batch."""
 
     def begin(self, model: Model, data: Prepared, folder: Path, fresh: bool) -> None:
-        """See the model as a run starts with it, in evaluation; what is to be known of it is kept in the run's `folder`.
+        """See the model as a run begins, in evaluation; what must be known of it is kept in the run's `folder`.
 
         `fresh` says that the run begins; one that is taken up again reads what was kept.
         """

@@ -57,10 +57,8 @@ class Preference(Task):
     def begin(self, model: Model, data: Prepared, folder: Path, fresh: bool) -> None:
         path = folder / REFERENCE
         if fresh:
-            tables = {"train": data.train, "held_out": data.held_out}
-            found = {name: self._told(model, table) for name, table in tables.items()}
             content = io.BytesIO()
-            np.savez(content, **found)
+            np.savez(content, train=self._told(model, data.train), held_out=self._told(model, data.held_out))
             disk.write(path, content.getvalue())
         with np.load(path) as kept:
             self.reference = {name: kept[name] for name in ("train", "held_out")}
@@ -107,7 +105,7 @@ class Preference(Task):
         return logs_N.new_zeros(len(targets_BT)).index_add(0, row_N, logs_N).view(2, -1).t()
 
     def _margins(self, model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return how much more the chosen answers have gained than the rejected, times beta, and the plain logarithms."""
+        """Return what the chosen answers have gained over the rejected, times beta, and the plain logarithms."""
         logs_B2 = self._logs(model, batch)
         gained_B2 = logs_B2 - batch.targets["reference"].to(logs_B2)
         return self.beta * (gained_B2[:, 0] - gained_B2[:, 1]), logs_B2
