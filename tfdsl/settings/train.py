@@ -14,6 +14,7 @@ from tfdsl.settings.ranges import NotBelow, Seed, Share
 from tfdsl.settings.schedule import Cosine, Schedule
 
 OVER_WORDS = frozenset({"next_token", "seq2seq", "masked_token", "span_corruption"})  # what softmax is over
+WHETHER = frozenset({"replaced_token", "preference"})  # what is asked has two answers
 
 Reports = Annotated[
     tuple[Literal["tensorboard", "wandb"], ...],
@@ -30,9 +31,10 @@ class Evaluate(Part):
         default=20, description="Batches a measurement; `all` is all that is held out"
     )
     final: Truth = Field(default=True, description="Measure on all that is held out at the end")
-    generate: Annotated[int, Number(integer=True, minimum=0)] = Field(
-        default=200,
-        description="Held-out examples that a text-to-text model writes itself, for the share of exact matches",
+    generate: Annotated[int, Number(integer=True, minimum=0)] | None = Field(
+        default=None,
+        description="Held-out examples that a `seq2seq` model writes itself, for the share of exact matches; 200 if "
+        "left out",
     )
     patience: Positive | None = Field(
         default=None, description="End after so many measurements in a row without a better one; never if left out"
@@ -95,9 +97,15 @@ class Train(Part):
     )
 
     @model_validator(mode="after")
-    def _penalty_is_of_words(self) -> Train:
+    def _objective_reads_them(self) -> Train:
         word = self.objective.type_name
         if self.z_loss and word not in OVER_WORDS:
             message = f"`z_loss` is of objectives over words, and `{word}` is none"
             raise problem("D129", message, help="leave `z_loss` out")
+        if self.label_smoothing and word in WHETHER:
+            message = f"`label_smoothing` spreads a target over words or classes, and `{word}` has none"
+            raise problem("D129", message, help="leave `label_smoothing` out")
+        if self.evaluate.generate is not None and word != "seq2seq":
+            message = f"`generate` is of `seq2seq`: `{word}` writes nothing for a measurement"
+            raise problem("D129", message, help="leave `evaluate.generate` out")
         return self

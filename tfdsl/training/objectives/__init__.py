@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.util import find_spec
 
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
@@ -14,14 +13,9 @@ from tfdsl.training.task import Task
 
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, list[tuple[str, Diagnostic]]]:
     """Return the task that the settings choose for a model, or why it cannot be: each with its place in the spec."""
-    word = train.objective.type_name
-    name = f"{__name__}.{word}"
-    if find_spec(name) is None:
-        help_ = "`next_token` can; the spec still checks, renders, costs and compiles"
-        message = f"the objective `{word}` cannot be trained yet"
-        return None, [("train.objective", Diagnostic("R701", message, label="not built yet", help=help_))]
     signature, problems = binding.chosen(signature, train)
     if problems:
         return None, problems
-    bound: tuple[Task | None, list[tuple[str, Diagnostic]]] = importlib.import_module(name).bind(train, signature)
+    module = importlib.import_module(f"{__name__}.{train.objective.type_name}")
+    bound: tuple[Task | None, list[tuple[str, Diagnostic]]] = module.bind(train, signature)
     return bound
