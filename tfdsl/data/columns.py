@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tfdsl import disk
 from tfdsl.data.table import Array, Column, Fixed, Ragged, Table
 
 VALUES, OFFSETS = "values", "offsets"
-BUFFERED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,22 @@ class Layout:
     shape: tuple[int, ...] | None = None
     size: int = 0
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Layout:
+        """Return the layout that a file tells."""
+        shape = told["shape"]
+        return cls(told["kind"], told["dtype"], None if shape is None else tuple(shape), told["size"])
+
 
 class Writer:
     """Writes a column, one example after the other, pieces of one too."""
 
     def __init__(self, folder: Path, name: str, kind: str, dtype: Any) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._kind, self._dtype = kind, np.dtype(dtype)
-        self._values: BinaryIO = (folder / f"{name}.{VALUES}").open("wb", BUFFERED)
-        self._offsets: BinaryIO | None = (folder / f"{name}.{OFFSETS}").open("wb", BUFFERED) if kind == "text" else None
+        self._values: BinaryIO = disk.system.open(folder / f"{name}.{VALUES}", "wb")
+        self._offsets: BinaryIO | None = (
+            disk.system.open(folder / f"{name}.{OFFSETS}", "wb") if kind == "text" else None
+        )
         self._shape: tuple[int, ...] | None = None
         self._at = 0
         self.size = 0

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tfdsl.data.table import Prepared, Ragged, Table
+from tfdsl.data.table import Prepared, Ragged, Table, windows
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training.task import HELD_OUT, Place
 
@@ -36,9 +36,9 @@ class Windows:
         text = words(table)
         size = min(self.size, len(text))
         last = len(text) - size
-        starts = np.array([self._start(each, last) for each in places], np.int64).reshape(-1, 1)
-        at = np.minimum(starts, last) + np.arange(size)
-        return text[at].astype(np.int64), at >= starts
+        starts = np.array([self._start(each, last) for each in places], np.int64)
+        begun = np.minimum(starts, last)
+        return windows(text, begun, size), np.arange(size) >= (starts - begun)[:, None]
 
     def _start(self, place: Place, last: int) -> int:
         shift = 0 if place.epoch == HELD_OUT else _phase(self.seed, place.epoch, min(self.size, last + 1))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tfdsl import settings, tokens
-from tfdsl.data.table import Prepared, Ragged, Table
+from tfdsl.data.table import Prepared, Ragged, Table, windows
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
@@ -83,11 +83,11 @@ class NextToken(Task):
         text = _text(table).values
         last = len(text) - 1
         starts = np.array([self._phase(each.epoch, last) + each.index * self.context for each in places])
-        at = starts[:, None] + np.arange(self.context + 1)
-        rows = torch.from_numpy(text[np.minimum(at, last)].astype(np.int64))
+        rows = torch.from_numpy(windows(text, starts, self.context + 1))
         targets = rows[:, 1:].clone()
-        if at.max() > last:  # the end of the held-out text is shorter than a window
-            targets[torch.from_numpy(at[:, 1:] > last)] = IGNORED
+        if starts.max() + self.context > last:  # the end of the held-out text is shorter than a window
+            at = starts[:, None] + np.arange(1, self.context + 1)
+            targets[torch.from_numpy(at > last)] = IGNORED
         inputs = self.bound.inputs(rows[:, :-1].contiguous())
         return Batch(inputs, {"tokens": targets}, int((targets != IGNORED).sum()), targets.numel())
 
