@@ -35,7 +35,7 @@ class Recipe:
 
 
 def recipes(names: list[str]) -> list[Recipe]:
-    """Return the recipes of the folders called `names`, or of all; one that starts from another's run comes after it."""
+    """Return the recipes of the folders called `names`, or of all; one that starts from another run comes after it."""
     pages = sorted((ROOT / "examples").glob("*/README.md"))
     found = [
         Recipe(row[1], row[2].strip(), row[3], float(row[4]))

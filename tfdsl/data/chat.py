@@ -69,7 +69,9 @@ def told(messages: Any) -> tuple[str, str] | str:
     if not isinstance(said, list | tuple) or not said:
         return "is no list of messages"
     for message in said:
-        if not isinstance(message, Mapping) or not all(isinstance(message.get(key), str) for key in ("role", "content")):
+        if not isinstance(message, Mapping) or not all(
+            isinstance(message.get(key), str) for key in ("role", "content")
+        ):
             return "has a message that is not `{role: text, content: text}`"
     if said[-1]["role"] != ANSWERER:
         return f"ends with a message of `{said[-1]['role']}`: the last one must be the `{ANSWERER}`'s"
