@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,7 +19,7 @@ from tfdsl.cli.reading import checked
 if TYPE_CHECKING:
     from tfdsl.data.asked import Asked
     from tfdsl.data.table import Prepared, Table
-    from tfdsl.diagnostics import Diagnostic
+    from tfdsl.diagnostics import Diagnostic, Span
 
 MANY = 1 << 31  # tokens that a vocabulary may have where no model sets a limit
 
@@ -52,11 +54,11 @@ def command(
     if folder.exists():
         refuse(f"`{folder}` is already there, and is left as it is. Name another folder, or remove that one first")
     if tokenizer is None:
-        asked = _of_spec(spec, (*overrides, f"train.data={data}") if data is not None else overrides)
+        asked, where, texts = _of_spec(spec, options.with_data(data, overrides))
     else:
         if data is not None or overrides:
             refuse("with --tokenizer there is no spec: name the data in its place, and leave --data and --set out")
-        asked = _of_text(spec, tokenizer, vocab_size)
+        asked, where, texts = _of_text(spec, tokenizer, vocab_size), nowhere, {}
     try:
         made, problems = shards.prepare(asked, folder, workers or os.cpu_count() or 1, report=_progress)
     except OSError as error:
@@ -64,22 +66,26 @@ def command(
 
         refuse(f"cannot write `{folder}`: {disk.reason(error)}; call it again, and what was finished is kept", 1)
     if made is None:
-        _refused([each for _, each in problems])
+        _refused([replace(each, span=each.span or where(place)) for place, each in problems], texts)
     say(_told(folder, made))
     return 0
 
 
-def _of_spec(spec: str, overrides: tuple[str, ...]) -> Asked:
-    """Return what the objective of a spec asks of its data."""
+def nowhere(place: str) -> Span | None:
+    """Know of no place in a spec."""
+
+
+def _of_spec(spec: str, overrides: tuple[str, ...]) -> tuple[Asked, Callable[[str], Span | None], Mapping[str, str]]:
+    """Return what the objective of a spec asks of its data, where its settings stand, and the texts they stand in."""
     result = checked(spec, overrides)
     from tfdsl.training import subject
     from tfdsl.training.prepare import asked as wanted
 
-    asked, problems = wanted(subject.of(result), result.train)
+    taken = subject.of(result)
+    asked, problems = wanted(taken, result.train)
     if asked is None:
-        remark(report.render(problems, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
-        raise Stop(code=1)
-    return asked
+        _refused(problems, result.document.texts)
+    return asked, taken.where, result.document.texts
 
 
 def _of_text(data: str, tokenizer: str, vocab_size: int | None) -> Asked:
@@ -101,8 +107,8 @@ def _of_text(data: str, tokenizer: str, vocab_size: int | None) -> Asked:
     return Asked(settings.Data(source=data), chosen, wanted, vocab_size or MANY)
 
 
-def _refused(problems: list[Diagnostic]) -> NoReturn:
-    remark(report.render(problems, {}, coloured(sys.stderr)).rstrip("\n"))
+def _refused(problems: list[Diagnostic], texts: Mapping[str, str]) -> NoReturn:
+    remark(report.render(problems, texts, coloured(sys.stderr)).rstrip("\n"))
     raise Stop(code=1)
 
 

@@ -35,11 +35,10 @@ class Writer:
     """Writes a column, one example after the other, pieces of one too."""
 
     def __init__(self, folder: Path, name: str, kind: str, dtype: Any) -> None:
+        disk.make(folder)
         self._kind, self._dtype = kind, np.dtype(dtype)
-        self._values: BinaryIO = disk.system.open(folder / f"{name}.{VALUES}", "wb")
-        self._offsets: BinaryIO | None = (
-            disk.system.open(folder / f"{name}.{OFFSETS}", "wb") if kind == "text" else None
-        )
+        self._values: BinaryIO = disk.opened(folder / f"{name}.{VALUES}")
+        self._offsets: BinaryIO | None = disk.opened(folder / f"{name}.{OFFSETS}") if kind == "text" else None
         self._shape: tuple[int, ...] | None = None
         self._at = 0
         self.size = 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tfdsl.data.table import Prepared, Table
 from tfdsl.data.wanted import Wanted
@@ -83,7 +83,7 @@ class Task(ABC):
     def open(self, data: Prepared) -> None:
         """Take the data that was found to fit, before the first batch."""
 
-    def begin(self, model: Model, data: Prepared, folder: Path, fresh: bool) -> None:
+    def begin(self, model: nn.Module, data: Prepared, folder: Path, fresh: bool) -> None:
         """See the model as a run begins, in evaluation; what must be known of it is kept in the run's `folder`.
 
         `fresh` says that the run begins; one that is taken up again reads what was kept.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -13,29 +12,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tfdsl import settings, tokens
-from tfdsl.data.table import Prepared, Ragged, Table, windows
+from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
 from tfdsl.training import answers, binding, crossentropy, figures, head
 from tfdsl.training.answers import PROMPT, Answers
 from tfdsl.training.crossentropy import IGNORED
+from tfdsl.training.packing import Cut, Packing, Whole
 from tfdsl.training.processes import Processes
-from tfdsl.training.task import HELD_OUT, Batch, Measured, Model, Place, Task
+from tfdsl.training.task import Batch, Measured, Model, Place, Task
 
 ANSWER = "answer"
 
 
 @dataclass(slots=True, eq=False)
 class NextToken(Task):
-    """Windows of `context` tokens and their successors, cut from one long text at a random phase an epoch.
+    """Rows of `context` tokens and their successors, as `packing` lays text into them.
 
     Of data with a `prompt` and an `answer` each example is read whole, and the answer's tokens alone count.
     """
 
     bound: binding.Bound
-    context: int
-    seed: int
+    packing: Packing
     smoothing: float
     z: float = 0.0
     bytes_a_token: float = 1.0
@@ -47,12 +46,16 @@ class NextToken(Task):
 
     def against(self, data: Prepared) -> list[tuple[str, Diagnostic]]:
         if ANSWER in data.train.columns:
-            return answers.against(data, (ANSWER,), self.context)
-        sizes = [len(_text(table).values) for table in (data.train, data.held_out)]
-        if sizes[0] > 2 * self.context and sizes[1] > 1:
-            return []
+            if not isinstance(self.packing, Cut):
+                message = "`packing` lays texts into rows, and prompts with their answers have a row each"
+                return [("train.data.packing", Diagnostic("R786", message, label="not honoured"))]
+            return answers.against(data, (ANSWER,), self.packing.context)
+        train, held_out = _text(data.train), _text(data.held_out)
+        sizes = [len(each.values) for each in (train, held_out)]
+        if sizes[0] > self.packing.least() and sizes[1] > 1:
+            return [] if self.packing.tells(train) and self.packing.tells(held_out) else [_single()]
         message = f"the text has {sizes[0]:,} tokens to train on and {sizes[1]:,} held out"
-        wanted = f"sequences of {self.context:,} tokens want more than {2 * self.context:,}"
+        wanted = f"sequences of {self.packing.context:,} tokens want more than {self.packing.least():,}"
         help_ = f"{wanted}: give more text, or a smaller `train.context`"
         return [("train.context", Diagnostic("R708", message, label="too little text", help=help_))]
 
@@ -69,8 +72,7 @@ class NextToken(Task):
     def examples(self, table: Table, epoch: int) -> int:
         if self.answers is not None:
             return len(table)
-        length = len(_text(table).values) - 1
-        return -(-length // self.context) if epoch == HELD_OUT else max(1, length // self.context - 1)
+        return self.packing.examples(_text(table), epoch)
 
     def lengths(self, table: Table) -> NDArray[np.int64] | None:
         return None if self.answers is None else answers.lengths(table, PROMPT, ANSWER)
@@ -80,19 +82,9 @@ class NextToken(Task):
             read_BT, keep_BT, told_BT = self.answers.rows(table, [each.index for each in places], ANSWER)
             count = int((told_BT != IGNORED).sum())
             return Batch(self.bound.inputs(read_BT, keep_BT), {"tokens": told_BT}, count, told_BT.numel())
-        text = _text(table).values
-        last = len(text) - 1
-        starts = np.array([self._phase(each.epoch, last) + each.index * self.context for each in places])
-        rows = torch.from_numpy(windows(text, starts, self.context + 1))
-        targets = rows[:, 1:].clone()
-        if starts.max() + self.context > last:  # the end of the held-out text is shorter than a window
-            at = starts[:, None] + np.arange(1, self.context + 1)
-            targets[torch.from_numpy(at > last)] = IGNORED
-        inputs = self.bound.inputs(rows[:, :-1].contiguous())
-        return Batch(inputs, {"tokens": targets}, int((targets != IGNORED).sum()), targets.numel())
-
-    def _phase(self, epoch: int, last: int) -> int:
-        return 0 if epoch == HELD_OUT else _phase(self.seed, epoch, min(self.context, last + 1 - self.context))
+        rows = self.packing.rows(_text(table), places)
+        inputs = self.bound.inputs(rows.tokens, keep_BT=rows.keep, documents_BT=rows.documents)
+        return Batch(inputs, {"tokens": rows.targets}, rows.count, rows.targets.numel())
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
         given = head.given(model, batch.inputs, self.bound.output)
@@ -125,15 +117,34 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, list
     problems = binding.fits(train, signature, bound)
     if problems:
         return None, problems
-    return NextToken(bound, train.context, train.seed, train.label_smoothing, train.z_loss), []
+    packing, problems = _packing(train, bound)
+    return (NextToken(bound, packing, train.label_smoothing, train.z_loss) if packing is not None else None), problems
+
+
+def _packing(train: settings.Train, bound: binding.Bound) -> tuple[Packing | None, list[tuple[str, Diagnostic]]]:
+    """Return how text is laid into rows, or why the model cannot read such rows."""
+    assert train.context is not None, "the context is settled before"
+    apart, pad = bool(bound.documents), bound.words.pad
+    kind = train.data.packing if train.data is not None else "cut"
+    if kind == "cut":
+        return Cut(train.context, train.seed, apart), []
+    if not apart and pad is None and not bound.masks:
+        name = bound.words.name
+        message = "`packing: whole` fills rows up, and the model takes the filling for text"
+        help_ = (
+            f"let several documents share a row: `inputs: {{documents: {{shape: [B, T], parts: {name}}}}}`; "
+            "or say which token stands for nothing: `pad: 0`"
+        )
+        return None, [("train.data.packing", Diagnostic("R787", message, label="which token is no text?", help=help_))]
+    return Whole(train.context, train.seed, apart, pad or 0), []
+
+
+def _single() -> tuple[str, Diagnostic]:
+    message = "no document has two tokens, and none foretells those of another"
+    return "train.data", Diagnostic("R788", message, label="nothing to learn from", help="give longer documents")
 
 
 def _text(table: Table) -> Ragged:
     column = table.columns["text"]
     assert isinstance(column, Ragged), "text is a column of tokens"
     return column
-
-
-@lru_cache(maxsize=4)
-def _phase(seed: int, epoch: int, phases: int) -> int:
-    return int(np.random.default_rng([seed, epoch, 1]).integers(phases))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tfdsl import disk, settings, tokens
 from tfdsl.data.table import Prepared, Table
@@ -54,7 +54,7 @@ class Preference(Task):
         assert end is not None, "the data were asked for this mark"
         self.answers, self.held = Answers(end, self.bound.words.pad or 0), data.held_out
 
-    def begin(self, model: Model, data: Prepared, folder: Path, fresh: bool) -> None:
+    def begin(self, model: nn.Module, data: Prepared, folder: Path, fresh: bool) -> None:
         path = folder / REFERENCE
         if fresh:
             content = io.BytesIO()
@@ -63,11 +63,12 @@ class Preference(Task):
         with np.load(path) as kept:
             self.reference = {name: kept[name] for name in ("train", "held_out")}
 
-    def _told(self, model: Model, table: Table) -> NDArray[np.float64]:
+    def _told(self, model: nn.Module, table: Table) -> NDArray[np.float64]:
         """Return the logarithms of the probabilities that a model gives both answers of each example, [N, 2]."""
         rows = [range(at, min(at + ROWS, len(table))) for at in range(0, len(table), ROWS)]
         with torch.no_grad():
-            told = [self._logs(model, self._read(table, each)).double().cpu().numpy() for each in rows]
+            device = next(model.parameters()).device
+            told = [self._logs(model, self._read(table, each).to(device)).double().cpu().numpy() for each in rows]
         return np.concatenate(told)
 
     def examples(self, table: Table, epoch: int) -> int:
