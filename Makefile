@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test kills lint docs editor bench
+.PHONY: help setup demo test kills lint docs editor bench recipes
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,9 @@ docs: setup ## Write the generated pages anew: kinds, errors, the JSON Schema, t
 editor: setup ## Drive yaml-language-server with the schema (npm fetches it): completions, hovers, messages
 	@npm install --silent --no-save --prefix .venv/editor yaml-language-server@2.0.0
 	@YAML_LANGUAGE_SERVER=$(CURDIR)/.venv/editor/node_modules/.bin/yaml-language-server $(PY) -m pytest -q tests/editor/drive.py
+
+recipes: setup ## Train each recipe under examples/ and check the figure that its page states (tens of minutes)
+	@$(PY) -m examples.recipes
 
 bench: setup ## Compare speed with transformers, x-transformers and litgpt (in an environment of their own)
 	@$(PY) -m tests.benchmarks

@@ -40,6 +40,52 @@ model:
   - linear: {id: logits, width: 10}
 train: {data: text.txt}
 """
+PAIRS = """\
+tfdsl: 1
+name: pairs
+dims: {vocab: 262}
+inputs:
+  source: {shape: [B, S], vocab: vocab, pad: 0}
+  target: {shape: [B, T], vocab: vocab, pad: 0}
+outputs: {logits: [B, T, vocab]}
+defaults: {norm: rms, attention: {heads: 2}}
+model:
+  encoder:
+    - embed: {id: tok, from: source, width: 16}
+    - residual: [norm, attention]
+  decoder:
+    - embed: {from: target, tie: tok}
+    - residual: [norm, attention: {mask: causal}]
+    - residual: [norm, attention: {kv: encoder}]
+    - unembed: {id: logits, tie: tok}
+train:
+  objective: seq2seq
+  data: pairs.jsonl
+  steps: 2
+  batch: 2
+  context: 32
+  threads: 1
+  clip: 0
+"""
+MARKED = {
+    "version": "1.0",
+    "truncation": None,
+    "padding": None,
+    "added_tokens": [
+        {"id": at, "content": piece, "special": True}
+        | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+        for at, piece in enumerate(("<pad>", "</s>", "<extra_id_0>"))
+    ],
+    "normalizer": None,
+    "pre_tokenizer": None,
+    "post_processor": None,
+    "decoder": None,
+    "model": {
+        "type": "BPE",
+        "vocab": {piece: at for at, piece in enumerate(("<pad>", "</s>", "<extra_id_0>", *"abcdefghij"))},
+        "merges": [],
+    },
+}
 BRANCH = "    - residual: [norm: rms, ffn: {hidden: 256, activation: gelu}]\n"
 LLAMA = """\
 tfdsl: 1
@@ -114,6 +160,21 @@ FILES = {
     "images.yaml": IMAGES,
     "text.txt": "The quick brown fox jumps over the lazy dog.\n" * 40,
     "llama.yaml": LLAMA,
+    "pairs.yaml": PAIRS,
+    "no_pad.yaml": PAIRS.replace(
+        "source: {shape: [B, S], vocab: vocab, pad: 0}", "source: {shape: [B, S], vocab: vocab}"
+    ),
+    "one_pad.yaml": PAIRS.replace(
+        "target: {shape: [B, T], vocab: vocab, pad: 0}", "target: {shape: [B, T], vocab: vocab}"
+    ),
+    "pairs.jsonl": "".join(
+        json.dumps({"source": word, "target": word[1::-1]}) + "\n"
+        for word in ("ace", "bead", "cab", "dig", "egg", "fade")
+    ),
+    "answers.jsonl": "".join(
+        json.dumps({"prompt": f"{each} and 1 are ", "answer": str(each + 1)}) + "\n" for each in range(9)
+    ),
+    "marked.json": json.dumps(MARKED),
     "short.txt": "The quick brown fox.\n",
 }
 CONFIG = {

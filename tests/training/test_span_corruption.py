@@ -25,6 +25,7 @@ def task(context: int = 40) -> SpanCorruption:
 def joined(source: list[int], target: list[int], extras: tuple[int, ...]) -> list[int]:
     """Put each stretch of the target in the place of its mark."""
     spans: dict[int, list[int]] = {}
+    mark = target[0]
     for token in target:
         if token in extras:
             mark = token

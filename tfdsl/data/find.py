@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tfdsl import settings
-from tfdsl.data import arrow, built_in, lines, pictures, text
+from tfdsl.data import arrow, built_in, chat, lines, pictures, text
 from tfdsl.data.absent import Absent
 from tfdsl.data.arrays import Arrays
 from tfdsl.data.source import Found, Joined, Source
@@ -43,7 +43,9 @@ def find(data: settings.Data, source: str | None = None) -> Found:
     problems = found.problems
     if not problems and found.source is not None and not found.source.count:
         problems = (_empty(name, path, data, found.source),)
-    return Found(None, problems=problems) if problems else found
+    if problems or found.source is None:
+        return Found(None, problems=problems)
+    return Found(chat.of(found.source), found.held_out and chat.of(found.held_out))
 
 
 def _file(path: Path, data: settings.Data, lone: bool) -> Found:

@@ -30,9 +30,10 @@ class Evaluate(Part):
         default=20, description="Batches a measurement; `all` is all that is held out"
     )
     final: Truth = Field(default=True, description="Measure on all that is held out at the end")
-    generate: Annotated[int, Number(integer=True, minimum=0)] = Field(
-        default=200,
-        description="Held-out examples that a text-to-text model writes itself, for the share of exact matches",
+    generate: Annotated[int, Number(integer=True, minimum=0)] | None = Field(
+        default=None,
+        description="Held-out examples that a `seq2seq` model writes itself, for the share of exact matches; 200 if "
+        "left out",
     )
     patience: Positive | None = Field(
         default=None, description="End after so many measurements in a row without a better one; never if left out"
@@ -107,12 +108,15 @@ class Train(Part):
     )
 
     @model_validator(mode="after")
-    def _penalties_are_of_words(self) -> Train:
+    def _objective_reads_them(self) -> Train:
         word = self.objective.type_name
         for name, share in (("z_loss", self.z_loss), ("label_smoothing", self.label_smoothing)):
             if word in WORDLESS and share:
                 message = f"`{name}` is of a softmax over words or classes, and `{word}` has none"
                 raise problem("D129", message, help=f"leave `{name}` out")
+        if self.evaluate.generate is not None and word != "seq2seq":
+            message = f"`generate` is of `seq2seq`: `{word}` writes nothing for a measurement"
+            raise problem("D129", message, help="leave `evaluate.generate` out")
         return self
 
     @model_validator(mode="after")

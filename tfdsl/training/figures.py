@@ -11,20 +11,20 @@ from torch import Tensor
 from tfdsl.training.crossentropy import CHUNK, IGNORED, Unscored
 
 
-def hits(given: Tensor | Unscored, targets: Tensor) -> int:
-    """Return how many of the targets that are not IGNORED have the highest score; scores are made some at a time."""
+def likeliest(given: Tensor | Unscored, targets: Tensor) -> Tensor:
+    """Return for each target that is not IGNORED whether it has the highest score; scores are made some at a time."""
     keep = targets != IGNORED
-    x = given.x if isinstance(given, Unscored) else given
-    x_ND, target_N, found = x[keep], targets[keep], 0
-    if not len(target_N):
-        return 0
-    rows = len(x_ND) if not isinstance(given, Unscored) else max(1, CHUNK // len(given.weight_VD))
-    for start in range(0, len(x_ND), rows):
-        part_CV = x_ND[start : start + rows]
-        if isinstance(given, Unscored):
-            part_CV = F.linear(part_CV, given.weight_VD, given.bias_V)
-        found += int((part_CV.argmax(-1) == target_N[start : start + rows]).sum())
-    return found
+    x_ND, target_N = (given.x if isinstance(given, Unscored) else given)[keep], targets[keep]
+    if not isinstance(given, Unscored):
+        return x_ND.argmax(-1) == target_N
+    rows = max(1, CHUNK // len(given.weight_VD))
+    parts = [F.linear(part_CD, given.weight_VD, given.bias_V).argmax(-1) for part_CD in x_ND.split(rows)]
+    return torch.cat(parts) == target_N
+
+
+def hits(given: Tensor | Unscored, targets: Tensor) -> int:
+    """Return how many of the targets that are not IGNORED have the highest score."""
+    return int(likeliest(given, targets).sum())
 
 
 def wide(logits: Tensor) -> Tensor:

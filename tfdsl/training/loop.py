@@ -73,6 +73,8 @@ class Loop:
         self.held_out: Measured | None = None
         torch.default_generator.manual_seed(self.set.seed)
         self.model = job.subject.build().to(processes.device)
+        with torch.no_grad(), self._cast():
+            self.task.begin(self.model.eval(), job.data, job.folder, start is None)
         parts = groups.part(job.subject.known(), self.set.optimizer)
         freeze(self.model, parts)
         alike = self.task.lengths(job.data.train)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tfdsl.data.table import Prepared, Table
 from tfdsl.data.wanted import Wanted
@@ -81,6 +82,13 @@ class Task(ABC):
     @abstractmethod
     def open(self, data: Prepared) -> None:
         """Take the data that was found to fit, before the first batch."""
+
+    def begin(self, model: nn.Module, data: Prepared, folder: Path, fresh: bool) -> None:
+        """See the model as a run begins, in evaluation; what must be known of it is kept in the run's `folder`.
+
+        `fresh` says that the run begins; one that is taken up again reads what was kept.
+        """
+        return None
 
     def about(self) -> Mapping[str, Any]:
         """Return what a run keeps of the open data in its settings, so that more of it can be read in the same way."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -70,19 +69,19 @@ class MaskedToken(Hidden):
         return summed(given, batch.targets["tokens"], self.smoothing, self.z)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
-        total = torch.zeros(4, dtype=torch.float64)
-        commonest = int(self.often.argmax())
+        total = torch.zeros(3, dtype=torch.float64)
+        often_V = torch.zeros(self.bound.words.vocab, dtype=torch.float64)
         for batch in batches:
             targets_BT, given = batch.targets["tokens"], head.given(model, batch.inputs, self.bound.output)
-            baseline = int((targets_BT == commonest).sum())
-            parts = (summed(given, targets_BT).item(), batch.count, hits(given, targets_BT), baseline)
+            parts = (summed(given, targets_BT).item(), batch.count, hits(given, targets_BT))
             total += torch.tensor(parts, dtype=torch.float64)
-        loss, count, right, common = processes.total(total).tolist()
+            often_V += torch.bincount(targets_BT[targets_BT != IGNORED].cpu(), minlength=len(often_V))
+        loss, count, right = processes.total(total).tolist()
+        common = processes.total(often_V).max().item()  # what the best of all answers that are always the same gets
         mean = loss / max(1, count)
         figures = {"accuracy": right / max(1, count), "perplexity": perplexity(mean)}
-        if common:
-            figures["times the unigram baseline"] = right / common
-        return Measured(mean, int(count), figures if count else {"accuracy": math.nan})
+        figures["times the unigram baseline"] = right / max(1.0, common)
+        return Measured(mean, int(count), figures)
 
 
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, binding.Problems]:

@@ -6,35 +6,50 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from tfdsl import settings
+from tfdsl import settings, tokens
 from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
-from tfdsl.training import binding, crossentropy, head
+from tfdsl.training import answers, binding, crossentropy, figures, head
+from tfdsl.training.answers import PROMPT, Answers
+from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.packing import Cut, Packing, Whole
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
 
+ANSWER = "answer"
+
 
 @dataclass(slots=True, eq=False)
 class NextToken(Task):
-    """Rows of `context` tokens and their successors, as `packing` lays text into them."""
+    """Rows of `context` tokens and their successors, as `packing` lays text into them.
+
+    Of data with a `prompt` and an `answer` each example is read whole, and the answer's tokens alone count.
+    """
 
     bound: binding.Bound
     packing: Packing
     smoothing: float
     z: float = 0.0
     bytes_a_token: float = 1.0
+    answers: Answers | None = None
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(((Field("text"),),), whole=True)
+        return Wanted(((Field("text"),), (Field(PROMPT), Field(ANSWER))), whole=True)
 
     def against(self, data: Prepared) -> list[tuple[str, Diagnostic]]:
+        if ANSWER in data.train.columns:
+            if not isinstance(self.packing, Cut):
+                message = "`packing` lays texts into rows, and prompts with their answers have a row each"
+                return [("train.data.packing", Diagnostic("R786", message, label="not honoured"))]
+            return answers.against(data, (ANSWER,), self.packing.context)
         train, held_out = _text(data.train), _text(data.held_out)
         sizes = [len(each.values) for each in (train, held_out)]
         if sizes[0] > self.packing.least() and sizes[1] > 1:
@@ -45,31 +60,52 @@ class NextToken(Task):
         return [("train.context", Diagnostic("R708", message, label="too little text", help=help_))]
 
     def open(self, data: Prepared) -> None:
+        if ANSWER in data.train.columns:
+            assert data.tokenizer is not None, "texts come with a tokenizer"
+            end = tokens.marks(data.tokenizer).end
+            assert end is not None, "the data were looked at"
+            self.answers = Answers(end, self.bound.words.pad or 0)
+            self.bytes_a_token = data.held_out.sizes[ANSWER] / max(1, int(answers.lengths(data.held_out, ANSWER).sum()))
+            return
         self.bytes_a_token = data.held_out.sizes["text"] / max(1, len(_text(data.held_out).values) - 1)
 
     def examples(self, table: Table, epoch: int) -> int:
+        if self.answers is not None:
+            return len(table)
         return self.packing.examples(_text(table), epoch)
 
+    def lengths(self, table: Table) -> NDArray[np.int64] | None:
+        return None if self.answers is None else answers.lengths(table, PROMPT, ANSWER)
+
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:
+        if self.answers is not None:
+            read_BT, keep_BT, told_BT = self.answers.rows(table, [each.index for each in places], ANSWER)
+            count = int((told_BT != IGNORED).sum())
+            return Batch(self.bound.inputs(read_BT, keep_BT), {"tokens": told_BT}, count, told_BT.numel())
         rows = self.packing.rows(_text(table), places)
         inputs = self.bound.inputs(rows.tokens, keep_BT=rows.keep, documents_BT=rows.documents)
         return Batch(inputs, {"tokens": rows.targets}, rows.count, rows.targets.numel())
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
-        return self._entropy(model, batch, self.smoothing, self.z)
-
-    def _entropy(self, model: Model, batch: Batch, smoothing: float = 0.0, z: float = 0.0) -> Tensor:
         given = head.given(model, batch.inputs, self.bound.output)
-        return crossentropy.summed(given, batch.targets["tokens"], smoothing, z)
+        return crossentropy.summed(given, batch.targets["tokens"], self.smoothing, self.z)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
-        total = torch.zeros(2, dtype=torch.float64)
+        total = torch.zeros(5, dtype=torch.float64)  # loss, targets; right ones, answers, right ones
         for batch in batches:
-            total += torch.tensor([self._entropy(model, batch).item(), batch.count], dtype=torch.float64)
-        loss, count = processes.total(total).tolist()
+            given, targets_BT = head.given(model, batch.inputs, self.bound.output), batch.targets["tokens"]
+            loss, told = crossentropy.summed(given, targets_BT).item(), (0, 0, 0)
+            if self.answers is not None:
+                right_N = figures.likeliest(given, targets_BT)
+                exact_B = answers.all_right(right_N, targets_BT)
+                told = (int(right_N.sum()), len(exact_B), int(exact_B.sum()))
+            total += torch.tensor([loss, batch.count, *told], dtype=torch.float64)
+        loss, count, right, rows, exact = processes.total(total).tolist()
         mean = loss / count
-        figures = {"bits a byte": mean / math.log(2) / self.bytes_a_token, "perplexity": math.exp(min(mean, 700))}
-        return Measured(mean, int(count), figures)
+        found = {"bits a byte": mean / math.log(2) / self.bytes_a_token, "perplexity": figures.perplexity(mean)}
+        if rows:
+            found |= {"accuracy": right / count, "exact match": exact / rows}
+        return Measured(mean, int(count), found)
 
 
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, list[tuple[str, Diagnostic]]]:
@@ -78,11 +114,9 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, list
     if bound is None:
         return None, problems
     assert train.context is not None, "the context is settled before"
-    most = signature.limits.get(str(bound.words.shape[1]))
-    if most is not None and train.context > most:
-        message = f"sequences of {train.context:,} tokens do not fit the model's {most:,} positions"
-        help_ = f"set `train.context` to {most} or less, or make the position table longer"
-        return None, [("train.context", Diagnostic("R705", message, label="too long", help=help_))]
+    problems = binding.fits(train, signature, bound)
+    if problems:
+        return None, problems
     packing, problems = _packing(train, bound)
     return (NextToken(bound, packing, train.label_smoothing, train.z_loss) if packing is not None else None), problems
 
