@@ -25,7 +25,8 @@ class Declared:
     """A weight where it stands.
 
     `path` is its name with None in place of a copy's number; `scaled` says that it is the last of a residual's branch,
-    `inside` that it is tied to a weight of its own block.
+    `inside` that it is tied to a weight of its own block. `kind` is its node's, where it is of one node alone; `nested`
+    says that the node stands in a block, or in a branch of another node.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Declared:
     weight: Weight
     scaled: bool = False
     inside: bool = False
+    kind: str = ""
+    nested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +46,20 @@ class Within:
     path: tuple[str | None, ...] = ()
     block: str = ""
     branch: bool = False
+    depth: int = 0
 
     def inner(self, name: str, copy: int | None = None) -> Within:
         """Return what stands before the names of a block in this scope, or of one of its copies."""
         prefix = f"{self.name}{name}." if copy is None else f"{self.name}{name}.{copy}."
         path = (*self.path, name) if copy is None else (*self.path, name, None)
-        return Within(prefix, path, prefix, self.branch)
+        return Within(prefix, path, prefix, self.branch, self.depth + 1)
 
 
 def each_weight(checked: Walked) -> Iterator[Declared]:
     """Yield every weight of the model, tied ones too, in the order of its streams."""
     first: dict[str, str] = {}
     for name, stream in checked.streams.items():
-        within = Within().inner(attribute(name)) if several(checked) else Within()
+        within = replace(Within().inner(attribute(name)), depth=0) if several(checked) else Within()
         for shared in stream.shares:
             for key, weight in shared.weights.items():
                 full = f"{within.name}{shared.held}.{key}"
@@ -77,9 +81,11 @@ def _flow(flow: Flow, within: Within) -> Iterator[Declared]:
             tied = within.block + weight.tied[1:] if inside else weight.tied
             path = (*within.path, step.name, name)
             scaled = within.branch and weight.init == "output"
-            yield Declared(f"{within.name}{step.name}.{name}", path, replace(weight, tied=tied), scaled, inside)
+            full, own = f"{within.name}{step.name}.{name}", replace(weight, tied=tied)
+            yield Declared(full, path, own, scaled, inside, step.node.kind, within.depth > 0)
         for inner in step.flows:
-            yield from _flow(inner, replace(within, branch=within.branch or step.node.branches))
+            branch = within.branch or step.node.branches
+            yield from _flow(inner, replace(within, branch=branch, depth=within.depth + 1))
         yield from _copies(step, within)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, checking, declared, document
+from tfdsl import building, checking, declared, disk, document
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic, Span
 from tfdsl.run import FOREIGN, Run, fill
@@ -22,6 +19,7 @@ from tfdsl.training import subject
 from tfdsl.training.prepare import TOKENIZER
 from tfdsl.weights import files, recognise
 from tfdsl.weights.files import CONFIG, Tensors
+from tfdsl.weights.pack import pack
 from tfdsl.weights.read import read
 from tfdsl.weights.write import write
 from tfdsl.writing import plain
@@ -149,24 +147,9 @@ def _write(
     output: Path, checked: Checked, model: nn.Module, tokenizer: Tokenizer | None, kept: Mapping[str, Any]
 ) -> None:
     """Write the run folder."""
-    with _aside(output) as folder:
+    with disk.folder(output) as folder:
         fill(folder, subject.of(checked), checked.train, checked.sample, tokenizer, model, kept.get("positions"))
-        (folder / FOREIGN).write_text(json.dumps(kept, indent=1) + "\n")
-
-
-@contextlib.contextmanager
-def _aside(output: Path) -> Generator[Path]:
-    """Give an empty folder to fill, which gets its name when it is whole; where it fails, nothing is left."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    folder = output.with_name(f".{output.name}.part")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-        folder.rename(output)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        disk.put(folder / FOREIGN, json.dumps(kept, indent=1) + "\n")
 
 
 def send(run: Run, output: Path, config: Path | None = None) -> tuple[int | None, list[Diagnostic]]:
@@ -189,12 +172,12 @@ def send(run: Run, output: Path, config: Path | None = None) -> tuple[int | None
     if problems:
         return None, problems
     said = _doubts(checked, values, tensors)
-    with _aside(output) as folder:
-        save_file(tensors, folder / files.ALONE, metadata={"format": "pt"})
+    with disk.folder(output) as folder:
+        disk.put(folder / files.ALONE, pack(tensors, {"format": "pt"}))
         kept = {key: value for key, value in values.items() if key != "torch_dtype"}
-        (folder / CONFIG).write_text(json.dumps({**kept, "dtype": "float32"}, indent=2) + "\n")
+        disk.put(folder / CONFIG, json.dumps({**kept, "dtype": "float32"}, indent=2) + "\n")
         if run.tokenizer is not None:
-            run.tokenizer.save(str(folder / TOKENIZER))
+            disk.put(folder / TOKENIZER, run.tokenizer.to_str(pretty=True))
     return len(tensors), said
 
 

@@ -10,14 +10,15 @@ from tfdsl.checking import Checked
 from tfdsl.shapes import Tensor
 
 Extent = int | str  # a size, or the name of a symbolic axis
-Kind = Literal["tokens", "whole", "numbers", "mask"]
+Kind = Literal["tokens", "whole", "numbers", "mask", "documents"]
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input: ids below `vocab` (`tokens`), other whole numbers, numbers, or the mask that `keeps` other inputs.
+    """An input: ids below `vocab` (`tokens`), other whole numbers, numbers, the mask that `keeps` other inputs, or the
+    numbers of documents that `parts` their rows.
 
-    `pad` is the token that stands for nothing.
+    `pad` is the token that stands for nothing. Documents may be left out when the model runs.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Input:
     vocab: int = 0
     pad: int | None = None
     keeps: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class Signature:
         """Return the masks that tell which positions of the input `name` are real."""
         return tuple(each for each in self.inputs.values() if name in each.keeps)
 
+    def documents(self, name: str) -> Input | None:
+        """Return the input that says which document each position of the input `name` belongs to, if there is one."""
+        return next((each for each in self.inputs.values() if name in each.parts), None)
+
 
 def of(checked: Checked) -> Signature:
     """Return the signature of a sound spec."""
@@ -53,10 +59,9 @@ def of(checked: Checked) -> Signature:
     for name, value in checked.inputs.items():
         written, tensor = checked.spec.inputs[name], value.tensor
         vocab = tensor.vocab.known if tensor.vocab is not None else 0
-        kind: Kind = (
-            "mask" if written.keeps else "tokens" if vocab else "numbers" if tensor.dtype == "float" else "whole"
-        )
-        inputs[name] = Input(name, _shape(tensor), kind, vocab, checked.pads.get(name), written.keeps)
+        kind: Kind = "tokens" if vocab else "numbers" if tensor.dtype == "float" else "whole"
+        kind = "mask" if written.keeps else "documents" if written.parts else kind
+        inputs[name] = Input(name, _shape(tensor), kind, vocab, checked.pads.get(name), written.keeps, written.parts)
     outputs = {name: _shape(value.tensor) for name, value in checked.outputs.items()}
     return Signature(inputs, outputs, dict(checked.limits))
 

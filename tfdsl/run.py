@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import settings
+from tfdsl import disk, settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.sampling import ready
 from tfdsl.training import checkpoint
@@ -118,12 +118,12 @@ def fill(
     positions: Any = None,
 ) -> None:
     """Fill a run folder with a model as it is: a run of no steps. `positions` are the most that it was made for."""
-    (folder / SPEC).write_text(subject.spec)
-    (folder / SOURCE).write_text(subject.source)
+    disk.put(folder / SPEC, subject.spec)
+    disk.put(folder / SOURCE, subject.source)
     known = positions if isinstance(positions, int) and positions > 0 else UNBOUNDED_CONTEXT
     context = subject.context or known
-    (folder / SETTINGS).write_text(json.dumps(describe(subject, train, sample, context), indent=1) + "\n")
+    disk.put(folder / SETTINGS, json.dumps(describe(subject, train, sample, context), indent=1) + "\n")
     if tokenizer is not None:
-        tokenizer.save(str(folder / TOKENIZER))
+        disk.put(folder / TOKENIZER, tokenizer.to_str(pretty=True))
     state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0}
     checkpoint.save(folder / "checkpoints", 0, checkpoint.tensors(model), {}, state)

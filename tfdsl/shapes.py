@@ -171,12 +171,16 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of a tensor. Only `size` is what it is; the rest tells people where it comes from."""
+    """One axis of a tensor. Only `size` is what it is; the rest tells people where it comes from.
+
+    `keep` says which of its positions are real, `parts` which input says the document that each belongs to.
+    """
 
     size: int | Poly
     name: str = ""
     keep: Keep | None = None
     origin: tuple[str | int, ...] | None = None
+    parts: str = ""
 
     def __str__(self) -> str:
         return str(self.size)
@@ -234,9 +238,13 @@ class Tensor:
         return replace(self, axes=(*self.axes[:-1], axis))
 
     def joined(self, other: Tensor) -> Tensor:
-        """Return this tensor with the padding and the names of `other` added, which has the same sizes."""
+        """Return this tensor with the padding, documents and names of `other` added, which has the same sizes."""
         axes = zip(self.axes, other.axes, strict=True)
-        return replace(self, axes=tuple(replace(a, keep=_both(a.keep, b.keep), name=a.name or b.name) for a, b in axes))
+        return replace(self, axes=tuple(_joined(a, b) for a, b in axes))
+
+
+def _joined(a: Axis, b: Axis) -> Axis:
+    return replace(a, keep=_both(a.keep, b.keep), parts=a.parts or b.parts, name=a.name or b.name)
 
 
 def _both(a: Keep | None, b: Keep | None) -> Keep | None:

@@ -23,7 +23,10 @@ _streams: TypeAdapter[dict[str, Pipe]] = TypeAdapter(dict[Name, Pipe])
 
 
 class Input(Part):
-    """A named tensor that the model is given: tokens (`vocab`), numbers (`dtype: float`), or a mask (`keeps`)."""
+    """A named tensor that the model is given.
+
+    Tokens (`vocab`), numbers (`dtype: float`), a mask (`keeps`), or which document each position belongs to (`parts`).
+    """
 
     shape: Shape = Field(description="Its axes: sizes, or capitals for those known only when the model runs.")
     vocab: Positive | None = Field(None, description="The number of words, for tokens.")
@@ -35,6 +38,12 @@ class Input(Part):
         description="For a mask [B, T]: the inputs whose positions it tells of, 1 where one is real and 0 where it is "
         "padding, which is never attended to. In place of a `pad`, or beside one.",
     )
+    parts: Names = Field(
+        (),
+        description="For whole numbers [B, T]: the inputs whose rows they part into documents. A new document begins "
+        "where the number changes; attention sees its own document alone, and positions start again with each. It may "
+        "be left out when the model runs: a row is one document then.",
+    )
     dtype: Literal["int", "float"] | None = Field(
         None,
         description="`int` for tokens, `float` for numbers; `int` without `vocab` for positions and the like.",
@@ -42,13 +51,13 @@ class Input(Part):
 
     @model_validator(mode="after")
     def _tokens_or_numbers(self) -> Self:
-        if (self.vocab is not None) + (self.dtype == "float") + bool(self.keeps) > 1 or not (
-            self.vocab is not None or self.dtype or self.keeps
-        ):
+        said = (self.vocab is not None, self.dtype == "float", bool(self.keeps), bool(self.parts))
+        if sum(said) > 1 or not (any(said) or self.dtype):
             raise problem(
                 "D118",
                 "an input is tokens or numbers",
-                help="give `vocab: <words>` for tokens, `dtype: float` for numbers, `keeps: <input>` for a mask",
+                help="give `vocab: <words>` for tokens, `dtype: float` for numbers, `keeps: <input>` for a mask, "
+                "`parts: <input>` for documents",
             )
         if self.pad is not None and self.vocab is None:
             raise problem("D118", "only tokens have a `pad`")

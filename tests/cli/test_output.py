@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tfdsl import disk
 from tfdsl.cli.output import Stop, write
 
 
@@ -51,11 +52,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(
     path = tmp_path / "x.svg"
     path.write_bytes(b"old")
 
-    def full(self: Path, target: Path) -> Path:
+    def full(self: disk.System, old: Path, new: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", full)
-    assert refusal(str(path)) == (f"cannot write `{path}`: no space left on device", 2)
+    monkeypatch.setattr(disk.System, "rename", full)
+    assert refusal(str(path)) == (f"cannot write `{path}`: the disk is full", 2)
     assert path.read_bytes() == b"old"
     assert [each.name for each in tmp_path.iterdir()] == ["x.svg"]
 
@@ -87,4 +88,4 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_devices_are_written_to_and_not_replaced() -> None:
     write("/dev/null", b"new")
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
-    assert refusal("/dev/full") == ("cannot write `/dev/full`: no space left on device", 2)
+    assert refusal("/dev/full") == ("cannot write `/dev/full`: the disk is full", 2)

@@ -24,7 +24,7 @@ def place(path: str) -> Span:
             ("R701", "the objective `seq2seq` cannot be trained yet", "train.objective"),
         ),
         ({"data": None}, subject(), ("R702", "there is nothing to train on: `train.data` is not given", "train")),
-        ({"data": "/nowhere"}, subject(), ("R702", "there is no text at `/nowhere`", "train.data")),
+        ({"data": "/nowhere"}, subject(), ("R702", "there is nothing at `/nowhere`", "train.data.source")),
         (
             {},
             subject(vocab=20),

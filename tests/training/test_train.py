@@ -28,7 +28,7 @@ def test_a_run_learns_and_leaves_all_that_is_needed_to_use_it(tmp_path: Path) ->
     assert outcome.held_out is not None
     assert outcome.held_out.loss < 1.2 < losses(tmp_path / "run")[0]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        *("checkpoints", "data", "log.jsonl", "loss.png", "loss.svg", "model.py"),
+        *("checkpoints", "data", "groups.txt", "log.jsonl", "loss.png", "loss.svg", "model.py"),
         *("settings.json", "spec.yaml", "tokenizer.json"),
     ]
     kept = json.loads((tmp_path / "run" / "settings.json").read_text())

@@ -67,7 +67,7 @@ def run(document: Document) -> Checked:
     pads = extents.pads(spec, scope, report)
     given = {name: extents.given(name, each, pads.get(name), scope, report) for name, each in spec.inputs.items()}
     inputs = {name: value for name, value in given.items() if value is not None}
-    inputs = extents.masked(spec, inputs, report)
+    inputs = extents.parted(spec, extents.masked(spec, inputs, report), report)
     walk = Walk(spec, report, replace(scope, partial=len(inputs) < len(spec.inputs)), inputs)
     cycles.refuse(walk)
     for name in spec.streams:

@@ -105,6 +105,39 @@ def masked(spec: Spec, inputs: dict[str, Value], report: Report) -> dict[str, Va
     return found
 
 
+def parted(spec: Spec, inputs: dict[str, Value], report: Report) -> dict[str, Value]:
+    """Return the inputs, those that another parts into documents with its name; such inputs stand last.
+
+    Reports one of another shape, and positions that two part.
+    """
+    found = dict(inputs)
+    for name, each in spec.inputs.items():
+        for index, target in enumerate(each.parts):
+            path: Path = ("inputs", name, "parts", index) if len(each.parts) > 1 else ("inputs", name, "parts")
+            if target not in spec.inputs or target == name:
+                near = suggest(target, tuple(spec.inputs))
+                report.add(
+                    "N308", f"there is no input `{target}`", path, help=f"did you mean `{near}`?" if near else ""
+                )
+            elif name in inputs and target in inputs:
+                _part(found, inputs[name], target, path, report)
+    return {name: found[name] for name in sorted(found, key=lambda name: bool(spec.inputs[name].parts))}
+
+
+def _part(found: dict[str, Value], documents: Value, target: str, path: Path, report: Report) -> None:
+    value = found[target]
+    axes, sizes = value.tensor.axes, documents.tensor.sizes
+    if len(sizes) != 2 or tuple(axis.size for axis in axes[:2]) != sizes:
+        message = f"`{documents.name}` is {documents.tensor}, and does not part the positions of {value.tensor}"
+        report.add("T281", message, path, help=f"it has the first two axes: {say(value.tensor.sizes[:2])}")
+    elif axes[1].parts:
+        message = f"`{axes[1].parts}` and `{documents.name}` both part `{target}`"
+        report.add("T282", message, path, help="one input says which document a position belongs to")
+    else:
+        parted = replace(axes[1], parts=documents.name)
+        found[target] = replace(value, tensor=replace(value.tensor, axes=(axes[0], parted, *axes[2:])))
+
+
 def _mask(found: dict[str, Value], mask: Value, target: str, path: Path, report: Report) -> None:
     value = found[target]
     axes, places = value.tensor.axes, mask.tensor.axes

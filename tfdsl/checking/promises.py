@@ -150,7 +150,7 @@ def _needed(walk: Walk) -> set[str]:
 def _values(walk: Walk) -> Iterator[tuple[str, str, Path]]:
     spec, needed = walk.spec, walk.read | set(spec_outputs(walk))
     for name, each in spec.inputs.items():
-        if name not in needed and not needed & set(each.keeps):
+        if name not in needed and not needed & {*each.keeps, *each.parts}:
             yield "W505", f"input `{name}` is not read", ("inputs", name)
     for path, name, id in walk.dropped:
         if id not in needed:

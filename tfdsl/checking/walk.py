@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tfdsl.checking import extents
+from tfdsl.checking import documents, extents
 from tfdsl.checking.fields import Fields
 from tfdsl.checking.frames import Frame, members, named
 from tfdsl.checking.ports import NOTHING, UNKNOWN, Flowing, Place, Unknown
@@ -214,6 +214,7 @@ class Walk:
             place.node = self.fields.resolved(written, path, frame.scope)
             output = place.node.shape(place)
             step = place.step(output)
+            documents.check(place, step)
             self._expected(place, output)
         except Unknown:
             frame.failed |= {id for _, each in members((written,), path) for id in each.ids}
@@ -288,10 +289,11 @@ class Walk:
 
 
 def _like(start: Flowing) -> Any:
-    """Return what of a value decides how a block is checked: its sizes, its padding, its type."""
+    """Return what of a value decides how a block is checked: its sizes, padding and documents, its type."""
     if not isinstance(start, Tensor):
         return start
-    return start.dtype, start.sizes, tuple(axis.keep for axis in start.axes), start.vocab and start.vocab.size
+    marks = tuple((axis.keep, axis.parts) for axis in start.axes)
+    return start.dtype, start.sizes, marks, start.vocab and start.vocab.size
 
 
 def _tensor(value: Flowing) -> Tensor | None:

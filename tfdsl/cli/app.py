@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from tfdsl import __version__
-from tfdsl.cli.output import Stop, reason
+from tfdsl.cli.output import Stop
+from tfdsl.disk import reason
 
 COMMANDS = {
     "new": "Write a spec to start from",

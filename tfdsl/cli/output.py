@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import stat
 import sys
 from pathlib import Path
 from typing import NoReturn, TextIO
 
 import click
+
+from tfdsl import disk
 
 
 class Stop(Exception):
@@ -58,7 +58,7 @@ def write(path: str, data: str | bytes, overwrite: bool = True) -> None:
             refuse(f"cannot write `{path}`: it is a folder. Name a file in it, such as {target / 'out'}")
         if target.exists() and not overwrite:
             refuse(f"`{path}` is already there, and is left as it is. Name another file, or remove that one first")
-        _write(Path(os.path.realpath(target)), raw)
+        disk.write(target, raw)
     except FileNotFoundError:
         if target.parent.is_dir():
             refuse(f"cannot write `{path}`: `{target.parent}` takes no files")
@@ -66,37 +66,4 @@ def write(path: str, data: str | bytes, overwrite: bool = True) -> None:
             f"cannot write `{path}`: the folder `{target.parent}` is not there. Make it first: mkdir -p {target.parent}"
         )
     except (OSError, ValueError) as error:
-        refuse(f"cannot write `{path}`: {reason(error)}")
-
-
-def reason(error: OSError | ValueError) -> str:
-    """Return what the system says is wrong, in lower case and without numbers."""
-    said = error.strerror if isinstance(error, OSError) else str(error)
-    return (said or str(error)).lower()
-
-
-def _write(target: Path, raw: bytes) -> None:
-    if target.exists() and not target.is_file():  # /dev/null, a named pipe: nothing to replace
-        target.write_bytes(raw)
-        return
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_mask()
-    if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(13, "Permission denied")
-    import tempfile  # costs a start-up 4 ms, and few commands write
-
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:60]}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-        Path(name).chmod(mode)
-        Path(name).replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-
-
-def _mask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        refuse(f"cannot write `{path}`: {disk.reason(error)}")

@@ -18,6 +18,7 @@ from tfdsl.cli.reading import checked
 if TYPE_CHECKING:
     from tfdsl.training import Outcome
     from tfdsl.training.subject import Subject
+    from tfdsl.watching import curves
 
 PARTS = {
     "spec.yaml": "the spec",
@@ -78,13 +79,14 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
 
     taken = subject.of(result) if start is None else _started(result, start)
     try:
-        with training.Bar(result.train.steps) as bar:
+        with training.Bar(result.train.steps, texts=result.document.texts) as bar:
             if resume:
                 outcome, found = training.resume(taken, folder, report=bar)
             else:
                 outcome, found = training.train(taken, result.train, folder, sample=result.sample, report=bar)
     except OSError as error:
         refuse(f"cannot write the run into `{folder}`: {(error.strerror or str(error)).lower()}", 1)
+    found = [each for each in found if each not in bar.said]
     if found:
         remark(report.render(found, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
     if outcome is None:
@@ -123,6 +125,7 @@ def _tell(outcome: Outcome, folder: Path) -> int:
     if outcome.held_out is not None:
         measured = f"; held out: {outcome.held_out.loss:.3f} nats{figures(outcome.held_out)}"
     say(f"{ended} after {outcome.step:,} steps in {clock(outcome.seconds)}{measured}")
+    say(_used(entries[-1]))
     for name, meaning in PARTS.items():
         if (folder / name).exists():
             say(f"  {folder / name!s:32} {meaning}")
@@ -131,6 +134,16 @@ def _tell(outcome: Outcome, folder: Path) -> int:
         return 130
     say(f"next: tfdsl sample {folder}")
     return 1 if outcome.end == "diverged" else 0
+
+
+def _used(end: curves.Entry) -> str:
+    """Return how the machine was used: tokens, their number a second, the share of its peak, and memory."""
+    from tfdsl.training import needs
+
+    share = f" ({end['share_of_peak']:.0%} of the machine's peak)" if "share_of_peak" in end else ""
+    waited = f"{end['waiting']:.1%} of the time waiting for data, "
+    memory = f"at most {needs.told(end['peak_memory'])} of memory"
+    return f"{end['tokens']:,} tokens, {end['tokens_per_second']:,} a second{share}, {waited}{memory}"
 
 
 def _plotted(losses: list[tuple[float, float]], held_out: list[tuple[float, float]]) -> str:

@@ -10,7 +10,7 @@ from tfdsl.codegen.library import library
 from tfdsl.codegen.merge import merge
 from tfdsl.codegen.names import Letters, camel, harmless
 from tfdsl.codegen.text import Made, construct, module, module_list
-from tfdsl.codegen.wants import CACHE, START, Seen, Want, ordered
+from tfdsl.codegen.wants import CACHE, START, Begun, Seen, Want, ordered
 from tfdsl.diagnostics import Span
 from tfdsl.document import Document
 from tfdsl.identifiers import attribute
@@ -281,6 +281,14 @@ class Scope:
             return keep
         return self.want(Want(keep.replace("_keep", "_seen"), Seen(axis)))
 
+    def begin(self, axis: Axis) -> str:
+        """Return where the document of each position begins, or None, where an input parts the axis; else nothing."""
+        if not axis.parts:
+            return ""
+        batch = self.program.inputs[axis.parts].tensor.axes[0]
+        name = self.program.variable(f"{axis.parts}_begin", Tensor((batch, axis)))
+        return self.want(Want(name, Begun(axis.parts)))
+
     # -- how the text grows -------------------------------------------------------------------------------------------
 
     def run_whole(self, instance: Instance) -> str:
@@ -365,7 +373,7 @@ class Written:
         first = [self.scope.program.variable("x", start)] if start is not None else []
         more = [f"{want.name}=None" for want in ordered(self.more - set(self.wants)) if want != CACHE]
         cache = ["cache=None"] if CACHE in {*self.wants, *self.more} else []
-        wanted = [want.name for want in self.wants if want != CACHE]
+        wanted = [want.parameter for want in self.wants if want != CACHE]
         bound = [(name, value) for name, value in self.instance.bindings if name not in self.parameters]
         said = ", ".join(f"{name} = {phrase(value)}" for name, value in bound)
         title = f"Block `{self.instance.name}`" if self.instance.name else "What is repeated"

@@ -17,17 +17,38 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """Where the document of each position begins, as the input of this name tells; None where it is not given."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Want:
     """Something from outside that a block reads: it becomes a parameter of its `forward`, called `name`."""
 
     name: str
-    about: Value | Shared | Keep | Seen | None = field(default=None, compare=False)
+    about: Value | Shared | Keep | Seen | Begun | None = field(default=None, compare=False)
     mask: Shared | None = field(default=None, compare=False)
+
+    @property
+    def optional(self) -> bool:
+        """Return whether it may be None, and a parameter for it may be left out."""
+        return isinstance(self.about, Begun) or (isinstance(self.about, Shared) and self.about.optional)
+
+    @property
+    def parameter(self) -> str:
+        """Return it as a parameter of a `forward`."""
+        return f"{self.name}=None" if self.optional or self == CACHE else self.name
 
 
 START, CACHE = Want("start"), Want("cache")
 
 
 def ordered(wants: Iterable[Want]) -> tuple[Want, ...]:
-    """Return wants as parameters stand: values, what is shared, masks, the start, the cache."""
-    return tuple(sorted(wants, key=lambda want: (want == CACHE, want == START, not isinstance(want.about, Value))))
+    """Return wants as parameters stand: values, what is shared, masks, the start, what may be None, the cache."""
+
+    def place(want: Want) -> tuple[bool, ...]:
+        return want == CACHE, want.optional, want == START, not isinstance(want.about, Value)
+
+    return tuple(sorted(wants, key=place))

@@ -16,7 +16,7 @@ from tfdsl.codegen.format import lay
 from tfdsl.codegen.gather import gather
 from tfdsl.codegen.library import also
 from tfdsl.codegen.names import LAYERS, Letters, camel, harmless
-from tfdsl.codegen.scope import CACHE, START, Program, Scope, Seen, Want
+from tfdsl.codegen.scope import CACHE, START, Begun, Program, Scope, Seen, Want
 from tfdsl.codegen.start import reset
 from tfdsl.codegen.text import construct, literal, module
 from tfdsl.declared import Declared, each_weight, several
@@ -109,7 +109,9 @@ class Top(Scope):
         declaration = f"self.{held} = {construct(want.about.call)}"
         self.made += [] if declaration in self.made else [declaration]
         start = self._start(want.about.queries)
-        given = [self.x, *([start] if start else []), *([f"mask={self.shared(want.mask)}"] if want.mask else [])]
+        begin = self.begin(want.about.queries) if want.about.role == "rope" else ""
+        given = [self.x, *([start] if start else []), *([f"begin_BT={begin}"] if begin else [])]
+        given += [f"mask={self.shared(want.mask)}"] if want.mask else []
         return [f"{want.name} = self.{held}({', '.join(given)})"]
 
     def _start(self, queries: Axis) -> str:
@@ -117,15 +119,22 @@ class Top(Scope):
 
     def _mask(self, name: str, mask: Shared) -> list[str]:
         """Return the lines of a boolean mask: which keys a query may see, and which are not padding."""
-        start, parts = self._start(mask.queries), list[str]()
+        start, begin, parts = self._start(mask.queries), self.begin(mask.keys), list[str]()
         if mask.call is not None:
             named = [f"{name}={literal(value)}" for name, value in mask.call.named.items()]
-            given = [self.x, *([start] if start else []), *map(literal, mask.call.positional), *named]
+            named += [f"begin_BT={begin}"] if begin else []
+            before = [start] if start and not mask.optional else []
+            given = [self.x, *before, *map(literal, mask.call.positional), *named]
             parts.append(f"{mask.call.layer}({', '.join(given)})")
+        if mask.optional:
+            return [f"{name} = None if {begin} is None else {parts[0] if parts else f'same_document({begin})'}"]
         keep = self.seen(mask.keys) if start else self.keep(mask.keys)
         parts += [f"{keep}[:, None, None, :]"] if keep else []
         if len(parts) == 2 and len(parts[0]) > 60:
             return [f"{name} = {parts[0]}", f"{name} = {name} & {parts[1]}"]
+        if begin and mask.call is None:
+            more = f"{name} = {name} & same_document({begin})"
+            return [f"{name} = {' & '.join(parts)}", f"if {begin} is not None:", f"    {more}"]
         return [f"{name} = {' & '.join(parts)}"]
 
     def _seen(self, seen: str, axis: Axis) -> list[str]:
@@ -142,8 +151,8 @@ class Whole(Scope):
         super().__init__(program, "", False)
 
     def supply(self, want: Want) -> list[str]:
-        """Return the lines that say which tokens are not padding."""
-        return _kept(want.name, want.about, self.program) if isinstance(want.about, Keep) else []
+        """Return the lines that say which tokens are not padding, and where documents begin."""
+        return _told(self, want)
 
 
 class Alone(Top):
@@ -151,7 +160,19 @@ class Alone(Top):
 
     def supply(self, want: Want) -> list[str]:
         """Return the lines that make what is wanted here."""
-        return _kept(want.name, want.about, self.program) if isinstance(want.about, Keep) else super().supply(want)
+        return _told(self, want) or super().supply(want)
+
+
+def _told(scope: Scope, want: Want) -> list[str]:
+    """Return the lines that make what inputs tell of positions: which are not padding, where documents begin."""
+    if isinstance(want.about, Keep):
+        return _kept(want.name, want.about, scope.program)
+    if not isinstance(want.about, Begun):
+        return []
+    value = scope.program.inputs[want.about.name]
+    told = scope.program.named(value.name, value.tensor)
+    cache = f", {scope.want(CACHE)}" if scope.program.remembers else ""
+    return [f"{want.name} = None if {told} is None else beginnings({told}{cache})"]
 
 
 def _kept(name: str, keep: Keep, program: Program) -> list[str]:
@@ -192,7 +213,7 @@ def _streams(checked: Checked, program: Program, cached: frozenset[str]) -> str:
 
 
 def _stream(made: str, name: str, scope: Scope, ends: list[str]) -> str:
-    wanted = [f"{want.name}=None" if want == CACHE else want.name for want in scope.ordered()]
+    wanted = [want.parameter for want in scope.ordered()]
     lines = [*scope.lines, f"return {', '.join(ends)}"]
     return module(made, f"Stream `{name}`", scope.made, ["self", *wanted], lines)
 
@@ -237,7 +258,10 @@ def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, st
     assert checked.spec is not None, "a sound spec is there"
     all_declared = list(each_weight(checked))
     cached = CACHE in scope.wants
-    inputs = [program.named(name, value.tensor) for name, value in checked.inputs.items()]
+    inputs = [
+        program.named(name, value.tensor) + ("=None" if checked.spec.inputs[name].parts else "")
+        for name, value in checked.inputs.items()
+    ]
     result = ", ".join(f'"{key}": {each}' for key, each in found.items())
     result = f"{{{result}}}" if len(found) > 1 else next(iter(found.values()))
     lines = [*scope.lines, *(["if cache is not None:", "    cache.advance()"] if cached else []), f"return {result}"]

@@ -1,23 +1,28 @@
-"""From settings to examples: what is read becomes tables of arrays in a folder, which are mapped into memory."""
+"""From settings to tables: find the source, make or take the tokenizer, write the columns, check what there is."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
-from tfdsl.data import text
-from tfdsl.data.table import Prepared, Ragged, Table
+from tfdsl.data import find, fit, manifest
+from tfdsl.data.adopt import adopt
+from tfdsl.data.encode import Encoder
+from tfdsl.data.fit import Chosen
+from tfdsl.data.learn import Learnt, learn
+from tfdsl.data.source import Source
+from tfdsl.data.table import Prepared
+from tfdsl.data.tables import Work
 from tfdsl.data.wanted import Wanted
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.data.write import PARTS, write
+from tfdsl.diagnostics import Diagnostic, Span
 
-MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
-Found = list[tuple[str, Diagnostic]]
+MANIFEST, Damaged = manifest.NAME, manifest.Damaged
+Problems = list[tuple[str, Diagnostic]]
 
 
 def prepare(
@@ -26,52 +31,67 @@ def prepare(
     wanted: Wanted,
     vocab: int,
     *,
-    folder: Path,
     own: Tokenizer | None = None,
     end: Sequence[int] = (),
     pad: int | None = None,
-) -> tuple[Prepared | None, Found]:
-    """Read `data` and return it as `wanted`, kept below `folder`; or say what is wrong, with the place in the spec.
+    where: Span | None = None,
+    folder: Path,
+) -> tuple[Prepared | None, Problems]:
+    """Write what an objective wants of the data as tables below `folder`, or say what stands in the way, by place.
 
-    `vocab` is the number of the model's words and `pad` the one that stands for nothing; `own` is a tokenizer that the
-    model brings, with the tokens that `end` a text. Without one, a tokenizer is made as the settings say.
+    `vocab` is the model's token count and `pad` its pad. A model that was trained before brings its `own` tokenizer,
+    and the tokens that `end` a text with it; `where` is where the spec says how many
+    tokens there are. What is wrong is told with the place in the spec that it is about.
     """
-    read, problems = text.read(data.source, data.files, data.held_out)
-    if read is None:
-        return None, [("train.data", problem) for problem in problems]
-    if own is None:
-        own = tokens.make(
-            tokenizer, read.train + read.held_out if tokenizer.type == "characters" else read.train, vocab
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, documents in (("train", read.train), ("held_out", read.held_out)):
-        each = [tokens.encode(own, [document], end) for document in documents]
-        (folder / name).mkdir(exist_ok=True)
-        np.save(folder / name / "text.npy", np.concatenate(each))
-        np.save(folder / name / "text.offsets.npy", np.cumsum([0, *map(len, each)]))
-    own.save(str(folder / TOKENIZER))
-    sizes = {
-        "train": sum(len(document.encode()) for document in read.train),
-        "held_out": sum(len(document.encode()) for document in read.held_out),
-    }
-    digest = hashlib.sha256(b"".join((folder / name / "text.npy").read_bytes() for name in sizes)).hexdigest()
-    (folder / MANIFEST).write_text(json.dumps({"sizes": sizes, "digest": digest}, indent=1) + "\n")
+    if manifest.holds(Path(data.source)):
+        return adopt(data, tokenizer, wanted, vocab, own, pad, where, folder)
+    train, held_out, problems = sources(data)
+    if train is None:
+        return None, problems
+    chosen, problems = fit.choose(wanted, train, data)
+    if chosen is None:
+        return None, problems
+    if held_out is not None:
+        problems = fit.same(chosen, held_out, data)
+        if problems:
+            return None, problems
+    learnt, problems = learn(tokenizer, wanted, chosen, (train, held_out), data, vocab, own, pad, where)
+    if learnt is None:
+        return None, problems
+    work = work_of(data, wanted, chosen, learnt, end)
+    layouts, problems = write(work, train, held_out, folder)
+    if problems:
+        for part in PARTS:
+            shutil.rmtree(folder / part, ignore_errors=True)
+        return None, problems
+    manifest.seal(folder, layouts, learnt, wanted.whole, (train, held_out))
     return reopen(folder), []
 
 
+def sources(data: settings.Data) -> tuple[Source | None, Source | None, Problems]:
+    """Return the source to train on and the one that is held out where it is another, or what stands in the way."""
+    found = find.find(data)
+    problems = [("train.data.source", each) for each in found.problems]
+    held_out = found.held_out if "held_out" not in data.model_fields_set else None
+    if isinstance(data.held_out, str):
+        other = find.find(data, data.held_out)
+        problems += [("train.data.held_out", each) for each in other.problems]
+        held_out = other.source
+    return (None, None, problems) if problems else (found.source, held_out, [])
+
+
+def work_of(data: settings.Data, wanted: Wanted, chosen: Chosen, learnt: Learnt, end: Sequence[int]) -> Work:
+    """Return what is to be done with each example."""
+    tail: tuple[int, ...] = ()
+    if wanted.whole and learnt.tokenizer is not None:
+        mark = tokens.marks(learnt.tokenizer).end
+        tail = tuple(end[:1]) or (() if mark is None else (mark,))
+    special = wanted.whole and not {"start", "first", "separator"}.intersection(wanted.marks)
+    encoder = None if learnt.tokenizer is None else Encoder(learnt.tokenizer, learnt.made, special)
+    share = data.held_out if isinstance(data.held_out, float) else 0.1
+    return Work(chosen, encoder, learnt.labels, tail, share, data.image)
+
+
 def reopen(folder: Path) -> Prepared:
-    """Return what `prepare` left in `folder`."""
-    kept = json.loads((folder / MANIFEST).read_text())
-    tables = {
-        name: Table(
-            {
-                "text": Ragged(
-                    np.load(folder / name / "text.npy", mmap_mode="r"), np.load(folder / name / "text.offsets.npy")
-                )
-            },
-            {"text": kept["sizes"][name]},
-        )
-        for name in ("train", "held_out")
-    }
-    own = Tokenizer.from_file(str(folder / TOKENIZER)) if (folder / TOKENIZER).is_file() else None
-    return Prepared(tables["train"], tables["held_out"], own, digest=kept["digest"])
+    """Return what was prepared in `folder`, mapped into memory; raises Damaged where a file is not what it was."""
+    return manifest.opened(folder)

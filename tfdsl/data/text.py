@@ -1,69 +1,112 @@
-"""Find and read the text to train on: a file, a folder, or the Python standard library."""
+"""Text as a source: a file, a folder, or the Python standard library, read in pieces."""
 
 from __future__ import annotations
 
+import re
 import sysconfig
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tfdsl.data.source import Record, Source
 from tfdsl.diagnostics import Diagnostic
 
 SKIPPED = frozenset({"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib2to3"})
-SHOWN = 5  # files that are named where many cannot be read
+PIECE = 1 << 22  # bytes that are held at once
+WINDOW = 1 << 16  # bytes at the end of a piece where its last line break is looked for
+BLANK = 1 << 12  # a longer file is taken for text that is not blank
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Documents, apart: those to train on and those held out."""
+class Piece:
+    """A stretch of the bytes of a file."""
 
-    train: tuple[str, ...]
-    held_out: tuple[str, ...]
-
-
-def read(data: str, files: str, held_out: float) -> tuple[Text | None, list[Diagnostic]]:
-    """Return the text that `data` names (a file, a folder, `stdlib`), with the share `held_out` of it set apart.
-
-    One document is cut: its tail is held out. Of several, whole documents are held out, evenly spread.
-    """
-    if data == "stdlib":
-        documents, problems = _documents(_stdlib(), strict=False), []
-    elif Path(data).is_file():
-        documents, problems = _strict([Path(data)])
-    elif Path(data).is_dir():
-        documents, problems = _strict(_folder(Path(data), files))
-    else:
-        help_ = "give a text file, a folder of text, or `stdlib`"
-        return None, [Diagnostic("R702", f"there is no text at `{data}`", label="no such file or folder", help=help_)]
-    if problems:
-        return None, problems
-    if not documents:
-        what = f"`{data}` holds no text" + (f" in files like `{files}`" if Path(data).is_dir() else "")
-        return None, [Diagnostic("R702", what, label="nothing to train on")]
-    return split(documents, held_out), []
+    path: Path
+    first: int
+    last: int
+    ends: bool
 
 
-def split(documents: list[str], held_out: float) -> Text:
-    """Set the share `held_out` of the documents apart, evenly spread; cut the tail off one that is alone."""
-    if len(documents) == 1:
-        cut = int(len(documents[0]) * (1 - held_out))
-        return Text((documents[0][:cut],), (documents[0][cut:],))
-    share = max(held_out, 1.0 / len(documents))
-    apart = [int((i + 1) * share) > int(i * share) for i in range(len(documents))]
-    apart[-1] = apart[-1] or not any(apart)
-    return Text(
-        tuple(text for text, away in zip(documents, apart, strict=True) if not away),
-        tuple(text for text, away in zip(documents, apart, strict=True) if away),
-    )
+class Text(Source):
+    """Documents, each a file; a long one is read in pieces that end with a line. Of a lone one, the tail is held out."""
+
+    columns = ("text",)
+
+    def __init__(self, paths: Sequence[Path], share: float | None = None, strict: bool = True) -> None:
+        """Take the files that are not blank; `share` of a lone one will be held out; without `strict`, skip what is not text."""
+        kept = [path for path in paths if not _blank(path)]
+        self._strict = strict
+        self._lone: int | None = None
+        cuts: list[tuple[Path, list[int], int | None]] = []
+        for path in kept:
+            cut = _cut(path, share) if share is not None and len(kept) == 1 else None
+            cuts.append((path, _breaks(path, cut), cut))
+        self._pieces: list[Piece] = []
+        for path, breaks, cut in cuts:
+            for first, last in pairwise(breaks):
+                self._pieces.append(Piece(path, first, last, last in (breaks[-1], cut)))
+                if last == cut:
+                    self._lone = len(self._pieces)
+        self._documents = len(kept)
+        self.count = len(self._pieces)
+
+    def files(self) -> Sequence[Path]:
+        """Return the files, each once."""
+        return list(dict.fromkeys(piece.path for piece in self._pieces))
+
+    def read(self, first: int, last: int) -> Iterator[Record | Diagnostic]:
+        """Yield the pieces as text, or what is wrong with a file that is not UTF-8 or cannot be read."""
+        for unit in range(first, last):
+            piece = self._pieces[unit]
+            text = _read(piece)
+            if isinstance(text, str):
+                if text:
+                    yield Record(unit, f"`{piece.path}`", {"text": text}, piece.ends)
+            elif self._strict:
+                yield text
+
+    def apart(self, share: float) -> NDArray[np.bool_]:
+        """Return which pieces are held out: whole documents, evenly spread; the tail of a lone one."""
+        if self._documents == 1:
+            return np.arange(self.count) >= (self.count if self._lone is None else self._lone)
+        share = max(share, 1.0 / max(1, self._documents))
+        chosen: list[bool] = []
+        document = 0
+        for piece in self._pieces:
+            chosen.append(int((document + 1) * share) > int(document * share))
+            document += piece.ends
+        if chosen and not any(chosen):
+            last = self._pieces[-1].path
+            chosen = [piece.path == last for piece in self._pieces]
+        return np.array(chosen, bool)
+
+    def pieces(self, most: int) -> list[tuple[int, int]]:
+        """Return stretches of whole documents (or of the pieces of a lone one) of about `most` bytes."""
+        found: list[tuple[int, int]] = []
+        first = size = 0
+        for unit, piece in enumerate(self._pieces):
+            size += piece.last - piece.first
+            if size >= most and (piece.ends or self._documents == 1):
+                found.append((first, unit + 1))
+                first, size = unit + 1, 0
+        return found + ([(first, self.count)] if first < self.count else [])
 
 
-def _stdlib() -> list[Path]:
+def stdlib() -> list[Path]:
+    """Return the files of this Python's standard library, without its tests."""
     root = Path(sysconfig.get_path("stdlib"))
     return _sorted(
         root, [path for path in root.rglob("*.py") if not SKIPPED.intersection(path.relative_to(root).parts)]
     )
 
 
-def _folder(root: Path, pattern: str) -> list[Path]:
+def within(root: Path, pattern: str) -> list[Path]:
+    """Return the files below a folder that a pattern such as `*.md` names, without hidden ones."""
     found = [path for path in root.rglob(pattern) if path.is_file()]
     return _sorted(root, [path for path in found if not any(p.startswith(".") for p in path.relative_to(root).parts)])
 
@@ -73,35 +116,80 @@ def _sorted(root: Path, paths: list[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: path.relative_to(root).as_posix())
 
 
-def _documents(paths: list[Path], strict: bool) -> list[str]:
-    """Return the documents that are UTF-8 and not blank."""
-    documents: list[str] = []
-    for path in paths:
-        try:
-            text = path.read_bytes().decode("utf-8")
-        except (OSError, UnicodeDecodeError):
-            if strict:
-                raise
-            continue
-        if text.strip():
-            documents.append(text)
-    return documents
+def _blank(path: Path) -> bool:
+    try:
+        return path.stat().st_size <= BLANK and not path.read_bytes().strip()
+    except OSError:
+        return False  # said when it is read
 
 
-def _strict(paths: list[Path]) -> tuple[list[str], list[Diagnostic]]:
-    """Return the documents, or what is wrong with each file that cannot be read."""
-    documents: list[str] = []
-    problems: list[Diagnostic] = []
-    for path in paths:
-        try:
-            documents += _documents([path], strict=True)
-        except UnicodeDecodeError as error:
-            where = f"byte {error.start:,} is {error.object[error.start]:#04x}"
-            help_ = "save it as UTF-8, or choose the folder's files with `train.data.files`"
-            problems.append(Diagnostic("R703", f"`{path}` is not UTF-8 text", label=where, help=help_))
-        except OSError as error:
-            problems.append(Diagnostic("R703", f"`{path}` cannot be read: {error.strerror}"))
-    if len(problems) > SHOWN:
-        rest = Diagnostic("R703", f"{len(problems) - SHOWN:,} more files cannot be read as text", help=problems[0].help)
-        problems = [*problems[:SHOWN], rest]
-    return documents, problems
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 1
+
+
+def _cut(path: Path, share: float) -> int | None:
+    """Return where the tail of a lone document begins: at a character, a byte and more from either end."""
+    size = _size(path)
+    at = int(size * (1 - share))
+    try:
+        with path.open("rb") as file:
+            file.seek(at)
+            after = file.read(4)
+    except OSError:
+        return None
+    while after and 0x80 <= after[0] < 0xC0:
+        at, after = at + 1, after[1:]
+    return at if 0 < at < size else None
+
+
+def _breaks(path: Path, cut: int | None) -> list[int]:
+    """Return where the pieces of a file begin and end: behind a line break about every `PIECE` bytes, and at `cut`."""
+    size = _size(path)
+    breaks = [0]
+    if size > PIECE:
+        with path.open("rb") as file:
+            while breaks[-1] + PIECE < size:
+                breaks.append(_after(file, breaks[-1], size))
+    if breaks[-1] < size:
+        breaks.append(size)
+    return sorted({*breaks, cut}) if cut is not None else breaks
+
+
+def _after(file: BinaryIO, start: int, size: int) -> int:
+    """Return where a piece that begins at `start` ends: best behind a line whose break stands alone.
+
+    Such a break is a word of its own to all that part text into words, so that the tokens are those of the whole.
+    """
+    begin = start + PIECE - WINDOW
+    file.seek(begin)
+    window = file.read(WINDOW)
+    lone = [found.end() - 1 for found in _LONE.finditer(window)]
+    if lone:
+        return begin + lone[-1]
+    line = window.rfind(b"\n")
+    if line >= 0:
+        return begin + line + 1
+    at = len(window) - 1
+    while at > 0 and 0x80 <= window[at] < 0xC0:
+        at -= 1
+    return min(begin + at, size)
+
+
+_LONE = re.compile(rb"(?<=\S)\n(?=\S)[^\n]")
+
+
+def _read(piece: Piece) -> str | Diagnostic:
+    """Return the text of a piece, or what is wrong with it."""
+    try:
+        with piece.path.open("rb") as file:
+            file.seek(piece.first)
+            return file.read(piece.last - piece.first).decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = f"byte {piece.first + error.start:,} is {error.object[error.start]:#04x}"
+        help_ = "save it as UTF-8, or choose the folder's files with `train.data.files`"
+        return Diagnostic("R703", f"`{piece.path}` is not UTF-8 text", label=where, help=help_)
+    except OSError as error:
+        return Diagnostic("R703", f"`{piece.path}` cannot be read: {error.strerror}")

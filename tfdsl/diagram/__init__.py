@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from tfdsl import disk
 from tfdsl.checking import Checked
 
 LEVELS: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -44,10 +45,10 @@ def render_file(checked: Checked, path: Path, theme: str = "light", level: str =
     ending = path.suffix.lower().removeprefix(".")
     text = draw(checked, theme, level)
     if ending == "dot":
-        path.write_text(text, encoding="utf-8")
+        disk.write(path, text)
         return "tfdsl"
     if ending not in FORMATS:
         raise DrawError(f"cannot tell the format of `{path.name}`: name it .svg, .png, .pdf or .dot")
     drawn = render(text, ending)
-    path.write_bytes(drawn.data)
+    disk.write(path, drawn.data)
     return drawn.engine

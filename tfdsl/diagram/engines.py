@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from tfdsl import disk
 from tfdsl.diagram import fonts
 
 FORMATS = ("svg", "png", "pdf")
@@ -67,12 +68,12 @@ def _commands(format: str) -> list[tuple[str, Sequence[str]]]:
 def _environment(folder: Path) -> dict[str, str]:
     """Return the environment of an engine, in which the bundled fonts are the only ones."""
     config = folder / "fonts.conf"
-    config.write_text(
+    disk.put(
+        config,
         '<?xml version="1.0"?>\n<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">\n<fontconfig>\n'
         f"  <dir>{escape(str(fonts.FOLDER))}</dir>\n  <cachedir>{escape(str(folder))}</cachedir>\n"
         '  <match target="pattern"><edit name="family" mode="assign" binding="strong">'
         "<string>Liberation Sans</string></edit></match>\n</fontconfig>\n",
-        encoding="utf-8",
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FONTCONFIG", "GV", "PANGO"))}
     return kept | {"FONTCONFIG_FILE": str(config), "FONTCONFIG_PATH": str(folder), "LC_ALL": "C.UTF-8"}

@@ -34,6 +34,7 @@ class LatentAttention(nn.Module):
         dropout: float = 0.0,
         causal: bool = False,
         style: str = "half",
+        apart: bool = False,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -48,6 +49,7 @@ class LatentAttention(nn.Module):
         self.dropout = dropout
         self.causal = causal
         self.style = style
+        self.apart = apart
         # With a cache, this many queries cost less where they go to the latents.
         dearer = 2 * kv_rank - head_dim - value_dim
         self.few = kv_rank * (head_dim + value_dim) // max(dearer, 1)
@@ -79,7 +81,11 @@ class LatentAttention(nn.Module):
             latent_BSL = latent_BSL * self.latent_scale
         if rope is not None:
             turned_BHTK = rotate(turned_BHTK, rope, self.style, None)
-            turned_BSK = rotate(turned_BSK, rope, self.style, None)
+            if self.apart:
+                # The angles may be those of each row.
+                turned_BSK = rotate(turned_BSK.unsqueeze(1), rope, self.style, None).squeeze(1)
+            else:
+                turned_BSK = rotate(turned_BSK, rope, self.style, None)
         if cache is not None:
             kept_BSL = cache.extend(torch.cat((latent_BSL, turned_BSK), dim=-1), 1)
             latent_BSL, turned_BSK = kept_BSL.split(self.down_sizes, dim=-1)

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from tfdsl import look
 
 
+LEAKS: dict[Sight, str] = {  # what becomes of several documents in one row, where a kind says no more
+    "here": "",
+    "place": "it counts positions from the start of the row",
+    "count": "it counts positions from the start of the row",
+    "behind": "what it carries from one position to the next runs on into the next document",
+    "everywhere": "it reads positions of all documents",
+    "unknown": "it may join positions of different documents",
+}
+
+
 class Node(Part, ABC):
     """A node of a pipe. A kind is a subclass alone in its file, and the file's name is the kind.
 
@@ -113,6 +123,15 @@ class Node(Part, ABC):
         says `unknown`: no cache can serve it.
         """
         return "here"
+
+    def leaks(self, step: Step) -> str:
+        """Return how documents that share a row would reach each other in it; nothing where they stay apart.
+
+        It is asked where `parts` of an input tells documents apart.
+        """
+        if step.inputs and step.x.axes and step.x.axes[-1].parts and step.x.dtype == "float":
+            return "it takes for features what are the positions of several documents"
+        return LEAKS[self.sight(step)]
 
     def facts(self, step: Step) -> str:
         """Return the muted line of the figure: `12 heads × 64 · causal`."""

@@ -70,6 +70,10 @@ class Writer(Protocol):
         """Return the same of all positions up to the last, those that a cache holds among them."""
         ...
 
+    def begin(self, axis: Axis) -> str:
+        """Return where the document of each position begins, or None, where an input parts the axis; else nothing."""
+        ...
+
 
 class Ports(Protocol):
     """What a shape rule sees of the place where its node stands. Asking for the unknown ends the rule in silence."""

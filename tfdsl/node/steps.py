@@ -81,7 +81,7 @@ class Shared:
     `role` says what attention makes of it: `rope` turns queries and keys, `bias` is added to the scores (its call takes
     the mask too), `table` holds rows for distances, `rank` makes a few keys of all, `mask` says what may be read: a
     function's call, or None where padding alone is hidden. Two with one `name` are the same, and must be equal.
-    `queries` and `keys` are the axes that it spans.
+    `queries` and `keys` are the axes that it spans. An `optional` mask is None where a row is one document.
     """
 
     role: Literal["rope", "bias", "mask", "table", "rank"]
@@ -91,6 +91,7 @@ class Shared:
     keys: Axis
     weights: Mapping[str, Weight] = field(default_factory=dict[str, Weight])
     work: Work = Work()
+    optional: bool = False
 
     @property
     def held(self) -> str:

@@ -49,7 +49,7 @@ class Embed(Node):
         return Tensor((*ids.axes, width))
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
-        return {"weight": Weight(table(step), tied=self.tie or "")}
+        return {"weight": Weight(table(step), decays=False, tied=self.tie or "")}
 
     def work(self, step: Step) -> Work:
         return Work(needs=("x",))

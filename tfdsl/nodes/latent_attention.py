@@ -98,17 +98,25 @@ class LatentAttention(Node):
         return x
 
     def _shares(self, x: Tensor) -> list[Shared]:
-        keys = Axis(x.axes[-2].size, keep=x.axes[-2].keep)
+        keys = Axis(x.axes[-2].size, keep=x.axes[-2].keep, parts=x.axes[-2].parts)
         here, shared = replace(keys, keep=None), list[Shared]()
         if isinstance(self.position, Turned):
             turn = self.position
             call = rotary.layer(self.rope_dim, turn.theta, turn.style, turn.scaling)
-            shared.append(Shared("rope", "rope", call, here, here, work=Work(kept=2 * here.size * self.rope_dim)))
-        if keys.keep is not None and self.mask == "causal":
-            shared.append(Shared("mask", "causal_mask", Call("causal_table"), here, keys))
-        elif keys.keep is not None:
-            shared.append(Shared("mask", "padding_mask", None, Axis(1), keys))
-        return shared
+            rows = x.axes[0].size if keys.parts else 1
+            tables = Work(kept=2 * rows * here.size * self.rope_dim)
+            shared.append(Shared("rope", "rope", call, here, here, work=tables))
+        return shared + self._masks(here, keys)
+
+    def _masks(self, here: Axis, keys: Axis) -> list[Shared]:
+        """Return the boolean mask that its layer is given, where there is one."""
+        if keys.keep is None and not keys.parts:
+            return []
+        if self.mask == "causal":
+            return [Shared("mask", "causal_mask", Call("causal_table"), here, keys, optional=keys.keep is None)]
+        if keys.keep is None:
+            return [Shared("mask", "document_mask", None, here, keys, optional=True)]
+        return [Shared("mask", "padding_mask", None, here if keys.parts else Axis(1), keys)]
 
     @property
     def values(self) -> int:
@@ -196,7 +204,8 @@ class LatentAttention(Node):
             "eps": self.eps,
         }
         named |= {"dropout": self.dropout, "causal": self.mask == "causal"}
-        named |= {"style": self.position.style} if isinstance(self.position, Turned) else {}
+        if isinstance(self.position, Turned):
+            named |= {"style": self.position.style, "apart": bool(step.x.axes[-2].parts)}
         sizes = (self.kv_rank, self.head_dim, self.rope_dim, self.values)
         return Call("LatentAttention", (step.width, self.heads, *sizes), named)
 
@@ -207,6 +216,11 @@ class LatentAttention(Node):
 
     def sight(self, step: Step) -> Sight:
         return "behind" if self.mask == "causal" else "everywhere"
+
+    def leaks(self, step: Step) -> str:
+        scaling = self.position.scaling if isinstance(self.position, Turned) else None
+        stretched = scaling is not None and scaling.type_name in ("dynamic", "longrope")
+        return "its angles depend on the length of the whole row" if stretched else ""
 
     def heading(self, step: Step) -> str:
         return "Causal latent attention" if self.mask == "causal" else "Latent attention"

@@ -73,12 +73,19 @@ class Position(Node):
         assert call is not None, "each type has a layer"
         if self.padding == "skipped":
             given.append(f"seen_BS={w.seen(step.x.axes[-2])}")
-        elif self.axes is None and (start := w.start(step.output)):
-            given.append(start)
+        elif self.axes is None:
+            start, begin = w.start(step.output), w.begin(step.x.axes[-2])
+            given += [start] if start else []
+            given += [f"begin_BT={begin}"] if begin else []
         w.let(f"{w.layer(call)}({', '.join(given)})")
 
     def sight(self, step: Step) -> Sight:
         return "count" if self.padding == "skipped" else "place"
+
+    def leaks(self, step: Step) -> str:
+        if self.axes is not None:
+            return "the squares of its grid are those of one image"
+        return "it counts what is not padding, from the start of the row" if self.padding == "skipped" else ""
 
 
 class Learned(Position, type="learned"):
@@ -131,7 +138,8 @@ class Learned(Position, type="learned"):
         return {"weight": Weight((self.rows(step), step.width), decays=False, tied=self.tie or "")}
 
     def work(self, step: Step) -> Work:
-        return Work(kept=2 * step.x.positions if self.padding == "skipped" else 0)  # an id counts as two
+        apart = self.padding == "skipped" or bool(step.x.axes[-2].parts)
+        return Work(kept=2 * step.x.positions if apart else 0)  # an id counts as two
 
     def call(self, step: Step) -> Call:
         if self.axes is not None:

@@ -56,5 +56,8 @@ class Rearrange(Node):
     def sight(self, step: Step) -> Sight:
         return self.moved(step).sight
 
+    def leaks(self, step: Step) -> str:
+        return "" if self.sight(step) == "here" else "it may join positions of different documents"
+
     def facts(self, step: Step) -> str:
         return self.pattern

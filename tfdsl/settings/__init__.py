@@ -2,8 +2,20 @@
 
 from tfdsl.settings.data import Data, Tokenizer
 from tfdsl.settings.objective import Objective
-from tfdsl.settings.optimizer import Optimizer, Schedule
+from tfdsl.settings.optimizer import Average, Optimizer
 from tfdsl.settings.sample import Sample
+from tfdsl.settings.schedule import Schedule
 from tfdsl.settings.train import Checkpoint, Evaluate, Train
 
-__all__ = ["Checkpoint", "Data", "Evaluate", "Objective", "Optimizer", "Sample", "Schedule", "Tokenizer", "Train"]
+__all__ = [
+    "Average",
+    "Checkpoint",
+    "Data",
+    "Evaluate",
+    "Objective",
+    "Optimizer",
+    "Sample",
+    "Schedule",
+    "Tokenizer",
+    "Train",
+]

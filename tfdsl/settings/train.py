@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from tfdsl.parts import Number, Part, Positive, PositiveReal, Truth
+from tfdsl.parts import Number, Part, Positive, PositiveReal, Truth, problem
 from tfdsl.settings.data import Data, Tokenizer
 from tfdsl.settings.objective import NextToken, Objective
-from tfdsl.settings.optimizer import Optimizer, Schedule
+from tfdsl.settings.optimizer import AdamW, Average, Find, Optimizer
 from tfdsl.settings.ranges import NotBelow, Seed, Share
+from tfdsl.settings.schedule import Cosine, Schedule
+
+OVER_WORDS = frozenset({"next_token", "seq2seq", "masked_token", "span_corruption"})  # what softmax is over
+
 
 Reports = Annotated[
     tuple[Literal["tensorboard", "wandb"], ...],
@@ -26,6 +30,10 @@ class Evaluate(Part):
         default=20, description="Batches a measurement; `all` is all that is held out"
     )
     final: Truth = Field(default=True, description="Measure on all that is held out at the end")
+    patience: Positive | None = Field(
+        default=None, description="End after so many measurements in a row without a better one; never if left out"
+    )
+    min_delta: NotBelow = Field(default=0.0, description="What is better by no more than this is not better, in nats")
 
 
 class Checkpoint(Part):
@@ -48,12 +56,19 @@ class Train(Part):
     )
     accumulate: Positive = Field(default=1, description="Passes whose gradients make one step")
     seed: Seed = 0
-    optimizer: Optimizer = Optimizer()
-    schedule: Schedule = Schedule()
+    optimizer: Optimizer = Field(default=AdamW(), description="What moves the weights: a type, or `{type: …}`")
+    schedule: Schedule = Field(default=Cosine(), description="How the learning rate moves: a type, or `{type: …}`")
     clip: NotBelow = Field(default=1.0, description="Longest gradient (2-norm over all weights); 0 leaves it as it is")
     label_smoothing: Share = Field(default=0.0, description="Share of the target spread over all tokens")
+    z_loss: NotBelow = Field(
+        default=0.0, description="Add this · mean(ln² Z), Z the sum that softmax divides by; 1e-4 in PaLM"
+    )
+    average: Average | None = Field(
+        default=None, description="Measure and keep a moving average of the weights: its decay, or `{decay: …}`"
+    )
     evaluate: Evaluate = Evaluate()
     checkpoint: Checkpoint = Checkpoint()
+    find_lr: Find = Find()
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="Of the products (weights stay float32): `auto` is bfloat16 where the machine multiplies it",
@@ -66,3 +81,11 @@ class Train(Part):
     compile: Truth = Field(
         default=False, description="Use torch.compile: a minute's start for about a tenth more speed"
     )
+
+    @model_validator(mode="after")
+    def _penalty_is_of_words(self) -> Train:
+        word = self.objective.type_name
+        if self.z_loss and word not in OVER_WORDS:
+            message = f"`z_loss` is of objectives over words, and `{word}` is none"
+            raise problem("D129", message, help="leave `z_loss` out")
+        return self

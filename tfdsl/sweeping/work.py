@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 import tfdsl
+from tfdsl import disk
 from tfdsl.sweeping.plan import Planned
 from tfdsl.watching import curves
 
@@ -97,7 +98,7 @@ def _begin(run: Planned, jobs: int, start: str | None) -> Child:
     words = ["train", str(run.folder), "--resume"]
     if not begun:
         spec = run.folder / "spec.yaml"
-        spec.write_text(run.text, encoding="utf-8")
+        disk.write(spec, run.text)
         words = ["train", str(spec), "-o", str(run.folder), *(("--from", start) if start else ())]
     with (run.folder / OUTPUT).open("ab" if begun else "wb") as output:
         process = subprocess.Popen(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import checkpoint, log
+from tfdsl.training import checkpoint, log, needs, peak, reports
 from tfdsl.training.loop import Loop, Outcome, process
 from tfdsl.training.prepare import Job, prepare, reopen
 from tfdsl.training.progress import Bar, Quiet, Report
@@ -51,10 +51,14 @@ def resume(subject: Subject, folder: Path, *, report: Report | None = None) -> t
 def _run(
     job: Job, report: Report, start: checkpoint.Checkpoint | None, said: list[Diagnostic]
 ) -> tuple[Outcome, list[Diagnostic]]:
-    path = job.folder / "log.jsonl"
+    path, step = job.folder / "log.jsonl", start.step if start else 0
+    tight = needs.first(job)
+    report.warned(tight)
     with process(job.settings.threads):
-        with log.Log(path, start.step if start else 0) as lines:
-            outcome = Loop(job, report, lines, start).run()
-            lines.write({"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)})
+        with log.Log(path, step, reports.sinks(job.settings, job.folder, job.subject.name, step)) as lines:
+            loop = Loop(job, report, lines, start)
+            outcome = loop.run()
+            end = {"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)}
+            lines.write(end | loop.meter.state() | loop.meter.use.told() | {"peak_memory": peak.memory()})
         log.draw(log.read(path), job.folder, job.subject.name)
-    return outcome, [*said, *outcome.diagnostics]
+    return outcome, [*said, *tight, *outcome.diagnostics]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from tfdsl import disk
+from tfdsl.weights.pack import pack
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -61,32 +63,41 @@ def fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
 def save(root: Path, step: int, weights: dict[str, Tensor], moments: dict[str, Tensor], state: dict[str, Any]) -> Path:
     """Write the checkpoint of `step` below `root`; when this returns, no kill and no power loss can take it away."""
     final = root / f"step-{step:08d}"
-    root.mkdir(parents=True, exist_ok=True)
-    if final.exists() and not fault(final):
-        return final
-    aside = _aside(final)
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    save_file(weights, aside / WEIGHTS)
-    save_file(moments, aside / OPTIMIZER)
-    (aside / STATE).write_text(json.dumps({**state, "step": step}, indent=1) + "\n")
-    files = {name: _digest(aside / name) for name in (WEIGHTS, OPTIMIZER, STATE)}
-    (aside / MANIFEST).write_text(json.dumps({"format": FORMAT, "files": files}, indent=1) + "\n")
-    for name in (*files, MANIFEST):
-        _sync(aside / name)
-    _sync(aside)
-    aside.rename(final)
-    _sync(root)
+    if final.exists():
+        if not fault(final):
+            return final
+        disk.remove(final)
+    pieces = {
+        WEIGHTS: pack(weights),
+        OPTIMIZER: pack(moments),
+        STATE: [(json.dumps({**state, "step": step}, indent=1) + "\n").encode()],
+    }
+    with disk.folder(final) as aside:
+        files = {name: _put(aside / name, data) for name, data in pieces.items()}
+        disk.put(aside / MANIFEST, json.dumps({"format": FORMAT, "files": files}, indent=1) + "\n")
     return final
+
+
+def _put(path: Path, pieces: Iterable[bytes | memoryview]) -> str:
+    """Write a file, and return the SHA-256 of what it is to hold."""
+    digest = hashlib.sha256()
+
+    def passed() -> Generator[bytes | memoryview]:
+        for piece in pieces:
+            digest.update(piece)
+            yield piece
+
+    disk.put(path, passed())
+    return digest.hexdigest()
 
 
 def prune(root: Path, keep: set[int]) -> None:
     """Delete all checkpoints but those of the steps `keep`, and what an interrupted save left."""
     for folder in root.glob("step-*"):
         if folder.name not in {f"step-{step:08d}" for step in keep}:
-            _aside(folder)
-    for folder in root.glob(".step-*.part"):
-        shutil.rmtree(folder)
+            disk.remove(folder)
+    for folder in root.glob(f".step-*{disk.PART}"):
+        disk.clear(folder)
 
 
 def found(root: Path) -> tuple[list[Checkpoint], list[str]]:
@@ -123,24 +134,6 @@ def fault(folder: Path) -> str:
     return ""
 
 
-def _aside(folder: Path) -> Path:
-    """Give a checkpoint that is there the name of one that is not whole, in one step; return that name."""
-    aside = folder.with_name(f".{folder.name}.part")
-    if folder.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-    return aside
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold what the file or folder holds."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

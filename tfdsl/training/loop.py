@@ -7,25 +7,29 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import attention, blame, checkpoint, memory, optimizer, order
+from tfdsl.training import attention, blame, checkpoint, groups, memory, order, peak
+from tfdsl.training.average import Average
 from tfdsl.training.log import Log
+from tfdsl.training.meter import Meter
+from tfdsl.training.optimizer import Optimizer, freeze
 from tfdsl.training.pace import Pace
+from tfdsl.training.patience import Patience
 from tfdsl.training.prepare import Job
 from tfdsl.training.processes import Processes
 from tfdsl.training.progress import Report
 from tfdsl.training.schedule import rate
 from tfdsl.training.task import HELD_OUT, Batch, Measured
 
-End = Literal["steps", "minutes", "signal", "diverged"]
+End = Literal["steps", "minutes", "patience", "signal", "diverged"]
 MEASURED_TOKENS = 4096  # tokens a batch of a measurement, which keeps no gradients
 
 
@@ -51,18 +55,22 @@ class Loop:
     def __init__(self, job: Job, report: Report, log: Log, start: checkpoint.Checkpoint | None) -> None:
         self.job, self.report, self.log, self.set, self.task = job, report, log, job.settings, job.task
         self.processes = Processes()
-        self.step, self.seconds, self.best, self.best_step = 0, 0.0, math.inf, 0
-        self.last_saved, self.loss = 0, math.nan
+        self.step, self.seconds, self.last_saved, self.loss = 0, 0.0, 0, math.nan
+        self.best = Patience(self.set.evaluate.patience, self.set.evaluate.min_delta)
         self.held_out: Measured | None = None
         torch.default_generator.manual_seed(self.set.seed)
         self.model = job.subject.build()
-        self.parts = optimizer.groups(self.model, job.subject.decays)
-        self.adam = optimizer.make(self.model, self.set.optimizer, self.parts)
+        parts = groups.part(job.subject.known(), self.set.optimizer)
+        freeze(self.model, parts)
+        self.optimizer = Optimizer(self.model, self.set.optimizer, parts)
+        self.average = Average(self.model, self.set.average.decay) if self.set.average else None
+        most = peak.peak(self.set.precision) if job.subject.costs is not None else None
+        self.meter = Meter(job.subject.signature, job.subject.costs, most, self.processes.count)
         if start is not None:
             self._restore(start)
-        self.weights = [weight for group in self.adam.param_groups for weight in group["params"]]
+        self.weights = self.optimizer.weights
         self.call: nn.Module = torch.compile(self.model) if self.set.compile else self.model  # type: ignore[assignment]
-        self.started, self.tokens, self.first = time.monotonic() - self.seconds, 0, self.step
+        self.started, self.first = time.monotonic() - self.seconds, self.step
         self.measuring = 0.0
         self.pace = Pace(torch.get_num_threads(), torch.set_num_threads) if self.set.threads == "auto" else None
 
@@ -72,7 +80,7 @@ class Loop:
         problems: tuple[Diagnostic, ...] = ()
         with _signals() as stopped:
             self.model.train()
-            while self.step < self.set.steps and self._share() < 1:
+            while self.step < self.set.steps and self._share() < 1 and not self.best.over:
                 began = time.monotonic()
                 try:
                     self.advance()
@@ -87,33 +95,46 @@ class Loop:
                     break
             self._finish(hurried=stopped.is_set() or end == "diverged")
         if end == "steps" and self.step < self.set.steps:
-            end = "minutes"
+            end = "patience" if self.best.over else "minutes"
         return Outcome(end, self.step, self.loss, self.held_out, time.monotonic() - self.started, problems)
 
     def advance(self) -> None:
         """Take one step."""
         torch.default_generator.manual_seed((self.set.seed << 32) + self.step)  # dropout: a function of seed and step
-        passes = self._passes(self.step)
+        with self.meter.waiting():
+            passes = self._passes(self.step)
         count = self.processes.total(torch.tensor([float(sum(each.count for each in passes))])).item()
-        loss = 0.0
+        summed = torch.zeros(2, dtype=torch.float64)  # of the task, and of the model's own layers
         for batch in passes:
             with self._cast():
                 part = self.task.loss(self.call, batch) / count
-            part.backward()
-            loss += part.item()
-        loss = self.processes.total(torch.tensor([loss], dtype=torch.float64)).item()
+            own = self._own(part) / (len(passes) * self.processes.count)
+            (part + own).backward()
+            summed += torch.tensor([part.item(), own.item()], dtype=torch.float64)
+        loss, own = self.processes.total(summed).tolist()
         norm = nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
-        if not math.isfinite(loss) or not norm.isfinite():
+        if not math.isfinite(loss + own) or not norm.isfinite():
             raise Diverged(self._where(loss, passes))
         if self.set.clip and norm > self.set.clip:
             nn.utils.clip_grads_with_norm_(self.weights, self.set.clip, norm)
-        learning = rate(self.set.schedule, self.set.optimizer.lr, self.step, self._share())
-        for group in self.adam.param_groups:
-            group["lr"] = learning
-        self.adam.step()
-        self.adam.zero_grad()
+        learning = self._rate()
+        self.optimizer.set_rate(learning)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         self.step, self.loss = self.step + 1, loss
-        self._tell(sum(each.tokens for each in passes), norm.item(), learning)
+        if self.average is not None:
+            self.average.stepped(self.step)
+        facts = {"auxiliary": own} if own else {}
+        self._tell(passes, {"lr": learning, "norm": norm.item(), **facts})
+
+    def _rate(self) -> float:
+        """Return the learning rate of the step that comes."""
+        return rate(self.set.schedule, self.set.optimizer.lr, self.step, self._share())
+
+    def _own(self, part: Tensor) -> Tensor:
+        """Return what the model's layers add to the loss of the last forward pass (experts' balance), or 0."""
+        own: Callable[[], Tensor] | None = getattr(self.model, "auxiliary_loss", None)
+        return part.new_zeros(()) if own is None else own()
 
     def _passes(self, step: int) -> list[Batch]:
         """Return this process's share of the passes of a step (from 0)."""
@@ -130,16 +151,16 @@ class Loop:
         ]
         return [self.task.batch(table, each) for each in shares]
 
-    def _tell(self, tokens: int, norm: float, learning: float) -> None:
-        self.tokens += tokens
+    def _tell(self, passes: list[Batch], facts: dict[str, float]) -> None:
         passed = time.monotonic() - self.started
-        speed = self.tokens / (passed - self.seconds - self.measuring)
+        use = self.meter.stepped(passes, passed - self.seconds - self.measuring)
         left = (self.set.steps - self.step) * (passed - self.seconds) / (self.step - self.first)
         if self.set.minutes is not None:
             left = max(0.0, min(left, self.set.minutes * 60 - passed))
-        entry = {"step": self.step, "loss": self.loss, "lr": learning, "norm": norm, "seconds": round(passed, 3)}
-        self.log.write(entry | {"tokens_per_second": round(speed)})
-        self.report.stepped(self.step, self.loss, speed, passed / (passed + left), left)
+        entry = {"step": self.step, "loss": self.loss, **facts, "seconds": round(passed, 3)}
+        self.log.write(entry | {"tokens": self.meter.tokens} | use.told())
+        self.report.used(use)
+        self.report.stepped(self.step, self.loss, use.tokens, passed / (passed + left), left)
 
     def _keep(self) -> None:
         """Measure and save where it is due."""
@@ -147,8 +168,7 @@ class Loop:
         if self.step % self.set.evaluate.every == 0:
             count = self.set.evaluate.batches
             measured = self._measure(None if count == "all" else count * self.set.batch)
-            if measured.loss < self.best:
-                self.best, self.best_step, due = measured.loss, self.step, True
+            due = self.best.measured(measured.loss, self.step) or due
         if due and self.step < self.set.steps:
             self._save()
 
@@ -164,7 +184,7 @@ class Loop:
         places = order.held_out(self.task.examples(table, HELD_OUT), rows, most)
         shares = (order.share(each, self.processes.rank, self.processes.count) for each in places)
         self.model.eval()
-        with torch.no_grad(), self._cast():
+        with torch.no_grad(), self._cast(), self._averaged():
             batches = (self.task.batch(table, each) for each in shares)
             measured = self.task.measure(self.model, batches, self.processes)
         self.model.train()
@@ -178,24 +198,29 @@ class Loop:
     def _save(self) -> None:
         state = {
             "held_out": self.held_out and self.held_out.loss,
-            "best": self.best if self.best_step else None,
-            "best_step": self.best_step,
+            **self.best.state(),
+            **self.meter.state(),
             "seconds": time.monotonic() - self.started,
         }
         root = self.job.folder / "checkpoints"
-        moments = optimizer.moments(self.adam, self.parts)
-        checkpoint.save(root, self.step, checkpoint.tensors(self.model), moments, state)
-        checkpoint.prune(root, {self.step, self.last_saved, self.best_step})
+        with self._averaged():
+            moments = self.optimizer.state() | (self.average.state() if self.average else {})
+            checkpoint.save(root, self.step, checkpoint.tensors(self.model), moments, state)
+        checkpoint.prune(root, {self.step, self.last_saved, self.best.step})
         if self.last_saved != self.step:
             self.last_saved = self.step
             self.report.saved(self.step)
 
     def _restore(self, start: checkpoint.Checkpoint) -> None:
         checkpoint.fill(self.model, start.weights())
-        optimizer.restore(self.adam, self.parts, start.moments())
+        moments = start.moments()
+        if self.average is not None:
+            moments = self.average.restore(moments)
+        self.optimizer.restore(moments)
         self.step = self.last_saved = start.step
-        self.seconds, self.best_step = start.state["seconds"], start.state["best_step"]
-        self.best = math.inf if start.state["best"] is None else start.state["best"]
+        self.seconds = start.state["seconds"]
+        self.best.restore(start.state)
+        self.meter.restore(start.state)
 
     def _share(self) -> float:
         """Return how much of the training lies behind, from 0 at the end of the warm-up to 1."""
@@ -204,6 +229,9 @@ class Loop:
         if self.set.minutes is not None:
             share = max(share, (time.monotonic() - self.started) / (self.set.minutes * 60))
         return min(1.0, share)
+
+    def _averaged(self) -> AbstractContextManager[object]:
+        return contextlib.nullcontext() if self.average is None else self.average.in_place()
 
     def _cast(self) -> AbstractContextManager[object]:
         if self.set.precision == "bfloat16":

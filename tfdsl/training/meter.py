@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from tfdsl.costing import Cost
 from tfdsl.roles import Signature
@@ -25,21 +26,34 @@ class Use:
     share: float | None
     waiting: float
 
+    def told(self) -> dict[str, float]:
+        """Return what a log says of it."""
+        share = {} if self.share is None else {"share_of_peak": round(self.share, 4)}
+        return {"tokens_per_second": round(self.tokens), **share, "waiting": round(self.waiting, 4)}
+
 
 class Meter:
-    """What a run has read and computed, `tokens` and `flops` of them in processes before this one.
+    """What a run has read and computed since its first step, over all of its processes.
 
-    `costs` says what the model costs at lengths of its axes, `peak` is the FLOPs a second that the machine can do.
+    `costs` says what the model costs at lengths of its axes, `peak` is the FLOPs a second that each of `processes` can
+    do. They take shares as even as can be, so that one is counted, and stands for all.
     """
 
-    def __init__(
-        self, signature: Signature, costs: Costs | None, peak: float | None, tokens: int = 0, flops: int = 0
-    ) -> None:
-        self.tokens, self.flops = tokens, flops
-        self._began = (tokens, flops)
-        self._peak, self._signature = peak, signature
+    def __init__(self, signature: Signature, costs: Costs | None, peak: float | None, processes: int = 1) -> None:
+        self.tokens = self.flops = 0
+        self._began = (0, 0)
+        self._peak, self._signature, self._processes = peak and peak * processes, signature, processes
         self._at = lru_cache(maxsize=1024)(lambda axes: 0 if costs is None else costs(dict(axes)).training)
         self.waited = self._seconds = 0.0
+
+    def state(self) -> dict[str, int]:
+        """Return what a checkpoint keeps of it."""
+        return {"tokens": self.tokens, "flops": self.flops}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+        self.tokens, self.flops = state.get("tokens", 0), state.get("flops", 0)
+        self._began = (self.tokens, self.flops)
 
     @contextlib.contextmanager
     def waiting(self) -> Generator[None]:
@@ -53,8 +67,8 @@ class Meter:
     def stepped(self, passes: Iterable[Batch], seconds: float) -> Use:
         """Count a step; `seconds` is the time that all steps of this process have taken so far."""
         for batch in passes:
-            self.tokens += batch.tokens
-            self.flops += self._flops(batch)
+            self.tokens += batch.tokens * self._processes
+            self.flops += self._flops(batch) * self._processes
         self._seconds = max(seconds, 1e-9)
         return self.use
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,14 @@ from tfdsl import settings
 from tfdsl.costing import Entry
 from tfdsl.diagnostics import Diagnostic, Span
 from tfdsl.roles import Signature
+from tfdsl.training import order
 from tfdsl.training.meter import Costs, lengths
+from tfdsl.training.prepare import Job
 from tfdsl.training.task import Batch
 
 LOSS = 3  # float32 numbers for each of the model's results: a softmax's logarithm, its gradient and the result's
 CAST = 2  # bytes a parameter of the bfloat16 copies that autocast keeps for a step
+KEPT = {"adamw": 2, "muon": 1, "sgd": 1, "adafactor": 0}  # float32 numbers a parameter, of the optimiser
 LOADED = 90 << 20  # bytes of the libraries that torch loads when it first multiplies, measured
 
 
@@ -39,22 +42,36 @@ class Need:
         return self.weights + self.gradients + self.optimizer + self.activations + self.working + self.loss
 
 
-def need(costs: Costs, signature: Signature, batches: Iterable[Batch], precision: str) -> Need:
-    """Return the memory of a step on the largest of some `batches`, with AdamW's two moments.
+def first(job: Job) -> list[Diagnostic]:
+    """Warn where the first step of a job would need more memory than the machine has free."""
+    costs, train, table = job.subject.costs, job.settings, job.data.train
+    if costs is None:
+        return []
+
+    def count(epoch: int) -> int:
+        return job.task.examples(table, epoch)
+
+    batch = job.task.batch(table, order.places(count, train.seed, 0, train.batch))
+    needed = need(costs, job.subject.signature, batch, train)
+    return warn(needed, free(), train, job.subject.where("train.batch"))
+
+
+def need(costs: Costs, signature: Signature, batch: Batch, train: settings.Train) -> Need:
+    """Return the memory of a step that is like the `batch`.
 
     Activations are those of `tfdsl cost`. In bfloat16 they are counted as float32 too: what norms, softmaxes and the
     residual stream keep stays float32, and the rest is kept beside its cast copy. Beside them, a step works on one copy
     of the largest block, and makes the gradient of the largest weight before it is added.
     """
-    axes: dict[str, int] = {}
-    for batch in batches:
-        for name, length in lengths(signature, batch).items():
-            axes[name] = max(length, axes.get(name, 0))
+    axes = lengths(signature, batch)
     cost = costs(axes)
-    cast = CAST * cost.parameters if precision == "bfloat16" else 0
+    cast = CAST * cost.parameters if train.precision == "bfloat16" else 0
+    kept = KEPT.get(train.optimizer.type_name, 2) + (train.average is not None)
     outputs = sum(_count(shape, axes) for shape in signature.outputs.values())
     working = LOADED + max(map(_copy, cost.entries), default=0) + 4 * max(map(_largest, cost.entries), default=0)
-    return Need(cost.weights + cast, cost.gradients, cost.optimizer, cost.activations, working, LOSS * 4 * outputs)
+    return Need(
+        cost.weights + cast, cost.gradients, 4 * kept * cost.parameters, cost.activations, working, LOSS * 4 * outputs
+    )
 
 
 def _copy(entry: Entry) -> int:

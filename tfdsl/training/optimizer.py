@@ -1,68 +1,147 @@
-"""The optimiser, and which weights decay."""
+"""The optimisers of a training, one or several, behind one small interface."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from tfdsl import settings
+from tfdsl.settings.optimizer import SGD, Adafactor, AdamW, Muon, Rest
+from tfdsl.training.groups import Group
+
+SLOTS = {"exp_avg": "first", "exp_avg_sq": "second"}  # what runs of old called these
+TORCHS = {name: slot for slot, name in SLOTS.items()}
+SCALES = {"adamw": "match_rms_adamw", "original": "original"}
 
 
-@dataclass(frozen=True, slots=True)
-class Groups:
-    """The names of the weights that decay, and of those that do not."""
+class Optimizer:
+    """What moves a model's weights; `state` is what it remembers, and `restore` takes it back.
 
-    decayed: tuple[str, ...]
-    kept: tuple[str, ...]
+    The weights may be DTensors (FSDP2), as then are the tensors of `state`; make it after the model is sharded.
+    """
+
+    def __init__(self, model: nn.Module, chosen: settings.Optimizer, groups: Sequence[Group]) -> None:
+        named = dict(model.named_parameters())
+        self.names = {id(weight): name for name, weight in named.items()}
+        self.peak = chosen.lr
+        self.parts = _made(chosen, [each for each in groups if each.by != "frozen"], named)
+        self.weights = [weight for part in self.parts for group in part.param_groups for weight in group["params"]]
+
+    def step(self) -> None:
+        """Move the weights along their gradients."""
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for part in self.parts:
+            part.zero_grad()
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of the schedule; each group has its own factor of it."""
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = rate * group["factor"]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that is remembered, as `what.NAME` of each weight."""
+        kept: dict[str, Tensor] = {}
+        for part in self.parts:
+            for weight, slots in part.state.items():
+                name = self.names[id(weight)]
+                kept |= {f"{SLOTS.get(slot, slot)}.{name}": each for slot, each in slots.items() if each is not None}
+        return kept
+
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        """Take back what `state` returned, whole tensors for sharded weights too; what is of other weights is left."""
+        mine = {self.names[id(weight)]: (part, weight) for part in self.parts for weight in _weights(part)}
+        for key, value in kept.items():
+            slot, _, name = key.partition(".")
+            if name in mine:
+                part, weight = mine[name]
+                part.state[weight][TORCHS.get(slot, slot)] = _placed(value, weight)
 
 
-def groups(model: nn.Module, decays: Collection[str] | None) -> Groups:
-    """Part the model's weights by `decays`, the names of those that decay; with None, matrices decay."""
-    named = dict(model.named_parameters())
-    chosen = {name for name, weight in named.items() if weight.dim() >= 2} if decays is None else set(decays)
-    return Groups(tuple(n for n in named if n in chosen), tuple(n for n in named if n not in chosen))
+def freeze(model: nn.Module, groups: Sequence[Group]) -> None:
+    """Take the gradients of frozen weights away; done before the model is handed to several processes."""
+    frozen = {name for group in groups if group.by == "frozen" for name in group.names}
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(name not in frozen)
 
 
-def make(model: nn.Module, chosen: settings.Optimizer, parts: Groups) -> torch.optim.AdamW:
-    """Return AdamW over the two groups, in the order of their names."""
-    named = dict(model.named_parameters())
-    return torch.optim.AdamW(
-        [
-            {"params": [named[name] for name in parts.decayed], "weight_decay": chosen.weight_decay},
-            {"params": [named[name] for name in parts.kept], "weight_decay": 0.0},
-        ],
+def _weights(part: torch.optim.Optimizer) -> list[Tensor]:
+    return [weight for group in part.param_groups for weight in group["params"]]
+
+
+def _placed(value: Tensor, weight: Tensor) -> Tensor:
+    """Return what was remembered of a weight where the weight is: in its shards if it has the weight's shape."""
+    if value.dim() == 0:
+        return value  # a count of steps, which torch keeps where it made it
+    if not distributed.is_initialized():
+        return value.to(weight.device)
+    from torch.distributed.tensor import DTensor, Replicate, distribute_tensor  # slow to import, for few
+
+    if not isinstance(weight, DTensor) or isinstance(value, DTensor):
+        return value.to(weight.device)
+    whole = [Replicate()] * weight.device_mesh.ndim
+    return distribute_tensor(value, weight.device_mesh, weight.placements if value.shape == weight.shape else whole)
+
+
+def _made(
+    chosen: settings.Optimizer, groups: Sequence[Group], named: Mapping[str, nn.Parameter]
+) -> list[torch.optim.Optimizer]:
+    """Return torch's optimisers over the groups: Muon and AdamW, or the one that is chosen."""
+
+    def over(by: str) -> list[dict[str, object]]:
+        return [
+            {
+                "params": [named[name] for name in each.names],
+                "lr": each.lr,
+                "weight_decay": each.decay,
+                "factor": each.lr / chosen.lr,
+            }
+            for each in groups
+            if each.by == by
+        ]
+
+    match chosen:
+        case Muon():
+            parts: list[torch.optim.Optimizer] = []
+            if over("muon"):
+                parts.append(_muon(chosen, over("muon")))
+            return [*parts, _adamw(chosen.rest, over("adamw"))] if over("adamw") else parts
+        case Adafactor():
+            return [_adafactor(chosen, over("adafactor"))]
+        case SGD():
+            return [_sgd(chosen, over("sgd"))]
+        case AdamW():
+            return [_adamw(chosen, over("adamw"))]
+        case _:
+            raise TypeError(f"no optimiser is built for {chosen.type_name}")
+
+
+def _adamw(chosen: AdamW | Rest, groups: list[dict[str, object]]) -> torch.optim.AdamW:
+    return torch.optim.AdamW(groups, lr=chosen.lr, betas=chosen.betas, eps=chosen.eps, fused=True)
+
+
+def _muon(chosen: Muon, groups: list[dict[str, object]]) -> torch.optim.Muon:
+    return torch.optim.Muon(
+        groups,  # pyright: ignore[reportArgumentType]  (groups of tensors, as all of torch's optimisers take them)
         lr=chosen.lr,
-        betas=chosen.betas,
-        eps=chosen.eps,
-        fused=True,
+        momentum=chosen.momentum,
+        nesterov=chosen.nesterov,
+        ns_steps=chosen.iterations,
+        adjust_lr_fn=SCALES[chosen.scale],
     )
 
 
-def moments(optimizer: torch.optim.AdamW, parts: Groups) -> dict[str, Tensor]:
-    """Return what the optimiser remembers, by weight: `first.NAME`, `second.NAME` and `step.NAME`."""
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    kept: dict[str, Tensor] = {}
-    for name, weight in zip(parts.decayed + parts.kept, weights, strict=True):
-        state = optimizer.state[weight]
-        if state:
-            kept |= {
-                f"first.{name}": state["exp_avg"],
-                f"second.{name}": state["exp_avg_sq"],
-                f"step.{name}": state["step"],
-            }
-    return kept
+def _adafactor(chosen: Adafactor, groups: list[dict[str, object]]) -> torch.optim.Adafactor:
+    return torch.optim.Adafactor(
+        groups, lr=chosen.lr, beta2_decay=chosen.beta2_decay, eps=(None, chosen.eps), d=chosen.threshold
+    )
 
 
-def restore(optimizer: torch.optim.AdamW, parts: Groups, kept: dict[str, Tensor]) -> None:
-    """Give the optimiser back what `moments` returned."""
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    for name, weight in zip(parts.decayed + parts.kept, weights, strict=True):
-        if f"first.{name}" in kept:
-            optimizer.state[weight] = {
-                "step": kept[f"step.{name}"],
-                "exp_avg": kept[f"first.{name}"],
-                "exp_avg_sq": kept[f"second.{name}"],
-            }
+def _sgd(chosen: SGD, groups: list[dict[str, object]]) -> torch.optim.SGD:
+    return torch.optim.SGD(groups, lr=chosen.lr, momentum=chosen.momentum, nesterov=chosen.nesterov)

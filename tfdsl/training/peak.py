@@ -13,8 +13,12 @@ SIDES = {"cpu": 1024, "cuda": 8192}  # of the matrices: large enough to be fast,
 BUDGET = 0.15  # seconds of multiplying
 
 
-def peak(dtype: torch.dtype, device: str = "cpu") -> float:
-    """Return the most FLOPs a second that a product of large matrices of `dtype` reaches, measured once a process."""
+def peak(precision: str, device: str = "cpu") -> float:
+    """Return the most FLOPs a second that a product of large matrices reaches, measured once a process.
+
+    `precision` is `float32` or `bfloat16`; the process's own number of threads is used.
+    """
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     return _measured(dtype, device, torch.get_num_threads())
 
 

@@ -14,12 +14,13 @@ import torch
 from tfdsl import settings
 from tfdsl.data import prepare as data
 from tfdsl.data.table import Prepared
-from tfdsl.diagnostics import Diagnostic, Note
-from tfdsl.training import objectives
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.training import groups, objectives, reports
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Task
 
 SPEC, SOURCE, SETTINGS, TOKENIZER, DATA = "spec.yaml", "model.py", "settings.json", "tokenizer.json", "data"
+GROUPS = "groups.txt"
 UNBOUNDED_CONTEXT = 256  # tokens a sequence where neither the settings nor the model say
 
 
@@ -40,6 +41,8 @@ def prepare(
     """Make a job in a new run folder, or say what stands in its way; nothing is left there before all is well."""
     chosen = _resolved(train, subject)
     task, found = objectives.bind(chosen, subject.signature)
+    found = [*found, *groups.against(subject.known(), chosen.optimizer)]
+    found += [("train.report", problem) for problem in reports.missing(chosen)]
     problems = [_placed(subject, *each) for each in found] + _free(folder)
     if task is None or problems:
         return None, problems
@@ -54,10 +57,11 @@ def prepare(
         own=subject.tokenizer,
         end=subject.end,
         pad=subject.pad,
+        where=subject.where("vocab"),
     )
     problems = [_placed(subject, *each) for each in found]
     if made is not None:
-        problems += _vocabulary(subject, made, chosen) or [_placed(subject, *each) for each in task.against(made)]
+        problems += [_placed(subject, *each) for each in task.against(made)]
     if made is None or problems:
         _clear(folder)
         return None, problems
@@ -75,9 +79,13 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
         return None, [Diagnostic("R706", f"`{folder}` is no run folder: `{missing[0].name}` is missing")]
     kept = settings.Train.model_validate(json.loads((folder / SETTINGS).read_text())["train"])
     task, found = objectives.bind(kept, subject.signature)
-    if task is None:
+    found = [*found, *(("train.report", problem) for problem in reports.missing(kept))]
+    if task is None or found:
         return None, [_placed(subject, *each) for each in found]
-    made = data.reopen(folder / DATA)
+    try:
+        made = data.reopen(folder / DATA)
+    except data.Damaged as damage:
+        return None, [damage.diagnostic]
     task.open(made)
     return Job(subject, task, kept, folder, made), []
 
@@ -88,7 +96,8 @@ def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
     native = "bfloat16" if fast else "float32"  # AMX comes with it
     precision = native if train.precision == "auto" else train.precision
     context = train.context or subject.context or UNBOUNDED_CONTEXT
-    return train.model_copy(update={"context": context, "precision": precision})
+    schedule = train.schedule.settled(train.steps)
+    return train.model_copy(update={"context": context, "precision": precision, "schedule": schedule})
 
 
 def _placed(subject: Subject, path: str, problem: Diagnostic) -> Diagnostic:
@@ -114,17 +123,6 @@ def _clear(folder: Path) -> None:
         folder.rmdir()
 
 
-def _vocabulary(subject: Subject, made: Prepared, train: settings.Train) -> list[Diagnostic]:
-    size = made.tokenizer.get_vocab_size() if made.tokenizer is not None else 0
-    if size <= subject.vocab or train.data is None:
-        return []
-    message = f"the tokenizer makes {size:,} tokens, the model takes {subject.vocab:,}"
-    source = f"`{train.tokenizer.type}` over `{train.data.source}`"
-    notes = (Note("the model's vocabulary is set here", subject.where("vocab")),)
-    help_ = f"set the model's vocabulary size to {size}"
-    return [Diagnostic("R704", message, subject.where("train.tokenizer"), source, notes, help_)]
-
-
 def describe(
     subject: Subject,
     train: settings.Train,
@@ -145,6 +143,7 @@ def _fill(job: Job, sample: settings.Sample) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SPEC).write_text(subject.spec)
     (folder / SOURCE).write_text(subject.source)
+    (folder / GROUPS).write_text(groups.table(groups.part(subject.known(), job.settings.optimizer)) + "\n")
     resolved = describe(subject, job.settings, sample, subject.context, job.data.labels)
     (folder / SETTINGS).write_text(json.dumps(resolved, indent=1) + "\n")
     if job.data.tokenizer is not None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, declared, roles
+from tfdsl import building, costing, roles
 from tfdsl.checking import Checked
 from tfdsl.codegen.write import write
+from tfdsl.costing import Cost
 from tfdsl.diagnostics import Span
 from tfdsl.roles import Signature
+from tfdsl.training import groups
+from tfdsl.training.groups import Known
 
 
 def nowhere(path: str) -> Span | None:
@@ -25,10 +29,10 @@ class Subject:
     """A model to train.
 
     `spec` and `source` are the texts of the spec and of the emitted module, kept with the run; `build` makes the module
-    anew, its weights drawn from torch's generator; `signature` says what it takes and gives, `decays` the names of the
-    weights that decay (None: matrices); `where` finds the place in the spec of a setting such as
-    `train.tokenizer.vocab_size`. A model that was trained before brings its `tokenizer`, the tokens that `end` a text
-    with it, and the files (`keeps`, their texts by name) that its run folder has besides.
+    anew, its weights drawn from torch's generator; `signature` says what it takes and gives, `weights` which it trains
+    (None: those of the module); `where` finds the place in the spec of a setting such as `train.tokenizer.vocab_size`.
+    A model that was trained before brings its `tokenizer`, the tokens that `end` a text with it, and the files
+    (`keeps`, their texts by name) that its run folder has besides. `costs` says what it costs at lengths of its axes.
     """
 
     name: str
@@ -36,11 +40,19 @@ class Subject:
     source: str
     build: Callable[[], nn.Module]
     signature: Signature
-    decays: frozenset[str] | None = None
+    weights: tuple[Known, ...] | None = None
     where: Callable[[str], Span | None] = nowhere
     tokenizer: Tokenizer | None = None
     end: tuple[int, ...] = ()
     keeps: Mapping[str, str] = field(default_factory=dict[str, str])
+    costs: Callable[[Mapping[str, int]], Cost] | None = None
+
+    def known(self) -> tuple[Known, ...]:
+        """Return the weights that it trains."""
+        if self.weights is not None:
+            return self.weights
+        with torch.device("meta"):
+            return groups.of_model(self.build())
 
     @property
     def vocab(self) -> int:
@@ -67,7 +79,8 @@ def of(checked: Checked) -> Subject:
     places = {"vocab": ("inputs", words, "vocab")}
 
     def where(path: str) -> Span | None:
-        return checked.document.span(places.get(path, tuple(path.split("."))))
+        keys = tuple(int(key) if key.isdigit() else key for key in path.split("."))
+        return checked.document.span(places.get(path, keys))
 
     return Subject(
         name=spec.name,
@@ -75,8 +88,7 @@ def of(checked: Checked) -> Subject:
         source=write(checked).text,
         build=lambda: building.build(checked),
         signature=signature,
-        decays=frozenset(
-            name for name, weight in declared.weights(checked).items() if weight.decays and not weight.tied
-        ),
+        weights=groups.known(checked),
         where=where,
+        costs=lambda axes: costing.count(checked, axes),
     )

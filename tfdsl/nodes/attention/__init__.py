@@ -12,6 +12,7 @@ from tfdsl.look import Element
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Writer
 from tfdsl.nodes.attention import checks, costs, layer, projections
 from tfdsl.nodes.attention.biases import Biases
+from tfdsl.nodes.attention.documents import leaks
 from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking, Temperature, ValueMix
 from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
@@ -156,7 +157,8 @@ class Attention(Node):
         dim, causal = self.dim(x.width), not self.mask.looks_ahead
         scale = dim**-0.5 if self.scale is None else self.scale
         value = self.value_size(x.width)
-        return Place(self.heads, dim, self.groups, queries, keys, causal, x.width, scale, value)
+        rows = x.axes[0].size if queries.parts else 1
+        return Place(self.heads, dim, self.groups, queries, keys, causal, x.width, scale, value, rows)
 
     def memory(self, step: Step) -> Tensor:
         """Return the value that keys and values are made of, or what stands for it where they are made already."""
@@ -170,12 +172,15 @@ class Attention(Node):
     def _masks(self, place: Place) -> list[Shared]:
         """Return the boolean mask that its layer is given, where there is one."""
         table, adds = self.mask.table(place) if self.method.compares else None, self.position.adds
-        if table is None and place.keys.keep is None:
+        keep, parts = place.keys.keep is not None, bool(place.keys.parts)
+        if table is None and not keep and not parts:
             return []
         if table is None:
-            return [Shared("mask", "padding_mask", None, Axis(1), place.keys)]
-        if self.mask.built_in and place.keys.keep is None and not adds and self.kv is None and self.fused:
-            return []
+            name, queries = ("padding_mask" if keep else "document_mask"), place.here if parts else Axis(1)
+            return [Shared("mask", name, None, queries, place.keys, optional=not keep)]
+        if self.mask.built_in and not keep and not adds and self.kv is None and self.fused:
+            name = f"{self.mask.type_name}_mask"
+            return [Shared("mask", name, table, place.here, place.keys, optional=True)] if parts else []
         if self.blocks(place) is not None:
             table = replace(table, named={**table.named, "whole": self.mask.whole})
         return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys)]
@@ -185,6 +190,8 @@ class Attention(Node):
         plain = self.fused and self.differential is None and self.value_dim is None
         if not plain or self.kv is not None or self.reuse is not None or self.position.adds or not self.method.compares:
             return None
+        if place.keys.parts:
+            return None  # documents begin anywhere, and blocks do not
         return self.mask.blocks(place)
 
     def weights(self, step: Step) -> Mapping[str, Weight]:
@@ -226,6 +233,9 @@ class Attention(Node):
             return "everywhere" if step.reads["kv"].tensor.axes[-2].size == step.x.axes[-2].size else "here"
         return "behind" if self.mask.decodes else "everywhere"
 
+    def leaks(self, step: Step) -> str:
+        return leaks(self, step)
+
     def heading(self, step: Step) -> str:
         return "Cross-attention" if self.kv is not None else self.mask.title
 
@@ -235,13 +245,14 @@ class Attention(Node):
         if self.kv is not None or self.reuse is not None:
             return f"{heads} · keys, values: {self.kv or self.reuse}"
         reach = f" {self.mask.reach}" if self.mask.reach else ""
-        words = [heads, f"{self.mask.word}{reach}", self.position.word, self.method.word]
+        apart = "within documents" if step.x.axes[-2].parts else ""
+        words = [heads, f"{self.mask.word}{reach}", apart, self.position.word, self.method.word]
         return " · ".join(word for word in words if word)
 
 
 def bare(axis: Axis) -> Axis:
     """Return the axis without what only people need, so that equal ones are equal."""
-    return Axis(axis.size, keep=axis.keep)
+    return Axis(axis.size, keep=axis.keep, parts=axis.parts)
 
 
 def positions(parts: Tensor) -> Tensor:

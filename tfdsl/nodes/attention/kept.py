@@ -137,7 +137,7 @@ class _Kept:
         shared = None if "bias" in roles else roles.get("mask")
         if shared is None:
             return 0
-        tables = prod(self.step.x.sizes[:-2], start=1) if shared.keys.keep is not None else 1
+        tables = prod(self.step.x.sizes[:-2], start=1) if shared.keys.keep is not None or shared.keys.parts else 1
         tables *= self.node.heads if self.node.mask.headed else 1
         return tables * shared.queries.size * (shared.keys.size + more)
 

@@ -19,7 +19,8 @@ class Place:
     """The attention that positions enter: its heads, the features of one, its key heads, its two axes.
 
     `width` is that of the value that it takes, `scale` what it multiplies scores by, `value` the features of a value
-    head. The axes know their size and their padding alone, so that equal ones are equal.
+    head. The axes know their size, padding and documents alone, so that equal ones are equal. `rows` counts the
+    sequences that have places of their own: all of them where documents share a row, else one stands for all.
     """
 
     heads: int
@@ -31,6 +32,7 @@ class Place:
     width: int
     scale: float
     value: int
+    rows: Size = 1
 
     @property
     def here(self) -> Axis:

@@ -108,7 +108,7 @@ class Alibi(Relative, type="alibi"):
     def shares(self, place: Place) -> tuple[Shared, ...]:
         named = {"steepest": self.steepest, "scale": place.scale if self.scaled else None}
         call = Call("Alibi", (place.heads,), named)
-        work = Work(kept=place.heads * place.queries.size * place.keys.size)
+        work = Work(kept=place.rows * place.heads * place.queries.size * place.keys.size)
         return (Shared("bias", "alibi", call, place.here, place.there, work=work),)
 
 

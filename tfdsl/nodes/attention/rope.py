@@ -86,7 +86,7 @@ class Rotary(Relative, type="rope"):
         """Return the tables of angles."""
         size = self.size(place.dim)
         call = rotary.layer(size, self.theta, self.style, self.scaling, self.turned(place.dim), self.reverse)
-        tables = Work(kept=2 * place.queries.size * size)
+        tables = Work(kept=2 * place.rows * place.queries.size * size)
         return (Shared("rope", "rope", call, place.here, place.here, work=tables),)
 
     def options(self, place: Place) -> Mapping[str, Any]:

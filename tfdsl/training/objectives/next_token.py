@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tfdsl import settings
@@ -17,11 +16,10 @@ from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
-from tfdsl.training import binding
+from tfdsl.training import binding, entropy
+from tfdsl.training.entropy import IGNORED
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import HELD_OUT, Batch, Measured, Model, Place, Task
-
-IGNORED = -100  # a target that does not count
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +30,7 @@ class NextToken(Task):
     context: int
     seed: int
     smoothing: float
+    z: float = 0.0
     bytes_a_token: float = 1.0
 
     @property
@@ -70,16 +69,16 @@ class NextToken(Task):
         return 0 if epoch == HELD_OUT else _phase(self.seed, epoch, min(self.context, last + 1 - self.context))
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
+        return self._entropy(model, batch, self.smoothing, self.z)
+
+    def _entropy(self, model: Model, batch: Batch, smoothing: float = 0.0, z: float = 0.0) -> Tensor:
         logits = binding.result(model, batch.inputs, self.bound.output)
-        targets = batch.targets["tokens"].flatten()
-        flat = logits.flatten(0, 1)
-        flat = flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat
-        return F.cross_entropy(flat, targets, ignore_index=IGNORED, reduction="sum", label_smoothing=self.smoothing)
+        return entropy.summed(logits.flatten(0, 1), batch.targets["tokens"].flatten(), smoothing, z)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         total = torch.zeros(2, dtype=torch.float64)
         for batch in batches:
-            total += torch.tensor([self.loss(model, batch).item(), batch.count], dtype=torch.float64)
+            total += torch.tensor([self._entropy(model, batch).item(), batch.count], dtype=torch.float64)
         loss, count = processes.total(total).tolist()
         mean = loss / count
         figures = {"bits a byte": mean / math.log(2) / self.bytes_a_token, "perplexity": math.exp(min(mean, 700))}
@@ -97,7 +96,7 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, list
         message = f"sequences of {train.context:,} tokens do not fit the model's {most:,} positions"
         help_ = f"set `train.context` to {most} or less, or make the position table longer"
         return None, [("train.context", Diagnostic("R705", message, label="too long", help=help_))]
-    return NextToken(bound, train.context, train.seed, train.label_smoothing), []
+    return NextToken(bound, train.context, train.seed, train.label_smoothing, train.z_loss), []
 
 
 def _text(table: Table) -> Ragged:

@@ -1,0 +1,175 @@
+"""What is learnt from the data before any of it is written: the vocabulary and the names of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from tfdsl import settings, tokens
+from tfdsl.data import values
+from tfdsl.data.fit import Chosen, Problems
+from tfdsl.data.source import Record, Source
+from tfdsl.data.wanted import Wanted
+from tfdsl.diagnostics import Diagnostic, Note, Span
+
+SHOWN = 5  # problems that are told one by one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learnt:
+    """The tokenizer (None where nothing is text) and the classes of each field of labels.
+
+    `made` says that the tokenizer was made here, as the `setting` says.
+    """
+
+    tokenizer: Tokenizer | None
+    made: bool
+    labels: Mapping[str, tuple[str, ...]]
+    setting: Mapping[str, Any]
+
+
+def learn(
+    setting: settings.Tokenizer,
+    wanted: Wanted,
+    chosen: Chosen,
+    sources: tuple[Source, Source | None],
+    data: settings.Data,
+    vocab: int,
+    own: Tokenizer | None,
+    pad: int | None,
+    where: Span | None,
+) -> tuple[Learnt | None, Problems]:
+    """Return what the data teach, reading them once at most; or what does not fit the model or cannot be read."""
+    needs_text = bool(chosen.of("text"))
+    made = own is None and setting.file is None
+    survey = _Survey(chosen, sources, data)
+    tokenizer = own
+    if needs_text and own is None:
+        try:
+            trained = made and setting.type != "bytes"
+            documents = survey.texts(held_out=setting.type == "characters") if trained else iter(())
+            tokenizer = tokens.make(setting, documents, vocab, wanted.marks, wanted.extras, pad)
+        except ValueError as error:
+            message = f"`{setting.file}` cannot be read as a tokenizer"
+            note = (Note(str(error)),)
+            return None, [("train.tokenizer.file", Diagnostic("R750", message, label="no tokenizer.json", notes=note))]
+    labels = survey.labels()
+    if survey.problems:
+        return None, gathered(survey.problems)
+    problems: Problems = []
+    if needs_text and tokenizer is not None:
+        tokens.plain(tokenizer)
+        problems = against(tokenizer, setting, wanted, vocab, pad, data.source, own is not None, where)
+    return (
+        (None, problems)
+        if problems
+        else (Learnt(tokenizer if needs_text else None, made, labels, setting.model_dump()), [])
+    )
+
+
+class _Survey:
+    """Reads the sources for what must be known beforehand, and keeps the classes that it meets on its way."""
+
+    def __init__(self, chosen: Chosen, sources: tuple[Source, Source | None], data: settings.Data) -> None:
+        self._chosen, self._sources = chosen, sources
+        self._share = data.held_out if isinstance(data.held_out, float) else 0.1
+        self._met: dict[str, set[str]] = {field.name: set() for field in chosen.of("label")}
+        self._read = False
+        self.problems: list[Diagnostic] = []
+
+    def texts(self, held_out: bool) -> Iterator[str]:
+        """Yield the texts to learn from; those held out too where `held_out` says so."""
+        columns = [self._chosen.columns[field.name] for field in self._chosen.of("text")]
+        for record, apart in self._records():
+            if held_out or not apart:
+                yield from (text for name in columns if isinstance(text := record.values.get(name), str))
+
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the names of the classes of each field of labels, by number."""
+        train, held_out = self._sources
+        known = {
+            field.name: train.classes.get(self._chosen.columns[field.name], ()) for field in self._chosen.of("label")
+        }
+        if not all(known.values()) and not self._read:
+            for _ in self._records():
+                pass
+        return {name: names or _ordered(self._met[name]) for name, names in known.items()}
+
+    def _records(self) -> Iterator[tuple[Record, bool]]:
+        """Yield the records and whether each is held out, noting the classes; what is wrong is kept."""
+        self._read = True
+        train, held_out = self._sources
+        apart = train.apart(self._share) if held_out is None else None
+        for source in self._sources:
+            for record in source.read(0, source.count) if source is not None else ():
+                if isinstance(record, Diagnostic):
+                    self.problems.append(record)
+                    continue
+                self._note(record)
+                yield record, source is held_out or (apart is not None and bool(apart[record.unit]))
+
+    def _note(self, record: Record) -> None:
+        for name, met in self._met.items():
+            try:
+                met.add(values.label(record.values.get(self._chosen.columns[name]), ()))
+            except values.Unfit:
+                continue  # told when it is written
+
+
+def _ordered(names: set[str]) -> tuple[str, ...]:
+    """Return names in order: whole numbers from 0 to the largest where all are such, by alphabet otherwise."""
+    if names and all(name.isdecimal() for name in names):
+        return tuple(str(number) for number in range(max(map(int, names)) + 1))
+    return tuple(sorted(names))
+
+
+def gathered(problems: list[Diagnostic]) -> Problems:
+    """Return the first few problems, and how many more of their kind there are."""
+    told = [("train.data.source", each) for each in problems[:SHOWN]]
+    if len(problems) > SHOWN:
+        first = problems[0]
+        rest = f"{len(problems) - SHOWN:,} more of the data cannot be read"
+        if first.code == "R703":
+            rest = f"{len(problems) - SHOWN:,} more files cannot be read as text"
+        told.append(("train.data.source", Diagnostic(first.code, rest, help=first.help)))
+    return told
+
+
+def against(
+    tokenizer: Tokenizer,
+    setting: settings.Tokenizer,
+    wanted: Wanted,
+    vocab: int,
+    pad: int | None,
+    source: str,
+    own: bool,
+    where: Span | None,
+) -> Problems:
+    """Say what in a vocabulary does not fit the model or the objective: its size, its pad, its marks."""
+    problems: Problems = []
+    size, found = tokens.size(tokenizer), tokens.marks(tokenizer)
+    what = "the model's own" if own else f"`{setting.file}`" if setting.file else f"`{setting.type}` over `{source}`"
+    if size > vocab:
+        message = f"the tokenizer makes {size:,} tokens, the model takes {vocab:,}"
+        help_ = f"set the model's vocabulary size to {size}"
+        notes = (Note("the model's vocabulary is set here", where),)
+        problems.append(("train.tokenizer", Diagnostic("R704", message, None, what, notes, help_)))
+    if pad is not None and found.pad is not None and found.pad != pad:
+        message = f"the tokenizer pads with token {found.pad:,}, the model's input with {pad:,}"
+        help_ = f"write `pad: {found.pad}` at the model's input"
+        problems.append(("train.tokenizer", Diagnostic("R752", message, None, what, help=help_)))
+    missing = [
+        name for name in wanted.marks if getattr(found, name) is None and not (name == "pad" and pad is not None)
+    ]
+    if missing or len(found.extras) < wanted.extras:
+        numbered = [f"{wanted.extras} numbered marks (it has {len(found.extras)})"] * (
+            len(found.extras) < wanted.extras
+        )
+        names = [*(f"the mark `{name}`" for name in missing), *numbered]
+        message = f"the objective needs {' and '.join(names)}, which the tokenizer does not have"
+        spelt = ", ".join(tokens.MARKS[name] for name in missing) or "<extra_id_0>, …"
+        help_ = f"leave `tokenizer.file` out, so that one is made that has them, or add them to the file: {spelt}"
+        problems.append(("train.tokenizer", Diagnostic("R751", message, None, what, help=help_)))
+    return problems

@@ -1,0 +1,107 @@
+"""One value of an example, as a field wants it, or what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfdsl.data.table import Array
+
+
+class Unfit(Exception):
+    """A value is not what its field wants; the message goes on from the name of its column."""
+
+
+def named(value: Any) -> str:
+    """Say what a value is: `a number`, `a list`."""
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
+    if value is None:
+        return "nothing"
+    if isinstance(value, np.ndarray):
+        return f"an array {list(value.shape)} of {value.dtype}"
+    return names.get(type(value), "a mapping" if isinstance(value, Mapping) else f"of type {type(value).__name__}")
+
+
+def text(value: Any) -> str:
+    """Return a text; raises Unfit."""
+    if not isinstance(value, str):
+        raise Unfit(f"is {named(value)}, not a text")
+    return value
+
+
+def label(value: Any, known: tuple[str, ...]) -> str:
+    """Return the name of a class: a text, a whole number, or true or false; raises Unfit.
+
+    A number is the place of a name that is `known`.
+    """
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, int | np.integer):
+        if known and not 0 <= value < len(known):
+            raise Unfit(f"is {value}, but there are {len(known)} classes")
+        return known[int(value)] if known else str(int(value))
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return label(value.item(), known)
+    if isinstance(value, str):
+        return value
+    raise Unfit(f"is {named(value)}, not a class: a text or a whole number")
+
+
+def image(value: Any) -> Array:
+    """Return an image as uint8 [channels, height, width]; raises Unfit."""
+    if not isinstance(value, np.ndarray):
+        raise Unfit(f"is {named(value)}, not an image")
+    if value.dtype != np.uint8:
+        raise Unfit(f"is {named(value)}: an image is whole numbers from 0 to 255 (uint8)")
+    if value.ndim == 2:
+        return value[None]
+    if value.ndim != 3:
+        raise Unfit(f"is {named(value)}, not [channels, height, width]")
+    return value.transpose(2, 0, 1) if value.shape[2] in (1, 3) and value.shape[0] not in (1, 3) else value
+
+
+def numbers(value: Any) -> Array:
+    """Return numbers of any one shape as float32; raises Unfit."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise Unfit("is a list of lists of different lengths") from None
+    if array.dtype.kind not in "fiub" or not array.size:
+        raise Unfit(f"is {named(value)}, not numbers")
+    array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise Unfit("holds what is not a finite number")
+    return array
+
+
+def stretch(value: Any, passage: str) -> tuple[int, int]:
+    """Return the first and the last character of a stretch of `passage`; raises Unfit.
+
+    It is told as that pair, as the very text, or as in SQuAD: `{text: […], answer_start: […]}` (the first answer).
+    """
+    if isinstance(value, Mapping):
+        said, starts = (
+            np.atleast_1d(np.asarray(value.get(key, []), object)).tolist() for key in ("text", "answer_start")
+        )
+        if not said or not starts:
+            raise Unfit("has no answer: `text` and `answer_start` are empty")
+        first, last = int(starts[0]), int(starts[0]) + len(said[0]) - 1
+        if passage[first : last + 1] != said[0]:
+            raise Unfit(f"is not in the text at character {first}")
+    elif isinstance(value, str):
+        first = passage.find(value) if value else -1
+        if first < 0:
+            raise Unfit("is not in the text")
+        last = first + len(value) - 1
+    else:
+        pair = list(value) if isinstance(value, list | tuple | np.ndarray) else []
+        if len(pair) != 2 or not all(
+            isinstance(each, int | np.integer) and not isinstance(each, bool) for each in pair
+        ):
+            raise Unfit(f"is {named(value)}, not the first and the last character of a stretch")
+        first, last = (int(each) for each in pair)
+    if not 0 <= first <= last < len(passage):
+        raise Unfit(f"goes from character {first} to {last} of a text of {len(passage)}")
+    return first, last
