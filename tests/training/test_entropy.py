@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tfdsl.training.entropy import IGNORED, summed
+from tfdsl.training.crossentropy import IGNORED, summed
 
 
 def test_it_is_the_definition() -> None:

@@ -10,19 +10,20 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import attention, blame, checkpoint, groups, memory, order, peak
+from tfdsl.training import attention, blame, checkpoint, groups, head, memory, order, peak
 from tfdsl.training.average import Average
 from tfdsl.training.log import Log
 from tfdsl.training.meter import Meter
 from tfdsl.training.optimizer import Optimizer, freeze
 from tfdsl.training.pace import Pace
 from tfdsl.training.patience import Patience
+from tfdsl.training.prefetch import Ahead
 from tfdsl.training.prepare import Job
 from tfdsl.training.processes import Processes
 from tfdsl.training.progress import Report
@@ -69,16 +70,19 @@ class Loop:
         if start is not None:
             self._restore(start)
         self.weights = self.optimizer.weights
-        self.call: nn.Module = torch.compile(self.model) if self.set.compile else self.model  # type: ignore[assignment]
+        self.plain = head.leave(self.model, job.subject.head, self.model)
+        compiled: Any = torch.compile(self.model) if self.set.compile else self.model
+        self.call = head.leave(self.model, job.subject.head, compiled)
         self.started, self.first = time.monotonic() - self.seconds, self.step
         self.measuring = 0.0
+        self.ahead = Ahead(self._passes, self.set.steps)
         self.pace = Pace(torch.get_num_threads(), torch.set_num_threads) if self.set.threads == "auto" else None
 
     def run(self) -> Outcome:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
         end: End = "steps"
         problems: tuple[Diagnostic, ...] = ()
-        with _signals() as stopped:
+        with _signals() as stopped, self.ahead:
             self.model.train()
             while self.step < self.set.steps and self._share() < 1 and not self.best.over:
                 began = time.monotonic()
@@ -101,8 +105,7 @@ class Loop:
     def advance(self) -> None:
         """Take one step."""
         torch.default_generator.manual_seed((self.set.seed << 32) + self.step)  # dropout: a function of seed and step
-        with self.meter.waiting():
-            passes = self._passes(self.step)
+        passes = self.ahead.take(self.step)
         count = self.processes.total(torch.tensor([float(sum(each.count for each in passes))])).item()
         summed = torch.zeros(2, dtype=torch.float64)  # of the task, and of the model's own layers
         for batch in passes:
@@ -153,7 +156,8 @@ class Loop:
 
     def _tell(self, passes: list[Batch], facts: dict[str, float]) -> None:
         passed = time.monotonic() - self.started
-        use = self.meter.stepped(passes, passed - self.seconds - self.measuring)
+        trained = passed - self.seconds - self.measuring
+        use = self.meter.stepped(passes, trained, self.ahead.waiting)
         left = (self.set.steps - self.step) * (passed - self.seconds) / (self.step - self.first)
         if self.set.minutes is not None:
             left = max(0.0, min(left, self.set.minutes * 60 - passed))
@@ -186,7 +190,7 @@ class Loop:
         self.model.eval()
         with torch.no_grad(), self._cast(), self._averaged():
             batches = (self.task.batch(table, each) for each in shares)
-            measured = self.task.measure(self.model, batches, self.processes)
+            measured = self.task.measure(self.plain, batches, self.processes)
         self.model.train()
         facts = {"held_out": measured.loss, "count": measured.count, "figures": dict(measured.figures)}
         self.log.write({"step": self.step, **facts})
@@ -245,7 +249,7 @@ class Loop:
             torch.default_generator.manual_seed((self.set.seed << 32) + self.step)
             for batch in passes:
                 with torch.no_grad(), self._cast():
-                    self.task.loss(self.model, batch)
+                    self.task.loss(self.plain, batch)
 
         what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
         node = blame.first_output(self.model, again)

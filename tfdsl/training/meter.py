@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -44,7 +42,7 @@ class Meter:
         self._began = (0, 0)
         self._peak, self._signature, self._processes = peak and peak * processes, signature, processes
         self._at = lru_cache(maxsize=1024)(lambda axes: 0 if costs is None else costs(dict(axes)).training)
-        self.waited = self._seconds = 0.0
+        self._waited = self._seconds = 0.0
 
     def state(self) -> dict[str, int]:
         """Return what a checkpoint keeps of it."""
@@ -55,21 +53,12 @@ class Meter:
         self.tokens, self.flops = state.get("tokens", 0), state.get("flops", 0)
         self._began = (self.tokens, self.flops)
 
-    @contextlib.contextmanager
-    def waiting(self) -> Generator[None]:
-        """Count the time that this takes as waiting for data."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.waited += time.perf_counter() - began
-
-    def stepped(self, passes: Iterable[Batch], seconds: float) -> Use:
-        """Count a step; `seconds` is the time that all steps of this process have taken so far."""
+    def stepped(self, passes: Iterable[Batch], seconds: float, waited: float = 0.0) -> Use:
+        """Count a step; all steps of this process have taken `seconds` so far, `waited` of them without a batch."""
         for batch in passes:
             self.tokens += batch.tokens * self._processes
             self.flops += self._flops(batch) * self._processes
-        self._seconds = max(seconds, 1e-9)
+        self._seconds, self._waited = max(seconds, 1e-9), waited
         return self.use
 
     @property
@@ -78,7 +67,7 @@ class Meter:
         seconds = self._seconds or math.inf
         rate = (self.flops - self._began[1]) / seconds
         share = rate / self._peak if self._peak and rate else None
-        return Use((self.tokens - self._began[0]) / seconds, rate, share, min(1.0, self.waited / seconds))
+        return Use((self.tokens - self._began[0]) / seconds, rate, share, min(1.0, self._waited / seconds))
 
     def _flops(self, batch: Batch) -> int:
         """Return the FLOPs of a forward and a backward pass; a task may run the model on more than the inputs."""

@@ -15,8 +15,9 @@ from tfdsl.codegen.write import write
 from tfdsl.costing import Cost
 from tfdsl.diagnostics import Span
 from tfdsl.roles import Signature
-from tfdsl.training import groups
+from tfdsl.training import groups, head
 from tfdsl.training.groups import Known
+from tfdsl.training.head import Head
 
 
 def nowhere(path: str) -> Span | None:
@@ -30,9 +31,10 @@ class Subject:
 
     `spec` and `source` are the texts of the spec and of the emitted module, kept with the run; `build` makes the module
     anew, its weights drawn from torch's generator; `signature` says what it takes and gives, `weights` which it trains
-    (None: those of the module); `where` finds the place in the spec of a setting such as `train.tokenizer.vocab_size`.
-    A model that was trained before brings its `tokenizer`, the tokens that `end` a text with it, and the files
-    (`keeps`, their texts by name) that its run folder has besides. `costs` says what it costs at lengths of its axes.
+    (None: those of the module), `head` the module that the loss may do the work of; `where` finds the place in the spec
+    of a setting such as `train.tokenizer.vocab_size`. A model that was trained before brings its `tokenizer`, the
+    tokens that `end` a text with it, and the files (`keeps`, their texts by name) that its run folder has besides.
+    `costs` says what it costs at lengths of its axes.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Subject:
     build: Callable[[], nn.Module]
     signature: Signature
     weights: tuple[Known, ...] | None = None
+    head: Head | None = None
     where: Callable[[str], Span | None] = nowhere
     tokenizer: Tokenizer | None = None
     end: tuple[int, ...] = ()
@@ -89,6 +92,7 @@ def of(checked: Checked) -> Subject:
         build=lambda: building.build(checked),
         signature=signature,
         weights=groups.known(checked),
+        head=head.of(checked),
         where=where,
         costs=lambda axes: costing.count(checked, axes),
     )

@@ -16,8 +16,8 @@ from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
-from tfdsl.training import binding, entropy
-from tfdsl.training.entropy import IGNORED
+from tfdsl.training import binding, crossentropy, head
+from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import HELD_OUT, Batch, Measured, Model, Place, Task
 
@@ -72,8 +72,8 @@ class NextToken(Task):
         return self._entropy(model, batch, self.smoothing, self.z)
 
     def _entropy(self, model: Model, batch: Batch, smoothing: float = 0.0, z: float = 0.0) -> Tensor:
-        logits = binding.result(model, batch.inputs, self.bound.output)
-        return entropy.summed(logits.flatten(0, 1), batch.targets["tokens"].flatten(), smoothing, z)
+        given = head.given(model, batch.inputs, self.bound.output)
+        return crossentropy.summed(given, batch.targets["tokens"], smoothing, z)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
         total = torch.zeros(2, dtype=torch.float64)
