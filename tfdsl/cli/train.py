@@ -139,9 +139,10 @@ def _tell(outcome: Outcome, folder: Path) -> int:
 def _used(end: curves.Entry) -> str:
     """Return how the machine was used: tokens, their number a second, the share of its peak, and memory."""
     from tfdsl.training import needs
+    from tfdsl.training.progress import percent
 
-    share = f" ({end['share_of_peak']:.0%} of the machine's peak)" if "share_of_peak" in end else ""
-    waited = f"{end['waiting']:.1%} of the time waiting for data, "
+    share = f" ({percent(end['share_of_peak'])} of the machine's peak)" if "share_of_peak" in end else ""
+    waited = f"{percent(end['waiting'])} of the time waiting for data, "
     memory = f"at most {needs.told(end['peak_memory'])} of memory"
     return f"{end['tokens']:,} tokens, {end['tokens_per_second']:,} a second{share}, {waited}{memory}"
 

@@ -123,8 +123,8 @@ class Bar:
         """Return the share of the machine's peak, and that of the time that waits for data where it is one to see."""
         if self._use is None:
             return ""
-        peak = "" if self._use.share is None else f" · {self._use.share:.0%} of peak"
-        return peak + (f" · {self._use.waiting:.0%} waiting for data" if self._use.waiting >= WORTH else "")
+        peak = "" if self._use.share is None else f" · {percent(self._use.share)} of peak"
+        return peak + (f" · {percent(self._use.waiting)} waiting for data" if self._use.waiting >= WORTH else "")
 
     def _print(self, line: str) -> None:
         self._printed = time.monotonic()
@@ -142,6 +142,11 @@ def figures(measured: Measured) -> str:
     """Return the figures beside a loss, as ` (1.234 bits a byte, 5.1 perplexity)`."""
     told = ", ".join(f"{value:.4g} {name}" for name, value in measured.figures.items())
     return f" ({told})" if told else ""
+
+
+def percent(share: float) -> str:
+    """Return a share as `62 %`, a small one as `0.9 %`."""
+    return f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"
 
 
 def clock(seconds: float) -> str:
