@@ -68,9 +68,14 @@ def need(costs: Costs, signature: Signature, batch: Batch, train: settings.Train
     cast = CAST * cost.parameters if train.precision == "bfloat16" else 0
     kept = KEPT.get(train.optimizer.type_name, 2) + (train.average is not None)
     outputs = sum(_count(shape, axes) for shape in signature.outputs.values())
-    working = LOADED + max(map(_copy, cost.entries), default=0) + 4 * max(map(_largest, cost.entries), default=0)
     return Need(
-        cost.weights + cast, cost.gradients, 4 * kept * cost.parameters, cost.activations, working, LOSS * 4 * outputs
+        weights=cost.weights + cast,
+        gradients=cost.gradients,
+        optimizer=4 * kept * cost.parameters,
+        activations=cost.activations,
+        working=max(map(_copy, cost.entries), default=0),
+        loss=LOSS * 4 * outputs,
+        fixed=LOADED + 4 * max(map(_largest, cost.entries), default=0),
     )
 
 
@@ -97,8 +102,8 @@ def free(device: str = "cpu") -> int | None:
     """Return the bytes of memory that a process can still get; None where the system does not say."""
     if device == "cuda":
         return torch.cuda.mem_get_info()[0]
-    told = [each for each in (_available(), _cgroup(), _limit()) if each is not None]
-    return min(told, default=None)
+    limits = [each for each in (_available(), _cgroup(), _limit()) if each is not None]
+    return min(limits, default=None)
 
 
 def _available() -> int | None:
@@ -141,21 +146,17 @@ def warn(need: Need, free: int | None, train: settings.Train, where: Span | None
     if free is None or need.total <= free:
         return []
     message = f"a step needs about {told(need.total)} of memory, and the machine has {told(free)} free"
-    fixed = need.weights + need.gradients + need.optimizer
-    parts = (
-        f"weights, gradients and moments {told(fixed)}",
-        f"activations {told(need.activations)} and the loss {told(need.loss)}",
-    )
-    return [Diagnostic("W575", message, where, label="; ".join(parts), help=_help(need, free, fixed, train))]
+    kept = need.weights + need.gradients + need.optimizer
+    rows = need.activations + need.working + need.loss
+    parts = f"{told(rows)} for the examples, {told(kept)} for weights, gradients and moments"
+    return [Diagnostic("W575", message, where, label=parts, help=_help(rows, free - kept - need.fixed, train))]
 
 
-def _help(need: Need, free: int, fixed: int, train: settings.Train) -> str:
+def _help(taken: int, room: int, train: settings.Train) -> str:
     """Say what would fit: a smaller pass with accumulation, or else a smaller model."""
-    rows = int(train.batch * (free - fixed) / max(1, need.activations + need.loss) * 0.9)
+    rows = int(train.batch * room / max(1, taken) * 0.9)
     if rows < 1:
-        return (
-            "even one example a pass does not fit: take a smaller model, a shorter `train.context`, or more processes"
-        )
+        return "even one example a pass does not fit: take a smaller model, or a shorter `train.context`"
     rows = max(each for each in range(1, rows + 1) if train.batch % each == 0)
     many = train.accumulate * train.batch // rows
     return f"the same steps in smaller passes: `train.batch` {rows} with `train.accumulate` {many}"
