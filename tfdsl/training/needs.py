@@ -27,7 +27,7 @@ LOADED = 90 << 20  # bytes of the libraries that torch loads when it first multi
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The bytes of memory of a training step, by what they are for."""
+    """The bytes of memory of a training step, by what they are for; `fixed` is what any batch needs besides."""
 
     weights: int
     gradients: int
@@ -35,11 +35,12 @@ class Need:
     activations: int
     working: int
     loss: int
+    fixed: int
 
     @property
     def total(self) -> int:
         """Return all of it."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.working + self.loss
+        return self.weights + self.gradients + self.optimizer + self.activations + self.working + self.loss + self.fixed
 
 
 def first(job: Job) -> list[Diagnostic]:
