@@ -26,7 +26,7 @@ def adopt(
     where: Span | None,
     folder: Path,
 ) -> tuple[Prepared | None, Problems]:
-    """Return the data in the folder that `data` names, `folder` pointing to it; or say why they are not what is wanted."""
+    """Return the data in the folder that `data` names, and let `folder` point to it; or say why they do not fit."""
     source = Path(data.source)
     try:
         content, found = manifest.read(source), manifest.opened(source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +17,7 @@ BUFFERED = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What lies in a column's files: `shape` of an example's values, None where the lengths differ; `size` in bytes of text."""
+    """What lies in a column's files: `shape` of an example, None where lengths differ; `size`, bytes of the text."""
 
     kind: str
     dtype: str
@@ -63,7 +63,7 @@ class Writer:
         return Layout(self._kind, self._dtype.str, self._shape or ())
 
 
-def opened(folder: Path, layouts: dict[str, Layout]) -> Table:
+def opened(folder: Path, layouts: Mapping[str, Layout]) -> Table:
     """Return the table in a folder, its columns mapped into memory and not to be written."""
     columns = {name: _column(folder, name, layout) for name, layout in layouts.items()}
     return Table(columns, {name: layout.size for name, layout in layouts.items() if layout.kind == "text"})
@@ -82,7 +82,7 @@ def _mapped(path: Path, dtype: str) -> Array:
     return np.asarray(np.memmap(path, dtype, "r"))
 
 
-def paths(folder: Path, layouts: dict[str, Layout]) -> Sequence[Path]:
+def paths(folder: Path, layouts: Mapping[str, Layout]) -> Sequence[Path]:
     """Return the files of a table."""
     return [
         folder / f"{name}.{part}"

@@ -51,6 +51,14 @@ def same(chosen: Chosen, held_out: Source, data: settings.Data) -> Problems:
     return [("train.data.held_out", _no_column(each, name, held_out.columns)) for each in missing]
 
 
+def unheeded(chosen: Chosen, data: settings.Data) -> Problems:
+    """Refuse a setting for images where there is none among the fields."""
+    if data.image is None or chosen.of("image"):
+        return []
+    message = "`image` brings images to one shape, and the objective reads none"
+    return [("train.data.image", Diagnostic("R755", message, label="does nothing here"))]
+
+
 def _lone(wanted: Wanted, source: Source, columns: dict[str, str], data: settings.Data) -> dict[str, str]:
     """Let the one column of a source be the one field that is wanted, whatever either is called."""
     single = [way[0].name for way in wanted.ways if len(way) == 1]
@@ -73,7 +81,8 @@ def _no_field(name: str, names: set[str]) -> Diagnostic:
 
 def _no_way(wanted: Wanted, source: str, columns: tuple[str, ...]) -> Diagnostic:
     ways = " or ".join(_needed(way) for way in wanted.ways)
-    help_ = f"`{source}` has {_listed(columns)}; say which is which with `train.data.fields: {{{wanted.ways[0][0].name}: …}}`"
+    first = wanted.ways[0][0].name
+    help_ = f"`{source}` has {_listed(columns)}; say which is which with `train.data.fields: {{{first}: …}}`"
     return Diagnostic("R741", f"the objective reads {ways}, which `{source}` does not have", label="", help=help_)
 
 

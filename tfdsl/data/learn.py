@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -83,12 +84,18 @@ class _Survey:
         """Yield the texts to learn from; those held out too where `held_out` says so."""
         columns = [self._chosen.columns[field.name] for field in self._chosen.of("text")]
         for record, apart in self._records():
-            if held_out or not apart:
-                yield from (text for name in columns if isinstance(text := record.values.get(name), str))
+            for column in columns:
+                try:
+                    text = values.text(values.held(record, column))
+                except values.Unfit as reason:
+                    self.problems.append(reason.diagnostic(record, column))
+                    break
+                if held_out or not apart:
+                    yield text
 
     def labels(self) -> Mapping[str, tuple[str, ...]]:
         """Return the names of the classes of each field of labels, by number."""
-        train, held_out = self._sources
+        train = self._sources[0]
         known = {
             field.name: train.classes.get(self._chosen.columns[field.name], ()) for field in self._chosen.of("label")
         }

@@ -51,10 +51,11 @@ def prepare(
     chosen, problems = fit.choose(wanted, train, data)
     if chosen is None:
         return None, problems
-    if held_out is not None:
-        problems = fit.same(chosen, held_out, data)
-        if problems:
-            return None, problems
+    problems = fit.unheeded(chosen, data) + ([] if held_out is None else fit.same(chosen, held_out, data))
+    if problems:
+        return None, problems
+    train = train.narrow(list(chosen.columns.values()))
+    held_out = held_out and held_out.narrow(list(chosen.columns.values()))
     learnt, problems = learn(tokenizer, wanted, chosen, (train, held_out), data, vocab, own, pad, where)
     if learnt is None:
         return None, problems

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -38,32 +39,42 @@ class Source(ABC):
     def read(self, first: int, last: int) -> Iterator[Record | Diagnostic]:
         """Yield the records from `first` to before `last`, and what is wrong with those that cannot be read."""
 
+    def narrow(self, columns: Sequence[str]) -> Source:
+        """Return the source with these columns at least, which alone will be asked for."""
+        return self
+
     def files(self) -> Sequence[Path]:
         """Return the files that the examples are read from."""
         return ()
 
     def apart(self, share: float) -> NDArray[np.bool_]:
         """Return which records are held out: the `share` of them, evenly spread, and one at least."""
-        share = max(share, 1.0 / max(1, self.count))
-        marks = np.floor(np.arange(self.count + 1) * share + 1e-9).astype(np.int64)
-        chosen = np.diff(marks) > 0
-        if self.count and not chosen.any():
-            chosen[-1] = True
-        return chosen
+        return spread(self.count, share)
 
     def pieces(self, most: int) -> list[tuple[int, int]]:
         """Return stretches of records that may be prepared apart, each of about `most` bytes."""
         return [(0, self.count)]
 
 
+def spread(count: int, share: float) -> NDArray[np.bool_]:
+    """Return which of `count` are set apart: the `share` of them, evenly spread, and one at least."""
+    share = max(share, 1.0 / max(1, count))
+    chosen = np.diff(np.floor(np.arange(count + 1) * share + 1e-9).astype(np.int64)) > 0
+    if count and not chosen.any():
+        chosen[-1] = True
+    return chosen
+
+
 @dataclass(frozen=True, eq=False)
 class Listed(Source):
-    """Examples that are held as a list."""
+    """Examples that are held as a list; those of one group (all in a row) are held out together."""
 
     columns: tuple[str, ...]
     rows: Sequence[Mapping[str, Any]]
     name: str = ""
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    groups: tuple[int, ...] = ()
+    paths: tuple[Path, ...] = ()
 
     @property
     def count(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -73,6 +84,45 @@ class Listed(Source):
         """Yield the rows."""
         for unit in range(first, last):
             yield Record(unit, f"example {unit} of `{self.name}`", self.rows[unit])
+
+    def files(self) -> Sequence[Path]:
+        """Return the files that the list was read from."""
+        return self.paths
+
+    def apart(self, share: float) -> NDArray[np.bool_]:
+        """Return which rows are held out: whole groups, where there are groups."""
+        if not self.groups:
+            return spread(self.count, share)
+        names, place = np.unique(np.array(self.groups), return_inverse=True)
+        return spread(len(names), share)[place]
+
+
+class Joined(Source):
+    """Sources of the same columns, one behind the other."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+        self._starts = [0, *accumulate(source.count for source in sources)]
+        self.columns = sources[0].columns
+        self.count = self._starts[-1]
+
+    def files(self) -> Sequence[Path]:
+        """Return the files of all."""
+        return [path for source in self._sources for path in source.files()]
+
+    def read(self, first: int, last: int) -> Iterator[Record | Diagnostic]:
+        """Yield the records, counted through."""
+        for source, start in zip(self._sources, self._starts, strict=False):
+            for each in source.read(max(0, first - start), min(source.count, last - start)):
+                yield replace(each, unit=each.unit + start) if isinstance(each, Record) else each
+
+    def pieces(self, most: int) -> list[tuple[int, int]]:
+        """Return the stretches of each."""
+        return [
+            (first + start, last + start)
+            for source, start in zip(self._sources, self._starts, strict=False)
+            for first, last in source.pieces(most)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

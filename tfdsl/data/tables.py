@@ -14,6 +14,7 @@ from tfdsl.data import values
 from tfdsl.data.columns import Layout, Writer
 from tfdsl.data.encode import Encoder
 from tfdsl.data.fit import Chosen
+from tfdsl.data.pictures import shaped
 from tfdsl.data.source import Record
 from tfdsl.data.table import Array
 from tfdsl.data.wanted import Field
@@ -91,12 +92,9 @@ class Tables:
         try:
             for field in sorted(self._fields, key=lambda each: each.kind == "stretch"):
                 column = self._work.chosen.columns[field.name]
-                if column not in record.values:
-                    message = f"{record.place} has no `{column}`"
-                    return Diagnostic("R743", message, label="", help="each example must have the same columns")
-                found[field.name] = self._value(field, record.values[column], found)
+                found[field.name] = self._value(field, values.held(record, column), found)
         except values.Unfit as reason:
-            return Diagnostic("R743", f"`{column}` of {record.place} {reason}")
+            return reason.diagnostic(record, column)
         for field in self._fields:
             shape = self._shape(field, found)
             if shape is not None:
@@ -114,7 +112,7 @@ class Tables:
                     raise values.Unfit(f"is `{name}`, which is none of the {len(names)} classes")
                 return np.array(self._numbers[field.name][name])
             case "image":
-                return values.image(value)
+                return shaped(values.image(value), self._work.image)
             case "numbers":
                 return values.numbers(value)
             case "stretch":

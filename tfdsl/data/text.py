@@ -33,12 +33,15 @@ class Piece:
 
 
 class Text(Source):
-    """Documents, each a file; a long one is read in pieces that end with a line. Of a lone one, the tail is held out."""
+    """Documents, each a file; a long one is read in pieces, line by line. Of a lone one the tail is held out."""
 
     columns = ("text",)
 
     def __init__(self, paths: Sequence[Path], share: float | None = None, strict: bool = True) -> None:
-        """Take the files that are not blank; `share` of a lone one will be held out; without `strict`, skip what is not text."""
+        """Take the files that are not blank, and without `strict` skip what is not text.
+
+        `share` is how much of a lone one will be held out.
+        """
         kept = [path for path in paths if not _blank(path)]
         self._strict = strict
         self._lone: int | None = None

@@ -7,11 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from tfdsl.data.source import Record
 from tfdsl.data.table import Array
+from tfdsl.diagnostics import Diagnostic
 
 
 class Unfit(Exception):
     """A value is not what its field wants; the message goes on from the name of its column."""
+
+    def diagnostic(self, record: Record, column: str) -> Diagnostic:
+        """Return what to say of the value."""
+        return Diagnostic("R743", f"`{column}` of {record.place} {self}", label="a broken example")
+
+
+def held(record: Record, column: str) -> Any:
+    """Return a value of an example; raises Unfit where it has none."""
+    if column not in record.values:
+        raise Unfit("is missing")
+    return record.values[column]
 
 
 def named(value: Any) -> str:
@@ -28,6 +41,13 @@ def text(value: Any) -> str:
     """Return a text; raises Unfit."""
     if not isinstance(value, str):
         raise Unfit(f"is {named(value)}, not a text")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise Unfit(
+                f"holds half of a character (\\u{ord(value[error.start]):04x}) at character {error.start}"
+            ) from None
     return value
 
 
@@ -50,16 +70,16 @@ def label(value: Any, known: tuple[str, ...]) -> str:
 
 
 def image(value: Any) -> Array:
-    """Return an image as uint8 [channels, height, width]; raises Unfit."""
+    """Return an image as uint8 [1 or 3, height, width]; raises Unfit."""
     if not isinstance(value, np.ndarray):
         raise Unfit(f"is {named(value)}, not an image")
     if value.dtype != np.uint8:
         raise Unfit(f"is {named(value)}: an image is whole numbers from 0 to 255 (uint8)")
     if value.ndim == 2:
         return value[None]
-    if value.ndim != 3:
-        raise Unfit(f"is {named(value)}, not [channels, height, width]")
-    return value.transpose(2, 0, 1) if value.shape[2] in (1, 3) and value.shape[0] not in (1, 3) else value
+    if value.ndim != 3 or not {value.shape[0], value.shape[2]} & {1, 3}:
+        raise Unfit(f"is {named(value)}, not [channels, height, width] of 1 or 3 channels")
+    return value if value.shape[0] in (1, 3) else value.transpose(2, 0, 1)
 
 
 def numbers(value: Any) -> Array:

@@ -1,6 +1,6 @@
 """What a spec's `train` and `sample` sections may say, and what holds where they say nothing."""
 
-from tfdsl.settings.data import Data, Tokenizer
+from tfdsl.settings.data import Data, Image, Tokenizer
 from tfdsl.settings.objective import Objective
 from tfdsl.settings.optimizer import Average, Optimizer
 from tfdsl.settings.sample import Sample
@@ -12,6 +12,7 @@ __all__ = [
     "Checkpoint",
     "Data",
     "Evaluate",
+    "Image",
     "Objective",
     "Optimizer",
     "Sample",

@@ -20,6 +20,7 @@ Reports = Annotated[
     tuple[Literal["tensorboard", "wandb"], ...],
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
 ]
+Feed = Literal["text", "second", "segments", "places", "keep", "source", "target"]
 
 
 class Evaluate(Part):
@@ -30,6 +31,10 @@ class Evaluate(Part):
         default=20, description="Batches a measurement; `all` is all that is held out"
     )
     final: Truth = Field(default=True, description="Measure on all that is held out at the end")
+    generate: Annotated[int, Number(integer=True, minimum=0)] = Field(
+        default=200,
+        description="Held-out examples that a text-to-text model writes itself, for the share of exact matches",
+    )
     patience: Positive | None = Field(
         default=None, description="End after so many measurements in a row without a better one; never if left out"
     )
@@ -48,6 +53,14 @@ class Train(Part):
     objective: Objective = Field(default=NextToken(), description="What is minimised: a type, or `{type: …}`")
     data: Data | None = Field(default=None, description="What is trained on: a source, or `{source: …}`")
     tokenizer: Tokenizer = Tokenizer()
+    output: str | None = Field(
+        default=None, description="The model's output that is trained, where it has several that may be meant"
+    )
+    inputs: dict[str, Feed] = Field(
+        default={},
+        description="What feeds an input of the model whose name does not tell: `{kinds: segments}`; of `text`, "
+        "`second`, `segments`, `places`, `keep` (1 where a position is real), `source`, `target`",
+    )
     steps: Positive = Field(default=2000, description="Steps of the optimiser")
     minutes: PositiveReal | None = Field(default=None, description="End after this long if `steps` has not come first")
     batch: Positive = Field(default=12, description="Examples a pass, over all processes")

@@ -18,7 +18,7 @@ PAD, START, MASK, FIRST, SEPARATOR, UNKNOWN = (
     "<|unk|>",
 )
 EXTRA = "<|extra_{}|>"
-# The first that a vocabulary holds is the mark. `</s>` ends a text; where nothing else parts two texts, it does that too.
+# The first that a vocabulary holds is the mark. `</s>` ends a text, and parts two where nothing else does.
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "pad": (PAD, "[PAD]", "<pad>", "<|finetune_right_pad_id|>", "<｜▁pad▁｜>"),
     "start": (START, "<s>", "<bos>", "[BOS]", "<|begin_of_text|>", "<|startoftext|>", "<｜begin▁of▁sentence｜>"),

@@ -56,6 +56,7 @@ class Loop:
     def __init__(self, job: Job, report: Report, log: Log, start: checkpoint.Checkpoint | None) -> None:
         self.job, self.report, self.log, self.set, self.task = job, report, log, job.settings, job.task
         self.processes = Processes()
+        self.task.join(self.processes)
         self.step, self.seconds, self.last_saved, self.loss = 0, 0.0, 0, math.nan
         self.best = Patience(self.set.evaluate.patience, self.set.evaluate.min_delta)
         self.held_out: Measured | None = None
@@ -73,6 +74,8 @@ class Loop:
         self.plain = head.leave(self.model, job.subject.head, self.model)
         compiled: Any = torch.compile(self.model) if self.set.compile else self.model
         self.call = head.leave(self.model, job.subject.head, compiled)
+        alike = self.task.lengths(job.data.train)
+        self.lengths = None if alike is None else order.Lengths(alike, self.set.batch)
         self.started, self.first = time.monotonic() - self.seconds, self.step
         self.measuring = 0.0
         self.ahead = Ahead(self._passes, self.set.steps)
@@ -147,7 +150,7 @@ class Loop:
         def count(epoch: int) -> int:
             return self.task.examples(table, epoch)
 
-        places = order.places(count, self.set.seed, first, first + rows * self.set.accumulate)
+        places = order.places(count, self.set.seed, first, first + rows * self.set.accumulate, self.lengths)
         shares = [
             order.share(places[at : at + rows], self.processes.rank, self.processes.count)
             for at in range(0, len(places), rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -10,11 +11,24 @@ from numpy.typing import NDArray
 
 from tfdsl.training.task import HELD_OUT, Place
 
+POOL = 64  # passes whose examples are put in order of length together
 
-def places(count: Callable[[int], int], seed: int, first: int, last: int) -> list[Place]:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lengths:
+    """How long each example is, and how many `rows` make a pass: those of a pass are to be of like length."""
+
+    of: NDArray[np.int64]
+    rows: int
+
+
+def places(
+    count: Callable[[int], int], seed: int, first: int, last: int, lengths: Lengths | None = None
+) -> list[Place]:
     """Return the examples from the `first` to before the `last` that a run sees, counted from its start.
 
-    Each epoch visits its `count(epoch)` examples once, in an order of its own.
+    Each epoch visits its `count(epoch)` examples once, in an order of its own. With `lengths` examples of like length
+    come in the same pass, and passes of all lengths in turn.
     """
     found: list[Place] = []
     begun, epoch = 0, 0
@@ -25,7 +39,7 @@ def places(count: Callable[[int], int], seed: int, first: int, last: int) -> lis
     while begun < last:
         size = count(epoch)
         if begun + size > first:
-            order = _order(seed, epoch, size)
+            order = _order(seed, epoch, size) if lengths is None else _alike(seed, epoch, begun, lengths)
             found += [Place(epoch, int(order[at - begun])) for at in range(max(first, begun), min(last, begun + size))]
         begun, epoch = begun + size, epoch + 1
     return found
@@ -34,6 +48,20 @@ def places(count: Callable[[int], int], seed: int, first: int, last: int) -> lis
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(size)
+
+
+@lru_cache(maxsize=2)
+def _alike(seed: int, epoch: int, begun: int, lengths: Lengths) -> NDArray[np.int64]:
+    """Return an order whose passes hold examples of like length; passes begin at whole numbers of rows of the run."""
+    order, rows = _order(seed, epoch, len(lengths.of)), lengths.rows
+    head = min(-begun % rows, len(order))  # what fills the pass that the epoch before has begun
+    full = head + (len(order) - head) // rows * rows
+    passes = [
+        chunk[np.argsort(lengths.of[chunk], kind="stable")].reshape(-1, rows)
+        for chunk in np.split(order[head:full], range(POOL * rows, full - head, POOL * rows))
+    ]
+    mixed = np.random.default_rng([seed, epoch, 2]).permutation(np.concatenate(passes))
+    return np.concatenate((order[:head], mixed.reshape(-1), order[full:]))
 
 
 def held_out(size: int, rows: int, most: int | None = None) -> Iterator[list[Place]]:

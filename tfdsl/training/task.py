@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tfdsl.data.table import Prepared, Table
@@ -80,9 +82,24 @@ class Task(ABC):
     def open(self, data: Prepared) -> None:
         """Take the data that was found to fit, before the first batch."""
 
+    def about(self) -> Mapping[str, Any]:
+        """Return what a run keeps of the open data in its settings, so that more of it can be read in the same way."""
+        return {}
+
+    def join(self, processes: Processes) -> None:
+        """Take the processes that train together, where a loss needs more than its own share of a pass."""
+        return None
+
     @abstractmethod
     def examples(self, table: Table, epoch: int) -> int:
         """Return how many examples an epoch of `table` has; that of `HELD_OUT` has each part of it once."""
+
+    def lengths(self, table: Table) -> NDArray[np.int64] | None:
+        """Return how long each example of an epoch is, so that those of like length come together; None: as they come.
+
+        Every epoch of `table` then has these examples.
+        """
+        return None
 
     @abstractmethod
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:

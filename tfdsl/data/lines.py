@@ -1,0 +1,112 @@
+"""JSON as a source: a file of lines, each a mapping (JSONL), or one list of mappings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfdsl.data.source import Listed, Record, Source
+from tfdsl.data.values import named
+from tfdsl.diagnostics import Diagnostic
+
+STRIDE = 256  # lines between two places that are remembered
+BLOCK = 1 << 22
+
+
+class Broken(ValueError):
+    """The very first of a file is not what it should be."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+class Lines(Source):
+    """Records, one a line; blank lines are none. The keys of the first are the columns."""
+
+    def __init__(self, path: Path) -> None:
+        """Find where the lines begin; raises OSError, and Broken where the first tells no columns."""
+        self._path = path
+        self._places, self.count = _index(path)
+        first = next(self._each(0, self.count), None)
+        if isinstance(first, Diagnostic):
+            raise Broken(first)
+        self.columns = tuple(first.values) if first is not None else ()
+
+    def files(self) -> Sequence[Path]:
+        """Return the file."""
+        return (self._path,)
+
+    def read(self, first: int, last: int) -> Iterator[Record | Diagnostic]:
+        """Yield the lines as mappings, or what is wrong with one."""
+        return self._each(first, last)
+
+    def pieces(self, most: int) -> list[tuple[int, int]]:
+        """Return stretches of lines of about `most` bytes."""
+        size = self._path.stat().st_size
+        lines = max(STRIDE, self.count * most // max(1, size) // STRIDE * STRIDE)
+        return [(first, min(first + lines, self.count)) for first in range(0, self.count, lines)]
+
+    def _each(self, first: int, last: int) -> Iterator[Record | Diagnostic]:
+        if first >= last:
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._places[first // STRIDE])
+            for number in range(first // STRIDE * STRIDE, last):
+                line = file.readline()
+                if number >= first and line.strip():
+                    yield self._record(number, line)
+
+    def _record(self, number: int, line: bytes) -> Record | Diagnostic:
+        place = f"line {number + 1:,} of `{self._path}`"
+        try:
+            value = json.loads(line.rstrip(b"\r\n"))
+        except UnicodeDecodeError as error:
+            return Diagnostic("R742", f"{place} is not UTF-8", label=f"byte {error.start:,} of the line")
+        except (ValueError, RecursionError) as error:
+            what = (
+                f"{error.msg}, column {error.colno:,}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
+            )
+            help_ = 'each line is a JSON mapping, such as `{"text": "…"}`'
+            return Diagnostic("R742", f"{place} is not JSON: {what.lower()}", label="a broken line", help=help_)
+        if not isinstance(value, dict):
+            return Diagnostic("R742", f"{place} is {named(value)}, not a mapping", label="a broken line")
+        return Record(number, place, value)
+
+
+def listed(path: Path) -> Listed:
+    """Return the records of a file that is one list of mappings; raises OSError and Broken."""
+    try:
+        value: Any = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        said = error.msg.lower() if isinstance(error, json.JSONDecodeError) else "not UTF-8, or nested too deep"
+        where = f"line {error.lineno:,}" if isinstance(error, json.JSONDecodeError) else ""
+        raise Broken(Diagnostic("R742", f"`{path}` is not JSON: {said}", label=where)) from None
+    wrong = next((place for place, each in enumerate(value) if not isinstance(each, dict)), None)
+    if wrong is not None:
+        message = f"example {wrong} of `{path}` is {named(value[wrong])}, not a mapping"
+        raise Broken(Diagnostic("R742", message, label="a broken example"))
+    return Listed(tuple(value[0]) if value else (), value, str(path), paths=(path,))
+
+
+def is_list(path: Path) -> bool:
+    """Return whether a file of JSON is one list; raises OSError."""
+    with path.open("rb") as file:
+        return file.read(4096).lstrip()[:1] == b"["
+
+
+def _index(path: Path) -> tuple[list[int], int]:
+    """Return where every `STRIDE`-th line begins, and how many lines there are."""
+    places, count, at = [0], 0, 0
+    ended = True
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            breaks = np.flatnonzero(np.frombuffer(block, np.uint8) == 10)
+            chosen = breaks[(STRIDE - 1 - count % STRIDE) :: STRIDE]
+            places += (chosen + at + 1).tolist()
+            count, at, ended = count + len(breaks), at + len(block), block.endswith(b"\n")
+    return places, count + (not ended)
