@@ -14,10 +14,9 @@ from tfdsl import settings
 from tfdsl.costing import Entry
 from tfdsl.diagnostics import Diagnostic, Span
 from tfdsl.roles import Signature
-from tfdsl.training import order
 from tfdsl.training.meter import Costs, lengths
 from tfdsl.training.prepare import Job
-from tfdsl.training.task import Batch
+from tfdsl.training.task import Batch, Place
 
 LOSS = 3  # float32 numbers for each of the model's results: a softmax's logarithm, its gradient and the result's
 CAST = 2  # bytes a parameter of the bfloat16 copies that autocast keeps for a step
@@ -44,15 +43,17 @@ class Need:
 
 
 def first(job: Job) -> list[Diagnostic]:
-    """Warn where the first step of a job would need more memory than the machine has free."""
+    """Warn where a step of a job would need more memory than the machine has free."""
     costs, train, table = job.subject.costs, job.settings, job.data.train
     if costs is None:
         return []
 
-    def count(epoch: int) -> int:
-        return job.task.examples(table, epoch)
-
-    batch = job.task.batch(table, order.places(count, train.seed, 0, train.batch))
+    alike = job.task.lengths(table)
+    if alike is None:
+        chosen = range(min(train.batch, job.task.examples(table, 0)))
+    else:  # the longest ones, which may well come together
+        chosen = alike.argsort()[-train.batch :].tolist()
+    batch = job.task.batch(table, [Place(0, index) for index in chosen])
     needed = need(costs, job.subject.signature, batch, train)
     return warn(needed, free(), train, job.subject.where("train.batch"))
 
