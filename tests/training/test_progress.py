@@ -1,6 +1,7 @@
 """What a person sees of a training run."""
 
 import io
+import re
 
 from rich.console import Console
 
@@ -52,3 +53,20 @@ def test_on_a_terminal_there_is_a_bar() -> None:
     last = [line for line in out.getvalue().replace("\r", "\n").splitlines() if "step 50" in line][-1]
     assert "step 50 · 50% ━" in last
     assert "loss 2.500 · held out 2.250 (1.5 bits a byte) · 12,346 tokens/s · 1:23 left" in last
+
+
+def test_a_narrow_terminal_shows_what_matters_most() -> None:
+    lines = []
+    for width in (50, 80, 140):
+        out = io.StringIO()
+        with Bar(100, Console(file=out, width=width, force_terminal=True, color_system=None)) as bar:
+            bar.measured(40, Measured(2.25, 1000, {"bits a byte": 1.5}))
+            bar.used(Use(12345.6, 4e10, 0.52, 0.001))
+            bar.stepped(100, loss=2.5, speed=12345.6, done=0.5, left=83)
+        last = [line for line in out.getvalue().replace("\r", "\n").splitlines() if "step 100" in line][-1]
+        lines.append(re.sub("[━╸╺ ]*[━╸╺]+ *", " | ", last.removeprefix("\x1b[2K")))
+    assert lines == [
+        "step 100 · 50% | loss 2.500 · 1:23 left",
+        "step 100 · 50% | loss 2.500 · held out 2.250 · 12,346 tokens/s · 1:23 left",
+        "step 100 · 50% | loss 2.500 · held out 2.250 (1.5 bits a byte) · 12,346 tokens/s · 52 % of peak · 1:23 left",
+    ]

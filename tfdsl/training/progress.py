@@ -15,6 +15,7 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.training.meter import Use
 from tfdsl.training.task import Measured
 
+LEAST = 8  # columns for the bar itself and the gaps
 WORTH = 0.02  # share of the time spent waiting for data that is worth a word
 
 
@@ -96,7 +97,10 @@ class Bar:
         facts = f"loss {loss:.3f}{self._held} · {self._line}"
         if not self._console.is_terminal and now - self._printed > self.EVERY:
             self._print(f"step {step:,} · {facts}")
-        self._bar.update(self._task, completed=done, at=f"step {step:,} · {done:.0%}", facts=facts)
+        at = f"step {step:,} · {done:.0%}"
+        room = self._console.width - len(at) - LEAST
+        shown = self._fitting(room, f"loss {loss:.3f}", f"{speed:,.0f} tokens/s", f"{clock(left)} left")
+        self._bar.update(self._task, completed=done, at=at, facts=shown)
         self._bar.refresh()
 
     def measured(self, step: int, held_out: Measured) -> None:
@@ -118,6 +122,22 @@ class Bar:
             self.said += found
             page = report.render(found, self._texts, self._console.is_terminal and not self._console.no_color)
             self._console.out(page, highlight=False)
+
+    def _fitting(self, room: int, loss: str, speed: str, left: str) -> str:
+        """Return the facts that have room: the figures go first, then the shares, the speed, the held-out loss."""
+        shares = self._of_peak().removeprefix(" · ")
+        plain = self._held.partition(" (")[0].removeprefix(" · ")
+        full = self._held.removeprefix(" · ")
+        for facts in (
+            (loss, full, speed, shares, left),
+            (loss, plain, speed, shares, left),
+            (loss, plain, speed, left),
+            (loss, plain, left),
+        ):
+            line = " · ".join(filter(None, facts))
+            if len(line) <= room:
+                return line
+        return f"{loss} · {left}"
 
     def _of_peak(self) -> str:
         """Return the share of the machine's peak, and that of the time that waits for data where it is one to see."""
