@@ -6,9 +6,10 @@ from pathlib import Path
 
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import checkpoint, log, needs, peak, reports
-from tfdsl.training.loop import Loop, Outcome, process
+from tfdsl.training import checkpoint, log, needs, opening, peak, reports
+from tfdsl.training.loop import Loop, Outcome, Unfit, process
 from tfdsl.training.prepare import Job, prepare, reopen
+from tfdsl.training.processes import Processes, joined
 from tfdsl.training.progress import Bar, Quiet, Report
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Measured
@@ -28,37 +29,68 @@ def train(
 
     Returns the outcome, or what is wrong: nothing is written before the data, the vocabulary and the lengths fit the
     model. A loss that is not finite ends the run before the step that it would spoil, with an outcome and a diagnostic.
+    Where `torchrun` started several processes, each calls this, and the first alone writes and returns what is wrong.
     """
-    job, problems = prepare(subject, chosen, sample or settings.Sample(), folder)
-    return (None, problems) if job is None else _run(job, report or Quiet(), None, [])
+    problems = opening.device(chosen, subject)
+    if problems:
+        return None, problems
+    with joined(chosen.device) as processes:
+        problems = opening.rows(chosen, subject, processes)
+        if problems:
+            return None, problems if processes.first else []
+
+        def make() -> tuple[Job | None, list[Diagnostic]]:
+            return prepare(subject, chosen, sample or settings.Sample(), folder)
+
+        job, problems = opening.made(make, subject, folder, processes)
+        return (None, problems) if job is None else _run(job, report or Quiet(), None, [], processes)
 
 
 def resume(subject: Subject, folder: Path, *, report: Report | None = None) -> tuple[Outcome | None, list[Diagnostic]]:
     """Take up the run in `folder` at its last whole checkpoint; it ends as it would have, to the bit.
 
     Returns the outcome, or what is wrong. A damaged checkpoint is named, and the last whole one before it is used.
+    Another number of processes may take it up; its numbers are then the same to rounding.
     """
     job, problems = reopen(subject, folder)
-    if job is None:
-        return None, problems
-    whole, damaged = checkpoint.found(folder / "checkpoints")
-    said = [Diagnostic("W571", fault, label="left aside") for fault in damaged]
-    if not whole:
-        return None, [*said, Diagnostic("R706", f"`{folder}` holds no whole checkpoint to take up")]
-    return _run(job, report or Quiet(), whole[-1], said)
+    with joined(job.settings.device if job else "cpu") as processes:
+        if job is not None:
+            problems = opening.rows(job.settings, subject, processes)
+        job, problems = opening.agreed(job, problems, processes)
+        if job is None:
+            return None, problems
+        start, said = opening.last(folder, processes)
+        if start is None:
+            missing = Diagnostic("R706", f"`{folder}` holds no whole checkpoint to take up")
+            return None, [*said, missing] if processes.first else []
+        return _run(job, report or Quiet(), start, said, processes)
 
 
 def _run(
-    job: Job, report: Report, start: checkpoint.Checkpoint | None, said: list[Diagnostic]
-) -> tuple[Outcome, list[Diagnostic]]:
-    path, step = job.folder / "log.jsonl", start.step if start else 0
-    tight = needs.first(job)
-    report.warned(tight)
+    job: Job, report: Report, start: checkpoint.Checkpoint | None, said: list[Diagnostic], processes: Processes
+) -> tuple[Outcome | None, list[Diagnostic]]:
+    path = job.folder / "log.jsonl"
+    step, measured = (start.step, bool(start.state.get("measured"))) if start else (0, False)
+    if processes.first:
+        tight = needs.first(job, processes)
+        report.warned(tight)
+        said = [*said, *tight]
     with process(job.settings.threads):
-        with log.Log(path, step, reports.sinks(job.settings, job.folder, job.subject.name, step)) as lines:
-            loop = Loop(job, report, lines, start)
-            outcome = loop.run()
-            end = {"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)}
-            lines.write(end | loop.meter.state() | loop.meter.use.told() | {"peak_memory": peak.memory()})
-        log.draw(log.read(path), job.folder, job.subject.name)
-    return outcome, [*said, *tight, *outcome.diagnostics]
+        with _log(job, step, measured) if processes.first else log.Mute() as lines:
+            try:
+                loop = Loop(job, report if processes.first else Quiet(), lines, start, processes)
+                outcome = loop.run()
+            except Unfit as unfit:
+                return None, [*said, unfit.diagnostic] if processes.first else []
+            if outcome.end != "unsaved":
+                end = {"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)}
+                lines.write(end | loop.meter.state() | loop.meter.use.told() | {"peak_memory": peak.memory()})
+        if processes.first and outcome.end != "unsaved":
+            log.draw(log.read(path), job.folder, job.subject.name)
+    return outcome, [*said, *outcome.diagnostics] if processes.first else []
+
+
+def _log(job: Job, step: int, measured: bool) -> log.Log:
+    """Open the log of a job, told to what its settings ask for besides."""
+    sinks = reports.sinks(job.settings, job.folder, job.subject.name, step)
+    return log.Log(job.folder / "log.jsonl", step, measured, sinks)

@@ -18,15 +18,19 @@ __all__ = ["Entry", "Log", "draw", "read"]
 
 
 class Log:
-    """An open `log.jsonl`. Entries after `step` (of a run that is taken up again from there) are dropped.
+    """An open `log.jsonl`. Of a run that is taken up again from `step`, entries after it are dropped, and its end.
 
-    What is written goes to the `sinks` too.
+    A run that had `measured` all that is held out at its end does so again, and that entry is dropped too. What
+    is written goes to the `sinks` too.
     """
 
-    def __init__(self, path: Path, step: int, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(self, path: Path, step: int, measured: bool = False, sinks: Sequence[Sink] = ()) -> None:
         lines = [entry for entry in read(path) if entry["step"] <= step] if path.exists() and step else []
+        lines = [entry for entry in lines if "end" not in entry]
+        if measured and lines and "held_out" in lines[-1]:
+            lines.pop()
         disk.write(path, "".join(json.dumps(entry) + "\n" for entry in lines))
-        self._path, self._waiting, self._flushed = path, "", time.monotonic()
+        self._path, self._waiting, self._flushed, self._broken = path, "", time.monotonic(), False
         self._sinks = sinks
 
     def write(self, entry: Entry) -> None:
@@ -40,7 +44,10 @@ class Log:
     def flush(self, sync: bool = False) -> None:
         """Bring the file up to date; with `sync`, the disk holds it when this returns."""
         waiting, self._waiting, self._flushed = self._waiting, "", time.monotonic()
-        disk.append(self._path, waiting, sync)
+        if not self._broken and waiting:
+            self._broken = True  # nothing is written behind half a line
+            disk.append(self._path, waiting, sync)
+            self._broken = False
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +56,19 @@ class Log:
         self.flush()
         for sink in self._sinks:
             sink.close()
+
+
+class Mute(Log):
+    """The log of a process that keeps none."""
+
+    def __init__(self) -> None:
+        self._sinks = ()
+
+    def write(self, entry: Entry) -> None:
+        """Leave an entry to the first process."""
+
+    def flush(self, sync: bool = False) -> None:
+        """Write nothing."""
 
 
 def draw(entries: list[Entry], folder: Path, title: str) -> list[Path]:

@@ -16,6 +16,7 @@ from tfdsl.diagnostics import Diagnostic, Span
 from tfdsl.roles import Signature
 from tfdsl.training.meter import Costs, lengths
 from tfdsl.training.prepare import Job
+from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Place
 
 LOSS = 3  # float32 numbers for each of the model's results: a softmax's logarithm, its gradient and the result's
@@ -42,20 +43,20 @@ class Need:
         return self.weights + self.gradients + self.optimizer + self.activations + self.working + self.loss + self.fixed
 
 
-def first(job: Job) -> list[Diagnostic]:
+def first(job: Job, processes: Processes) -> list[Diagnostic]:
     """Warn where a step of a job would need more memory than the machine has free."""
     costs, train, table = job.subject.costs, job.settings, job.data.train
     if costs is None:
         return []
 
+    rows = -(-train.batch // processes.count)
     alike = job.task.lengths(table)
-    if alike is None:
-        chosen = range(min(train.batch, job.task.examples(table, 0)))
-    else:  # the longest ones, which may well come together
-        chosen = alike.argsort()[-train.batch :].tolist()
+    count = job.task.examples(table, 0)
+    order = range(count) if alike is None else alike.argsort()[::-1].tolist()  # the longest ones may come together
+    chosen = order[: min(rows, count)]
     batch = job.task.batch(table, [Place(0, index) for index in chosen])
     needed = need(costs, job.subject.signature, batch, train)
-    return warn(needed, free(), train, job.subject.where("train.batch"))
+    return warn(needed, free(processes.device.type), train, job.subject.where("train.batch"))
 
 
 def need(costs: Costs, signature: Signature, batch: Batch, train: settings.Train) -> Need:
