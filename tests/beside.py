@@ -180,7 +180,7 @@ def machine(command: str) -> Generator[None]:
         return
     with (
         patch("tfdsl.training.reports.find_spec", lambda _: None),
-        patch("tfdsl.training.needs.free", lambda: 128 << 20),
+        patch("tfdsl.training.needs.free", lambda *_: 128 << 20),
         patch("tfdsl.sweeping.work.run_all", lambda *_: True),
     ):
         yield

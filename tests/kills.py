@@ -1,4 +1,4 @@
-"""Kill a training run at random instants, again and again: `make kills`, or `python -m tests.kills 1000`.
+"""Kill a training run at random instants, again and again: `make kills`, or `python -m tests.kills 1000 [2 fsdp]`.
 
 Each process is a fork of this one, so that a kill falls into training and saving, not into imports. After each kill all
 that was acknowledged must be there whole; a run that ends must have the losses of one that was not killed, to the bit.
@@ -6,6 +6,7 @@ that was acknowledged must be there whole; a run that ends must have the losses 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from tests.training.crew import crew
 from tests.training.runs import chosen, subject
 from tfdsl import settings
 from tfdsl.training import Quiet, checkpoint, resume, train
@@ -54,6 +56,7 @@ def fork(work: Callable[[], None]) -> int:
     if child:
         return child
     code = 1
+    os.setsid()  # a kill reaches those that it starts too
     try:
         work()
         code = 0
@@ -61,19 +64,28 @@ def fork(work: Callable[[], None]) -> int:
         os._exit(code)
 
 
-def go(folder: Path, how: settings.Train, pipe: int) -> None:
+def go(folder: Path, how: settings.Train, pipe: int, count: int = 1) -> None:
+    """Train with `count` processes, or go on."""
+    if count == 1:
+        alone(folder, how, pipe)
+    else:
+        crew(count, lambda rank: alone(folder, how, pipe))
+
+
+def alone(folder: Path, how: settings.Train, pipe: int) -> None:
     """Begin the run in `folder`, or take it up again where a checkpoint is there."""
     if any((folder / "checkpoints").glob("step-*")):
         outcome, problems = resume(subject(), folder, report=Told(pipe))
     else:
         outcome, problems = train(subject(), how, folder, report=Told(pipe))
-    assert outcome is not None and not problems, problems
+    assert outcome is not None, problems
+    assert not problems, problems
 
 
-def cut(folder: Path, how: settings.Train, seconds: float, tally: Tally) -> bool:
+def cut(folder: Path, how: settings.Train, seconds: float, tally: Tally, count: int) -> bool:
     """Let a run go on for `seconds`, then kill it; return whether it came to its end before."""
     reading, writing = os.pipe()
-    child = fork(lambda: go(folder, how, writing))
+    child = fork(lambda: go(folder, how, writing, count))
     os.close(writing)
     until = time.monotonic() + seconds
     done, status = 0, 0
@@ -81,6 +93,8 @@ def cut(folder: Path, how: settings.Train, seconds: float, tally: Tally) -> bool
         time.sleep(0.002)
         done, status = os.waitpid(child, os.WNOHANG)
     if not done:
+        with contextlib.suppress(ProcessLookupError):  # it has not begun
+            os.killpg(child, signal.SIGKILL)
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         tally.kills += 1
@@ -111,20 +125,21 @@ def ends(folder: Path) -> dict[str, list[object]]:
     return {name: tensor.flatten().tolist() for name, tensor in (last.weights() | last.moments()).items()}
 
 
-def kill(count: int, folder: Path, seed: int = 0) -> Tally:
+def kill(count: int, folder: Path, seed: int = 0, processes: int = 1, way: str = "auto") -> Tally:
     """Kill runs below `folder` `count` times, and prove that nothing came of it; raise AssertionError where it did."""
     torch.set_num_threads(1)
     chance, tally = random.Random(seed), Tally()
-    how = chosen(folder, steps=STEPS, checkpoint={"every": 2}, evaluate={"every": 7, "batches": 1})
+    how = chosen(folder, steps=STEPS, checkpoint={"every": 2}, evaluate={"every": 7, "batches": 1}, parallel=way)
     straight = folder / "straight"
     began = time.monotonic()
-    train(subject(), how, straight)  # here, so that what is imported on the way is there for the forks
-    longest = min(LONGEST, time.monotonic() - began)
+    go(straight, how, os.open(os.devnull, os.O_WRONLY), processes)
+    train(subject(), how, folder / "warm")  # here, so that what is imported on the way is there for the forks
+    longest = min(LONGEST if processes == 1 else 5 * LONGEST, time.monotonic() - began)
     while tally.kills < count:
         run = folder / f"run-{tally.ended}"
-        while not cut(run, how, chance.random() * longest, tally):
+        while not cut(run, how, chance.random() * longest, tally, processes):
             if tally.kills >= count:
-                _, status = os.waitpid(fork(lambda: go(run, how, os.open(os.devnull, os.O_WRONLY))), 0)  # noqa: B023
+                _, status = os.waitpid(fork(lambda: go(run, how, os.open(os.devnull, os.O_WRONLY), processes)), 0)  # noqa: B023
                 assert status == 0
                 break
         assert losses(run) == losses(straight), f"`{run.name}` has other losses: {other(losses(run), losses(straight))}"
@@ -138,7 +153,8 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
-        tally = kill(count, Path(name), seed=int(began))
+        several = (int(sys.argv[2]), sys.argv[3]) if len(sys.argv) > 3 else (1, "auto")
+        tally = kill(count, Path(name), int(began), *several)
     seconds = time.monotonic() - began
     print(f"{tally.kills:,} kills in {seconds:.0f} s: {tally.acknowledged:,} checkpoints acknowledged, none lost;")
     print(f"{tally.ended:,} runs ended, each with the losses and weights of the run that was not killed, to the bit")

@@ -1,11 +1,13 @@
 """The `train` and `sample` sections: what they take, what they refuse."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 import tfdsl
+from tfdsl import checking, document
 from tfdsl.parts import Part
 from tfdsl.settings import Data, Objective, Sample, Train
 from tfdsl.settings.headlines import headline
@@ -49,6 +51,13 @@ def test_sections_of_the_specs_are_taken(section: dict[str, Any]) -> None:
         ({"steps": 0}, ("steps",)),
         ({"label_smoothing": 1.0}, ("label_smoothing",)),
         ({"tokenizer": {"type": "bytes", "vocab_size": 9}}, ("tokenizer",)),
+        ({"parallel": "fsdp", "optimizer": "adafactor"}, ()),
+        ({"objective": "replaced_token", "z_loss": 1e-4}, ()),
+        ({"objective": "preference", "label_smoothing": 0.1}, ()),
+        ({"schedule": {"type": "constant", "minimum": 0}}, ("schedule", "minimum")),
+        ({"schedule": {"warmup": 2.5}}, ("schedule",)),
+        ({"optimizer": {"type": "sgd", "momentum": 0, "nesterov": True}}, ("optimizer",)),
+        ({"optimizer": {"groups": [{"match": "a", "freeze": True, "lr": 1}]}}, ("optimizer", "groups", 0)),
     ],
 )
 def test_what_is_unknown_or_out_of_range_is_refused(section: dict[str, Any], at: tuple[str, ...]) -> None:
@@ -64,6 +73,18 @@ def test_sample_is_closed_too() -> None:
 
 def test_a_tokenizer_may_be_its_type_alone() -> None:
     assert Train.read({"tokenizer": "bytes"}) == Train.read({"tokenizer": {"type": "bytes"}})
+
+
+def test_a_bare_type_keeps_its_word_beside_fields_that_are_set(tmp_path: Path) -> None:
+    """`optimizer: muon` with `train.optimizer.lr=2` is muon with that rate, from a file below and from outside."""
+    shape = "inputs: {x: {shape: [B, T], vocab: 9}}\nmodel: [{embed: {from: x, width: 8}}]\n"
+    (tmp_path / "base.yaml").write_text(f"tfdsl: 1\nname: a\n{shape}train: {{optimizer: muon, schedule: wsd}}\n")
+    (tmp_path / "own.yaml").write_text("extends: base.yaml\nname: b\ntrain: {schedule: {warmup: 7}}\n")
+    train = checking.run(document.gather(tmp_path / "own.yaml", ["train.optimizer.lr=2"])).train
+    assert (train.optimizer.type_name, train.optimizer.lr) == ("muon", 2)
+    assert (train.schedule.type_name, train.schedule.warmup) == ("wsd", 7)
+    whole = checking.run(document.gather(tmp_path / "own.yaml", ["train.schedule=constant"])).train
+    assert (whole.schedule.type_name, whole.schedule.warmup) == ("constant", 100)
 
 
 @pytest.mark.parametrize(

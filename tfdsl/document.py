@@ -68,7 +68,7 @@ class Gathering:
             return value
         own = without(value, "extends")
         base = self._other(named, folder, chain)
-        merged = source.merge(base, own) if base is not None else own
+        merged = source.merge(_met(base, own), own) if base is not None else own
         assert isinstance(merged, Mapping), "two mappings merge to a mapping"
         return merged
 
@@ -202,6 +202,15 @@ def _opened(value: Mapping, path: tuple[str, ...]) -> Mapping:
         assert isinstance(merged, Mapping), "two mappings merge to a mapping"
         value = merged
     return value
+
+
+def _met(base: Mapping, own: Mapping) -> Mapping:
+    """Return `base` with the settings that stand alone written in full where `own` has fields of them."""
+    for section, content in own.entries:
+        for key, value in content.entries if isinstance(content, Mapping) else ():
+            if isinstance(value, Mapping):
+                base = _opened(base, (section.text, key.text, ""))
+    return base
 
 
 def without(value: Mapping, name: str) -> Mapping:

@@ -119,3 +119,17 @@ def test_what_is_no_run_is_not_sampled(folder: Path, capfd: pytest.CaptureFixtur
         "error[R706]: `.` is no run folder\n"
         "help: `tfdsl train` makes one\n"
     )
+
+
+def test_trials_leave_no_run(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "small.yaml", "--groups"]) == 0
+    assert capfd.readouterr().out.startswith("weights  ")
+    assert main(["train", "small.yaml", "--find-lr", "--set", "train.find_lr.steps=40"]) == 0
+    assert "next: tfdsl train … --set train.optimizer.lr=" in capfd.readouterr().out
+    assert main(["train", "small.yaml", "--overfit-one-batch"]) == 1
+    assert "error[R774]: one batch was not learnt" in capfd.readouterr().err
+    better = ["--set", "train.steps=200", "--set", "train.optimizer.lr=1e-2"]
+    assert main(["train", "small.yaml", "--overfit-one-batch", *better]) == 0
+    assert "one batch was learnt" in capfd.readouterr().out
+    assert [path.name for path in (folder / "runs").iterdir()] == ["small-lr.svg"]
+    assert main(["train", "small.yaml", "--groups", "--resume"]) == 2

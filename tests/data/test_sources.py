@@ -202,7 +202,7 @@ def test_what_is_wrong_in_rows(tmp_path: Path) -> None:
     ("name", "content", "expected"),
     [
         ("x.jsonl", b"", ("R702", "`x.jsonl` holds no examples")),
-        ("x.jsonl", b"{\n", ("R742", "line 1 of `x.jsonl` is not JSON: expecting property name enclosed in double quotes, column 2")),
+        ("x.jsonl", b"{\n", ("R742", "line 1 of `x.jsonl` is not JSON: expecting property name")),
         ("x.json", b"[1]", ("R742", "example 0 of `x.json` is a whole number, not a mapping")),
         ("x.txt", b" \n", ("R702", "`x.txt` holds no text")),
         ("x.parquet", b"PAR1", ("R747", "`x.parquet` is no whole Parquet file: ")),
@@ -263,7 +263,7 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.
     path = parquet(tmp_path / "x.parquet", ROWS)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     assert wrong(tmp_path, PAIRS, str(path)) == [
-        ("train.data.source", "R746", "reading this needs the package `pyarrow`")
+        ("train.data.source", "R747", "reading this needs the package `pyarrow`")
     ]
 
 

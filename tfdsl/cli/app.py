@@ -21,6 +21,7 @@ COMMANDS = {
     "render": "Draw a spec",
     "cost": "Count parameters, FLOPs and memory",
     "compile": "Write the PyTorch source of a spec",
+    "prepare": "Make tokens of data before training",
     "train": "Train a spec on text",
     "sweep": "Train a spec many times, and compare",
     "plot": "Draw the curves of runs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -29,3 +30,12 @@ def overrides(function: Function) -> Function:
 def as_json(function: Function) -> Function:
     """Add `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Write JSON.")(function)
+
+
+def with_data(data: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the overrides with what `--data` names, on which `--set train.data.held_out=…` and the like build."""
+    if data is None:
+        return overrides
+    if any(each.startswith("train.data.") for each in overrides):
+        return (f"train.data={{source: {json.dumps(data, ensure_ascii=False)}}}", *overrides)
+    return (*overrides, f"train.data={data}")

@@ -53,8 +53,7 @@ def command(
     """
     from tfdsl.sweeping import run
 
-    if data is not None:
-        overrides = (*overrides, f"train.data={data}")
+    overrides = options.with_data(data, overrides)
     if spec == "-":
         refuse("a sweep reads its spec many times: name a file")
     plain = checked(spec, overrides)

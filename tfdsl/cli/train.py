@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,16 @@ from tfdsl.cli.output import Stop, coloured, refuse, remark, say
 from tfdsl.cli.reading import checked
 
 if TYPE_CHECKING:
+    from tfdsl.diagnostics import Diagnostic
     from tfdsl.training import Outcome
     from tfdsl.training.subject import Subject
+    from tfdsl.training.trials import Rise
     from tfdsl.watching import curves
 
+GONE = ("closed by peer", "reset by peer", "Broken pipe")  # what torch says where another process has ended
 PARTS = {
     "spec.yaml": "the spec",
+    "groups.txt": "which weights moved how",
     "model.py": "the model as PyTorch source",
     "checkpoints": "the best and the last weights",
     "log.jsonl": "every step",
@@ -43,17 +48,32 @@ PARTS = {
     "--resume", is_flag=True, help="Take the run in FOLDER up at its last checkpoint (SPEC may be FOLDER itself)."
 )
 @click.option("--from", "start", metavar="RUN", help="Start from the weights and the tokenizer of another run.")
+@click.option("--groups", "trial", flag_value="groups", help="Show which weights move how, and do not train.")
+@click.option("--find-lr", "trial", flag_value="find-lr", help="Try learning rates from low to high, and suggest one.")
+@click.option(
+    "--overfit-one-batch",
+    "trial",
+    flag_value="overfit-one-batch",
+    help="See whether the model can learn one batch by heart; say what is wrong if it cannot.",
+)
 @options.overrides
 def command(
-    spec: str, output: str | None, data: str | None, resume: bool, start: str | None, overrides: tuple[str, ...]
+    spec: str,
+    output: str | None,
+    data: str | None,
+    resume: bool,
+    start: str | None,
+    trial: str | None,
+    overrides: tuple[str, ...],
 ) -> int:
     """Train a spec on text, as its `train` section says.
 
     Ctrl-C ends a run at the next step, with its weights saved; --resume goes on as if nothing had been.
     The exit code is 0 at the end of a run, 1 where it cannot begin or diverges, 130 after Ctrl-C.
     """
-    if data is not None:
-        overrides = (*overrides, f"train.data={data}")
+    overrides = options.with_data(data, overrides)
+    if resume and trial is not None:
+        refuse(f"--{trial} trains nothing that could be taken up again: leave --resume out")
     with _one_voice():
         if resume:
             if start is not None:
@@ -61,7 +81,8 @@ def command(
             return _resume(spec, output, overrides)
         result = checked(spec, overrides)
         assert result.spec is not None, "a spec without errors is there"
-        return _run(result, Path(output or f"runs/{result.spec.name}"), False, start)
+        folder = Path(output or f"runs/{result.spec.name}")
+        return _run(result, folder, False, start) if trial is None else _trial(trial, result, folder, start)
 
 
 def _resume(spec: str, output: str | None, overrides: tuple[str, ...]) -> int:
@@ -92,6 +113,10 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
                 outcome, found = training.train(taken, result.train, folder, sample=result.sample, report=watch)
     except OSError as error:
         refuse(f"cannot write the run into `{folder}`: {disk.reason(error)}", 1)
+    except RuntimeError as error:
+        if os.environ.get("RANK") is None or not any(each in str(error) for each in GONE):
+            raise
+        raise Stop(code=1) from None  # another process has said why it ended, and this one ends with it
     found = [each for each in found if each not in bar.said]
     if found:
         remark(report.render(found, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
@@ -146,7 +171,12 @@ def _tell(outcome: Outcome, folder: Path) -> None:
     losses = [(entry["step"], entry["loss"]) for entry in entries if "loss" in entry]
     held_out = [(entry["step"], entry["held_out"]) for entry in entries if "held_out" in entry]
     say(_plotted(losses, held_out))
-    ended = {"signal": "stopped", "unsaved": "stopped", "diverged": "diverged"}.get(outcome.end, "trained")
+    ended = {
+        "signal": "stopped",
+        "unsaved": "stopped",
+        "diverged": "diverged",
+        "patience": "no better for long: ended",
+    }.get(outcome.end, "trained")
     measured = ""
     if outcome.held_out is not None:
         measured = f"; held out: {outcome.held_out.loss:.3f} nats{figures(outcome.held_out)}"
@@ -183,3 +213,57 @@ def _plotted(losses: list[tuple[float, float]], held_out: list[tuple[float, floa
     rows = [losses[start : start + width] for start in range(0, len(losses), width)]
     means = [(row[-1][0], sum(loss for _, loss in row) / len(row)) for row in rows]
     return "\nloss, nats a token (dots: training; o: held out)\n" + plot(means, held_out) + "\n"
+
+
+def _trial(trial: str, result: Checked, folder: Path, start: str | None) -> int:
+    """Do what leaves no run: show the groups, find a learning rate, or learn one batch by heart."""
+    from tfdsl.training import groups, subject, trials
+    from tfdsl.training.progress import Bar
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        refuse(f"--{trial} is of one process: leave torchrun out")
+    taken = subject.of(result) if start is None else _started(result, start)
+    if trial == "groups":
+        against = groups.against(taken.known(), result.train.optimizer)
+        _said([replace(problem, span=taken.where(path)) for path, problem in against], result)
+        say(groups.table(groups.part(taken.known(), result.train.optimizer)))
+        return 0
+    if trial == "find-lr":
+        rise, found = trials.find(taken, result.train, Bar)
+        _said(found, result)
+        assert rise is not None, "nothing stands in the way"
+        return _risen(rise, folder.with_name(f"{folder.name}-lr.svg"), result)
+    fit, found = trials.overfit(taken, result.train, Bar)
+    if fit is not None:
+        say(_plotted(list(enumerate(fit.losses, 1)), []))
+    _said(found, result)
+    assert fit is not None, "nothing stands in the way"
+    say(f"one batch was learnt: the loss went from {fit.losses[0]:.3f} to {fit.losses[-1]:.3f}, near its floor, "
+        f"after {len(fit.losses):,} steps")  # fmt: skip
+    return 0
+
+
+def _said(found: list[Diagnostic], result: Checked) -> None:
+    """Say what is wrong, and end the command if anything is."""
+    if found:
+        remark(report.render(found, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
+        raise Stop(code=1)
+
+
+def _risen(rise: Rise, path: Path, result: Checked) -> int:
+    """Show the loss by the learning rate, and say which one to take."""
+    from math import log10
+
+    from tfdsl.cli.curve import plot
+    from tfdsl.training import trials
+
+    points = [(log10(rate), loss) for rate, loss in zip(rise.rates, rise.smooth, strict=True)]
+    say("\nloss by the learning rate, averaged\n" + plot(points, across="power of ten:") + "\n")
+    if result.spec is not None and rise.losses:
+        trials.draw(rise, path, result.spec.name)
+        say(f"  {path!s:32} the same, drawn")
+    if rise.suggested is None:
+        say("the loss fell at none of them: see whether `--overfit-one-batch` does, or set `train.find_lr`")
+        return 1
+    say(f"next: tfdsl train … --set train.optimizer.lr={rise.suggested:.1e}")
+    return 0

@@ -19,7 +19,7 @@ class Absent(Exception):
     def diagnostic(self) -> Diagnostic:
         """Return what to say of it."""
         help_ = f"pip install {self.package} (or all that data may need: pip install 'tfdsl[data]')"
-        return Diagnostic("R746", f"reading this needs the package `{self.package}`", label="not installed", help=help_)
+        return Diagnostic("R747", f"reading this needs the package `{self.package}`", label="not installed", help=help_)
 
 
 def needed(module: str, package: str) -> Any:

@@ -4,40 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from tfdsl import settings
 from tfdsl.data import manifest
+from tfdsl.data.asked import Asked
 from tfdsl.data.fit import Problems
 from tfdsl.data.learn import against
 from tfdsl.data.table import Prepared
 from tfdsl.data.wanted import Wanted
-from tfdsl.diagnostics import Diagnostic, Span
+from tfdsl.diagnostics import Diagnostic
 from tfdsl.parts import one_of
 
 
-def adopt(
-    data: settings.Data,
-    tokenizer: settings.Tokenizer,
-    wanted: Wanted,
-    vocab: int,
-    own: Tokenizer | None,
-    pad: int | None,
-    where: Span | None,
-    folder: Path,
-) -> tuple[Prepared | None, Problems]:
-    """Return the data in the folder that `data` names, and let `folder` point to it; or say why they do not fit."""
-    source = Path(data.source)
+def adopt(asked: Asked, folder: Path) -> tuple[Prepared | None, Problems]:
+    """Return the data in the folder that the settings name, `folder` pointing to it; or say why they do not fit."""
+    data, source = asked.data, Path(asked.data.source)
     try:
         content, found = manifest.read(source), manifest.opened(source)
     except manifest.Damaged as damage:
         return None, [("train.data.source", damage.diagnostic)]
-    problems = _settings(data, tokenizer, content["tokenizer"]) or _columns(wanted, found, content, data.source)
+    problems = _settings(data, asked.tokenizer, content["tokenizer"]) or _columns(
+        asked.wanted, found, content, data.source
+    )
     if not problems and found.tokenizer is not None:
-        if own is not None and own.to_str() != found.tokenizer.to_str():
+        if asked.own is not None and asked.own.to_str() != found.tokenizer.to_str():
             problems.append(("train.data.source", _other_tokenizer(data.source)))
         else:
-            problems = against(found.tokenizer, tokenizer, wanted, vocab, pad, data.source, own is not None, where)
+            problems = against(asked, found.tokenizer)
     if problems:
         return None, problems
     manifest.point(folder, source, found.digest)
@@ -48,7 +40,7 @@ def _settings(data: settings.Data, tokenizer: settings.Tokenizer, made: dict[str
     """Refuse settings that were settled when the data were prepared."""
     problems = _set(data)
     if tokenizer.model_fields_set and tokenizer.model_dump() != made:
-        message = f"`{data.source}` was prepared with the tokenizer {settings.Tokenizer.model_validate(made).written()}"
+        message = f"`{data.source}` was prepared with the tokenizer `{made['file'] or made['type']}`"
         help_ = "leave `train.tokenizer` out, or prepare the data again"
         problems.append(("train.tokenizer", Diagnostic("R749", message, label="another one", help=help_)))
     return problems

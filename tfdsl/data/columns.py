@@ -24,6 +24,12 @@ class Layout:
     shape: tuple[int, ...] | None = None
     size: int = 0
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Layout:
+        """Return the layout that a file tells."""
+        shape = told["shape"]
+        return cls(told["kind"], told["dtype"], None if shape is None else tuple(shape), told["size"])
+
 
 class Writer:
     """Writes a column, one example after the other, pieces of one too."""

@@ -40,7 +40,7 @@ def find(data: settings.Data, source: str | None = None) -> Found:
         return Found(None, problems=(error.diagnostic,))
     except OSError as error:
         return Found(None, problems=(Diagnostic("R703", f"`{name}` cannot be read: {error.strerror}"),))
-    problems = found.problems or (() if source is not None else _unheeded(data, name, path))
+    problems = found.problems
     if not problems and found.source is not None and not found.source.count:
         problems = (_empty(name, path, data, found.source),)
     return Found(None, problems=problems) if problems else found
@@ -118,8 +118,9 @@ def _empty(name: str, path: Path, data: settings.Data, source: Source) -> Diagno
     return Diagnostic("R702", what, label="nothing to train on")
 
 
-def _unheeded(data: settings.Data, name: str, path: Path) -> tuple[Diagnostic, ...]:
-    """Refuse settings that the source does nothing with."""
+def unheeded(data: settings.Data) -> list[tuple[str, Diagnostic]]:
+    """Refuse settings that the source does nothing with, each with its place."""
+    name, path = data.source, Path(data.source)
     made = not path.exists()
     given = {field for field in ("files", "size", "seed") if field in data.model_fields_set}
     kind = "a built-in set" if made else "a folder" if path.is_dir() else "a file"
@@ -128,8 +129,11 @@ def _unheeded(data: settings.Data, name: str, path: Path) -> tuple[Diagnostic, .
         wrong, kind = wrong | {"seed"}, "what is not drawn"
     about = {"files": "chooses among the files of a folder", "size": "says how much a built-in set makes",
              "seed": "is what a built-in set is drawn from"}  # fmt: skip
-    return tuple(
-        Diagnostic("R755", f"`{field}` {about[field]}: `{name}` is {kind}", label="does nothing here")
+    return [
+        (
+            f"train.data.{field}",
+            Diagnostic("R755", f"`{field}` {about[field]}: `{name}` is {kind}", label="does nothing here"),
+        )
         for field in sorted(wrong)
         if getattr(data, field) != type(data).model_fields[field].default
-    )
+    ]

@@ -8,12 +8,12 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from tfdsl import settings, tokens
+from tfdsl import tokens
 from tfdsl.data import values
+from tfdsl.data.asked import Asked
 from tfdsl.data.fit import Chosen, Problems
 from tfdsl.data.source import Record, Source
-from tfdsl.data.wanted import Wanted
-from tfdsl.diagnostics import Diagnostic, Note, Span
+from tfdsl.diagnostics import Diagnostic, Note
 
 SHOWN = 5  # problems that are told one by one
 
@@ -31,27 +31,18 @@ class Learnt:
     setting: Mapping[str, Any]
 
 
-def learn(
-    setting: settings.Tokenizer,
-    wanted: Wanted,
-    chosen: Chosen,
-    sources: tuple[Source, Source | None],
-    data: settings.Data,
-    vocab: int,
-    own: Tokenizer | None,
-    pad: int | None,
-    where: Span | None,
-) -> tuple[Learnt | None, Problems]:
+def learn(asked: Asked, chosen: Chosen, sources: tuple[Source, Source | None]) -> tuple[Learnt | None, Problems]:
     """Return what the data teach, reading them once at most; or what does not fit the model or cannot be read."""
+    setting = asked.tokenizer
     needs_text = bool(chosen.of("text"))
-    made = own is None and setting.file is None
-    survey = _Survey(chosen, sources, data)
-    tokenizer = own
-    if needs_text and own is None:
+    made = asked.own is None and setting.file is None
+    survey = _Survey(chosen, sources, asked.share)
+    tokenizer = asked.own
+    if needs_text and asked.own is None:
         try:
             trained = made and setting.type != "bytes"
             documents = survey.texts(held_out=setting.type == "characters") if trained else iter(())
-            tokenizer = tokens.make(setting, documents, vocab, wanted.marks, wanted.extras, pad)
+            tokenizer = tokens.make(setting, documents, asked.vocab, asked.wanted.marks, asked.wanted.extras, asked.pad)
         except ValueError as error:
             message = f"`{setting.file}` cannot be read as a tokenizer"
             note = (Note(str(error)),)
@@ -62,7 +53,7 @@ def learn(
     problems: Problems = []
     if needs_text and tokenizer is not None:
         tokens.plain(tokenizer)
-        problems = against(tokenizer, setting, wanted, vocab, pad, data.source, own is not None, where)
+        problems = against(asked, tokenizer)
     return (
         (None, problems)
         if problems
@@ -73,9 +64,9 @@ def learn(
 class _Survey:
     """Reads the sources for what must be known beforehand, and keeps the classes that it meets on its way."""
 
-    def __init__(self, chosen: Chosen, sources: tuple[Source, Source | None], data: settings.Data) -> None:
+    def __init__(self, chosen: Chosen, sources: tuple[Source, Source | None], share: float) -> None:
         self._chosen, self._sources = chosen, sources
-        self._share = data.held_out if isinstance(data.held_out, float) else 0.1
+        self._share = share
         self._met: dict[str, set[str]] = {field.name: set() for field in chosen.of("label")}
         self._read = False
         self.problems: list[Diagnostic] = []
@@ -144,24 +135,22 @@ def gathered(problems: list[Diagnostic]) -> Problems:
     return told
 
 
-def against(
-    tokenizer: Tokenizer,
-    setting: settings.Tokenizer,
-    wanted: Wanted,
-    vocab: int,
-    pad: int | None,
-    source: str,
-    own: bool,
-    where: Span | None,
-) -> Problems:
+def against(asked: Asked, tokenizer: Tokenizer) -> Problems:
     """Say what in a vocabulary does not fit the model or the objective: its size, its pad, its marks."""
     problems: Problems = []
+    setting, wanted, pad = asked.tokenizer, asked.wanted, asked.pad
     size, found = tokens.size(tokenizer), tokens.marks(tokenizer)
-    what = "the model's own" if own else f"`{setting.file}`" if setting.file else f"`{setting.type}` over `{source}`"
-    if size > vocab:
-        message = f"the tokenizer makes {size:,} tokens, the model takes {vocab:,}"
+    what = (
+        "the model's own"
+        if asked.own is not None
+        else f"`{setting.file}`"
+        if setting.file
+        else f"`{setting.type}` over `{asked.data.source}`"
+    )
+    if size > asked.vocab:
+        message = f"the tokenizer makes {size:,} tokens, the model takes {asked.vocab:,}"
         help_ = f"set the model's vocabulary size to {size}"
-        notes = (Note("the model's vocabulary is set here", where),)
+        notes = (Note("the model's vocabulary is set here", asked.where),)
         problems.append(("train.tokenizer", Diagnostic("R704", message, None, what, notes, help_)))
     if pad is not None and found.pad is not None and found.pad != pad:
         message = f"the tokenizer pads with token {found.pad:,}, the model's input with {pad:,}"
@@ -174,8 +163,8 @@ def against(
         numbered = [f"{wanted.extras} numbered marks (it has {len(found.extras)})"] * (
             len(found.extras) < wanted.extras
         )
-        names = [*(f"the mark `{name}`" for name in missing), *numbered]
-        message = f"the objective needs {' and '.join(names)}, which the tokenizer does not have"
+        marks = [f"the mark{'s' * (len(missing) > 1)} {', '.join(f'`{name}`' for name in missing)}"] * bool(missing)
+        message = f"the objective needs {' and '.join(marks + numbered)}, which the tokenizer does not have"
         spelt = ", ".join(tokens.MARKS[name] for name in missing) or "<extra_id_0>, …"
         help_ = f"leave `tokenizer.file` out, so that one is made that has them, or add them to the file: {spelt}"
         problems.append(("train.tokenizer", Diagnostic("R751", message, None, what, help=help_)))

@@ -15,8 +15,7 @@ from tokenizers import Tokenizer
 from tfdsl import disk
 from tfdsl.data import columns
 from tfdsl.data.columns import Layout
-from tfdsl.data.learn import Learnt
-from tfdsl.data.source import Source
+from tfdsl.data.plan import Plan
 from tfdsl.data.table import Prepared
 from tfdsl.diagnostics import Diagnostic
 
@@ -35,16 +34,11 @@ class Damaged(ValueError):
         return Diagnostic("R748", str(self), label="damaged", help=help_)
 
 
-def seal(
-    folder: Path,
-    layouts: Mapping[str, Mapping[str, Layout]],
-    learnt: Learnt,
-    whole: bool,
-    sources: tuple[Source, Source | None],
-) -> None:
-    """Write the tokenizer and the manifest of the tables that were written below `folder`."""
+def seal(folder: Path, plan: Plan, layouts: Mapping[str, Mapping[str, Layout]]) -> None:
+    """Write the tokenizer and the manifest of the tables that were written in `folder`."""
+    learnt = plan.learnt
     if learnt.tokenizer is not None:
-        disk.write(folder / TOKENIZER, learnt.tokenizer.to_str())
+        disk.put(folder / TOKENIZER, learnt.tokenizer.to_str())
     files = [folder / TOKENIZER] if learnt.tokenizer is not None else []
     for part in PARTS:
         files += columns.paths(folder / part, layouts[part])
@@ -52,14 +46,17 @@ def seal(
         "format": FORMAT,
         **{part: {name: asdict(layout) for name, layout in layouts[part].items()} for part in PARTS},
         "labels": {name: list(names) for name, names in learnt.labels.items()},
-        "whole": whole,
+        "whole": plan.asked.wanted.whole,
         "tokenizer": learnt.setting,
         "files": {path.relative_to(folder).as_posix(): summed(path) for path in files},
         "sources": [
-            {"path": str(path), **summed(path)} for source in sources if source is not None for path in source.files()
+            {"path": str(path), **summed(path)}
+            for source in (plan.train, plan.held_out)
+            if source is not None
+            for path in source.files()
         ],
     }
-    disk.write(folder / NAME, json.dumps(content, indent=1) + "\n")
+    disk.put(folder / NAME, json.dumps(content, indent=1) + "\n")
 
 
 def summed(path: Path) -> dict[str, Any]:
@@ -87,7 +84,7 @@ def opened(folder: Path) -> Prepared:
         if summed(path)["sha256"] != told["sha256"]:
             raise Damaged(f"`{path}` is not what was written: its SHA-256 sum is another")
     tables = {
-        part: columns.opened(folder / part, {name: _layout(told) for name, told in content[part].items()})
+        part: columns.opened(folder / part, {name: Layout.of(told) for name, told in content[part].items()})
         for part in PARTS
     }
     tokenizer = folder / TOKENIZER
@@ -118,11 +115,6 @@ def digest(content: Mapping[str, Any]) -> str:
     """Return the SHA-256 sum of all that the tables hold."""
     told = {key: content[key] for key in (*PARTS, "labels", "whole", "files")}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-def _layout(told: Mapping[str, Any]) -> Layout:
-    shape = told["shape"]
-    return Layout(told["kind"], told["dtype"], None if shape is None else tuple(shape), told["size"])
 
 
 def _followed(folder: Path, content: Mapping[str, Any]) -> Prepared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,13 @@ class Listed(Source):
         """Return which rows are held out: whole groups, where there are groups."""
         if not self.groups:
             return spread(self.count, share)
-        names, place = np.unique(np.array(self.groups), return_inverse=True)
-        return spread(len(names), share)[place]
+        marks, held, seen = [], 0, 0
+        for _, rows in groupby(self.groups):
+            size = len(list(rows))
+            chosen = held + size / 2 <= share * (seen + size)  # as near to the share as whole groups come
+            marks += [chosen] * size
+            held, seen = held + size * chosen, seen + size
+        return np.array(marks, bool)
 
 
 class Joined(Source):

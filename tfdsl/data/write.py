@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tfdsl import disk
 from tfdsl.data.columns import Layout
 from tfdsl.data.fit import Problems
 from tfdsl.data.learn import gathered
@@ -24,16 +26,28 @@ def write(
     work: Work, train: Source, held_out: Source | None, folder: Path
 ) -> tuple[Mapping[str, Mapping[str, Layout]], Problems]:
     """Write the tables `train` and `held_out` below `folder`; return how they lie, and what is wrong."""
-    tables = {part: Tables(work, folder / part) for part in PARTS}
     problems: list[Diagnostic] = []
-    if held_out is None:
-        problems += fill(tables, train, (0, train.count), train.apart(work.share))
-    else:
-        problems += fill({"train": tables["train"]}, train, (0, train.count), None)
-        problems += fill({"train": tables["held_out"]}, held_out, (0, held_out.count), None)
-    layouts = {part: tables[part].close() for part in PARTS}
+    with opened(work, folder) as tables:
+        if held_out is None:
+            problems += fill(tables, train, (0, train.count), train.apart(work.share))
+        else:
+            problems += fill({"train": tables["train"]}, train, (0, train.count), None)
+            problems += fill({"train": tables["held_out"]}, held_out, (0, held_out.count), None)
+        layouts = {part: tables[part].close() for part in PARTS}
     counts = {part: tables[part].count for part in PARTS}
     return layouts, gathered(problems) or enough(counts)
+
+
+@contextmanager
+def opened(work: Work, folder: Path) -> Generator[Mapping[str, Tables]]:
+    """Begin both tables in a folder, and close their files at the end."""
+    with ExitStack() as files:
+        for part in PARTS:
+            disk.system.mkdir(folder / part)
+        tables = {part: Tables(work, folder / part) for part in PARTS}
+        for each in tables.values():
+            files.callback(each.close)
+        yield tables
 
 
 def fill(

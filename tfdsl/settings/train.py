@@ -13,7 +13,7 @@ from tfdsl.settings.optimizer import AdamW, Average, Find, Optimizer
 from tfdsl.settings.ranges import NotBelow, Seed, Share
 from tfdsl.settings.schedule import Cosine, Schedule
 
-OVER_WORDS = frozenset({"next_token", "seq2seq", "masked_token", "span_corruption"})  # what softmax is over
+WORDLESS = frozenset({"replaced_token", "preference"})  # objectives without a softmax that a penalty could be of
 
 
 Reports = Annotated[
@@ -108,9 +108,17 @@ class Train(Part):
     )
 
     @model_validator(mode="after")
-    def _penalty_is_of_words(self) -> Train:
+    def _penalties_are_of_words(self) -> Train:
         word = self.objective.type_name
-        if self.z_loss and word not in OVER_WORDS:
-            message = f"`z_loss` is of objectives over words, and `{word}` is none"
-            raise problem("D129", message, help="leave `z_loss` out")
+        for name, share in (("z_loss", self.z_loss), ("label_smoothing", self.label_smoothing)):
+            if word in WORDLESS and share:
+                message = f"`{name}` is of a softmax over words or classes, and `{word}` has none"
+                raise problem("D129", message, help=f"leave `{name}` out")
+        return self
+
+    @model_validator(mode="after")
+    def _moved_in_parts(self) -> Train:
+        if self.parallel == "fsdp" and self.optimizer.type_name == "adafactor":
+            message = "PyTorch's `adafactor` does not run on weights that are parted over processes"
+            raise problem("D129", message, help="choose another optimiser, or `parallel: ddp`")
         return self

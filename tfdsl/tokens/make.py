@@ -123,8 +123,7 @@ def _placed(tokenizer: Tokenizer, piece: str, token: int) -> Tokenizer:
     if old == token or old is None:
         return tokenizer
     if isinstance(vocab, list):  # unigram: the place in the list is the token
-        if token >= len(vocab):
-            return tokenizer
+        vocab += [[f"<|unused_{place}|>", -100.0] for place in range(len(vocab), token + 1)]
         vocab[old], vocab[token] = vocab[token], vocab[old]
         if text["model"]["unk_id"] in (old, token):
             text["model"]["unk_id"] = old + token - text["model"]["unk_id"]

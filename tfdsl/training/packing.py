@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tfdsl.data.table import Ragged
+from tfdsl.data.table import Ragged, windows
 from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.task import HELD_OUT, Place
 
@@ -83,7 +83,7 @@ class Cut(Packing):
         last = len(text.values) - 1
         starts = np.array([self._phase(each.epoch, last) + each.index * self.context for each in places])
         at = starts[:, None] + np.arange(self.context + 1)
-        tokens = torch.from_numpy(text.values[np.minimum(at, last)].astype(np.int64))
+        tokens = torch.from_numpy(windows(text.values, starts, self.context + 1))
         targets = tokens[:, 1:].clone()
         if at.max() > last:  # the end of the held-out text is shorter than a window
             targets[torch.from_numpy(at[:, 1:] > last)] = IGNORED

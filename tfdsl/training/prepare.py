@@ -13,6 +13,7 @@ import torch
 
 from tfdsl import disk, settings
 from tfdsl.data import prepare as data
+from tfdsl.data.asked import Asked
 from tfdsl.data.table import Prepared
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import groups, objectives, reports
@@ -69,6 +70,18 @@ def prepare(
     job = Job(subject, task, chosen, folder, made)
     _fill(job, sample)
     return job, []
+
+
+def asked(subject: Subject, train: settings.Train) -> tuple[Asked | None, list[Diagnostic]]:
+    """Return what the objective of a spec asks of its data, or say why it cannot be trained."""
+    chosen = _resolved(train, subject)
+    task, found = objectives.bind(chosen, subject.signature)
+    if task is None:
+        return None, [_placed(subject, *each) for each in found]
+    if chosen.data is None:
+        return None, [_placed(subject, "train", _no_data())]
+    about = (subject.tokenizer, subject.end, subject.pad, subject.where("vocab"))
+    return Asked(chosen.data, chosen.tokenizer, task.wanted, subject.vocab, *about), []
 
 
 def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]]:

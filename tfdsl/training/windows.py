@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tfdsl.data.table import Prepared, Ragged, Table
+from tfdsl.data.table import Prepared, Ragged, Table, windows
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training.task import HELD_OUT, Place
 
@@ -34,7 +34,7 @@ class Windows:
     def rows(self, table: Table, places: Sequence[Place]) -> tuple[Tokens, NDArray[np.bool_]]:
         """Return the tokens [B, T] at `places`, and which of them are new; a shorter text is one window."""
         at, starts = self._at(table, places)
-        return words(table)[at].astype(np.int64), at >= starts
+        return windows(words(table), at[:, 0], at.shape[1]), at >= starts
 
     def documents(self, table: Table, places: Sequence[Place]) -> Tokens:
         """Return the number of the document that each token [B, T] at `places` stands in."""

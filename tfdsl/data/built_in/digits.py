@@ -29,13 +29,14 @@ def captions(size: int | None, seed: int) -> Listed:
     """
     images, labels = _loaded()
     draw = np.random.default_rng(seed)
-    chosen = draw.integers(len(images), size=(MANY if size is None else size, 4))
-    return Listed(("image", "caption"), [_captioned(images[four], labels[four], draw) for four in chosen], "captions")
+    rows = [_captioned(images, labels, draw) for _ in range(MANY if size is None else size)]
+    return Listed(("image", "caption"), rows, "captions")
 
 
 def _captioned(images: Array, labels: Array, draw: np.random.Generator) -> Mapping[str, Any]:
-    image = images[:, 0].reshape(2, 2, 8, 8).transpose(0, 2, 1, 3).reshape(1, 16, 16)
-    a, b, c, d = (WORDS[label] for label in labels)
+    four = draw.integers(len(images), size=4)
+    image = images[four, 0].reshape(2, 2, 8, 8).transpose(0, 2, 1, 3).reshape(1, 16, 16)
+    a, b, c, d = (WORDS[label] for label in labels[four])
     forms = (
         f"{a} {b} over {c} {d}",
         f"{a} and {b} above {c} and {d}",

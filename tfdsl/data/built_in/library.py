@@ -16,7 +16,10 @@ from tfdsl.data.source import Listed, Source
 from tfdsl.data.text import Text, stdlib
 
 LINES = 12  # of a stretch of code
-LEAST, MOST = 150, 400  # stretches of a package that is a class
+MOST = 400  # stretches of a package
+PACKAGES = (
+    "asyncio", "email", "encodings", "http", "importlib", "multiprocessing", "unittest", "urllib", "xml",
+)  # fmt: skip
 LONGEST = 600  # characters of a function that are kept
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -35,14 +38,13 @@ def modules(size: int | None, seed: int) -> Listed:
     root = Path(sysconfig.get_path("stdlib"))
     for number, path in enumerate(stdlib()):
         package = path.relative_to(root).parts[0]
-        if not package.endswith(".py"):
+        if package in PACKAGES:
             found[package] += [(number, stretch) for stretch in _stretches(path, package)]
     draw = np.random.default_rng(seed)
     chosen: list[tuple[int, str, str]] = []
     for package, stretches in sorted(found.items()):
-        if len(stretches) >= LEAST and len({number for number, _ in stretches}) >= 5:
-            order = draw.permutation(len(stretches))[:MOST]
-            chosen += [(stretches[at][0], stretches[at][1], package) for at in sorted(order.tolist())]
+        order = sorted(draw.permutation(len(stretches))[:MOST].tolist())
+        chosen += [(*stretches[at], package) for at in order]
     order = sorted(draw.permutation(len(chosen))[:size].tolist())
     rows = [{"text": chosen[at][1], "label": chosen[at][2]} for at in order]
     return Listed(("text", "label"), rows, "modules", groups=tuple(chosen[at][0] for at in order))

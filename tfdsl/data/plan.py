@@ -1,0 +1,92 @@
+"""All that is settled before the first example is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tfdsl import settings, tokens
+from tfdsl.data import find, fit
+from tfdsl.data.asked import Asked
+from tfdsl.data.encode import Encoder
+from tfdsl.data.fit import Chosen, Problems
+from tfdsl.data.learn import Learnt, learn
+from tfdsl.data.source import Source
+from tfdsl.data.tables import Work
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What is read, what was learnt from it, and what becomes of each example."""
+
+    asked: Asked
+    train: Source
+    held_out: Source | None
+    learnt: Learnt
+    work: Work
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """The sources, with the columns alone that are wanted, and which of them is which field."""
+
+    train: Source
+    held_out: Source | None
+    chosen: Chosen
+
+    def all(self) -> list[Source]:
+        """Return the one source, or both."""
+        return [self.train] if self.held_out is None else [self.train, self.held_out]
+
+
+def plan(asked: Asked) -> tuple[Plan | None, Problems]:
+    """Return the plan, or what stands in the way."""
+    seen, problems = look(asked)
+    if seen is None:
+        return None, problems
+    learnt, problems = learn(asked, seen.chosen, (seen.train, seen.held_out))
+    return (None, problems) if learnt is None else (settled(asked, seen, learnt), [])
+
+
+def look(asked: Asked) -> tuple[Seen | None, Problems]:
+    """Find the sources and their columns, or say what stands in the way."""
+    train, held_out, problems = _sources(asked.data)
+    if train is None:
+        return None, problems
+    chosen, problems = fit.choose(asked.wanted, train, asked.data)
+    if chosen is None:
+        return None, problems
+    problems = fit.unheeded(chosen, asked.data) + ([] if held_out is None else fit.same(chosen, held_out, asked.data))
+    if problems:
+        return None, problems
+    columns = list(chosen.columns.values())
+    return Seen(train.narrow(columns), None if held_out is None else held_out.narrow(columns), chosen), []
+
+
+def settled(asked: Asked, seen: Seen, learnt: Learnt) -> Plan:
+    """Return the plan with what was learnt."""
+    return Plan(asked, seen.train, seen.held_out, learnt, _work(asked, seen.chosen, learnt))
+
+
+def _sources(data: settings.Data) -> tuple[Source | None, Source | None, Problems]:
+    """Return the source to train on and the one that is held out where it is another, or what stands in the way."""
+    found = find.find(data)
+    problems = [("train.data.source", each) for each in found.problems]
+    problems += [] if problems else find.unheeded(data)
+    held_out = found.held_out if "held_out" not in data.model_fields_set else None
+    if isinstance(data.held_out, str):
+        other = find.find(data, data.held_out)
+        problems += [("train.data.held_out", each) for each in other.problems]
+        held_out = other.source
+    return (None, None, problems) if problems else (found.source, held_out, [])
+
+
+def _work(asked: Asked, chosen: Chosen, learnt: Learnt) -> Work:
+    """Return what is to be done with each example."""
+    wanted, tail = asked.wanted, ()
+    whole = wanted.whole and len(chosen.fields) == 1  # a prompt and its answer are apart, and marked by who joins them
+    if whole and learnt.tokenizer is not None:
+        mark = tokens.marks(learnt.tokenizer).end
+        tail = asked.end[:1] or (() if mark is None else (mark,))
+    special = whole and not {"start", "first", "separator"}.intersection(wanted.marks)
+    encoder = None if learnt.tokenizer is None else Encoder(learnt.tokenizer, learnt.made, special)
+    return Work(chosen, encoder, learnt.labels, tail, asked.share, asked.data.image)
