@@ -8,9 +8,11 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from collections.abc import Generator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -243,10 +245,24 @@ def run(script: str, folder: Path) -> str:
                 subprocess.run(line, shell=True, check=True, env=dict(os.environ))
                 continue
             out, err = io.StringIO(), io.StringIO()
-            with redirect_stdout(out), redirect_stderr(err):
+            with redirect_stdout(out), redirect_stderr(err), machine(words[0]):
                 cli.main(words)
             said = "".join(SAID.findall(err.getvalue() or out.getvalue()))
     return said
+
+
+@contextmanager
+def machine(command: str) -> Generator[None]:
+    """Be the machine of the pages: 128 MiB free, no `wandb`; and leave the runs of a sweep to the tests of sweeps."""
+    if command not in ("train", "sweep"):
+        yield
+        return
+    with (
+        patch("tfdsl.training.reports.find_spec", lambda _: None),
+        patch("tfdsl.training.needs.free", lambda *_: 128 << 20),
+        patch("tfdsl.sweeping.work.run_all", lambda *_: True),
+    ):
+        yield
 
 
 def _several(words: list[str]) -> str:

@@ -72,7 +72,7 @@ class Stop(Quiet):
 def test_no_way_out_of_a_run_leaves_a_thread(tmp_path: Path) -> None:
     outcome, _ = train(subject(), chosen(tmp_path), tmp_path / "run")
     assert outcome is not None
-    shares = [entry["waiting"] for entry in read(tmp_path / "run" / "log.jsonl") if "waiting" in entry]
+    shares = [entry["waiting"] for entry in read(tmp_path / "run" / "log.jsonl") if "loss" in entry]
     assert len(shares) == 20
     assert all(0 <= share <= 1 for share in shares)
     assert threads() == []

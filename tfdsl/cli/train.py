@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tfdsl.training import Outcome
     from tfdsl.training.subject import Subject
     from tfdsl.training.trials import Rise
+    from tfdsl.watching import curves
 
 GONE = ("closed by peer", "reset by peer", "Broken pipe")  # what torch says where another process has ended
 PARTS = {
@@ -104,17 +105,19 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
 
     taken = subject.of(result) if start is None else _started(result, start)
     try:
-        with training.Bar(result.train.steps) if _first() else contextlib.nullcontext(training.Quiet()) as bar:
+        bar = training.Bar(result.train.steps, texts=result.document.texts)
+        with bar if _first() else contextlib.nullcontext(training.Quiet()) as watch:
             if resume:
-                outcome, found = training.resume(taken, folder, report=bar)
+                outcome, found = training.resume(taken, folder, report=watch)
             else:
-                outcome, found = training.train(taken, result.train, folder, sample=result.sample, report=bar)
+                outcome, found = training.train(taken, result.train, folder, sample=result.sample, report=watch)
     except OSError as error:
         refuse(f"cannot write the run into `{folder}`: {disk.reason(error)}", 1)
     except RuntimeError as error:
         if os.environ.get("RANK") is None or not any(each in str(error) for each in GONE):
             raise
         raise Stop(code=1) from None  # another process has said why it ended, and this one ends with it
+    found = [each for each in found if each not in bar.said]
     if found:
         remark(report.render(found, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
     if outcome is None:
@@ -178,6 +181,8 @@ def _tell(outcome: Outcome, folder: Path) -> None:
     if outcome.held_out is not None:
         measured = f"; held out: {outcome.held_out.loss:.3f} nats{figures(outcome.held_out)}"
     say(f"{ended} after {outcome.step:,} steps in {clock(outcome.seconds)}{measured}")
+    if entries and "peak_memory" in entries[-1]:
+        say(_used(entries[-1]))
     for name, meaning in PARTS.items():
         if (folder / name).exists():
             say(f"  {folder / name!s:32} {meaning}")
@@ -185,6 +190,17 @@ def _tell(outcome: Outcome, folder: Path) -> None:
         say(f"go on: tfdsl train {folder} --resume")
     else:
         say(f"next: tfdsl sample {folder}")
+
+
+def _used(end: curves.Entry) -> str:
+    """Return how the machine was used: tokens, their number a second, the share of its peak, and memory."""
+    from tfdsl.training import needs
+    from tfdsl.training.progress import percent
+
+    share = f" ({percent(end['share_of_peak'])} of the machine's peak)" if "share_of_peak" in end else ""
+    waited = f"{percent(end['waiting'])} of the time waiting for data, "
+    memory = f"at most {needs.told(end['peak_memory'])} of memory"
+    return f"{end['tokens']:,} tokens, {end['tokens_per_second']:,} a second{share}, {waited}{memory}"
 
 
 def _plotted(losses: list[tuple[float, float]], held_out: list[tuple[float, float]]) -> str:

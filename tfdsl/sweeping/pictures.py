@@ -34,10 +34,11 @@ def _by_values(found: Sequence[Group], folder: Path, title: str) -> list[Path]:
     step = _in_step(found, across, others)
     others = [name for name in others if name not in step]
     short = shorts(names)
-    texts = list(dict.fromkeys(group.values[across] for group in found))
+    told = [group for group in found if group.mean(LOSS) is not None]
+    texts = list(dict.fromkeys(group.values[across] for group in told))
     places = _places(texts)
     lines: dict[str, list[tuple[float, float, float]]] = {}
-    for group in found:
+    for group in told:
         loss = group.mean(LOSS)
         name = ", ".join(f"{short[other]} = {group.values[other]}" for other in others)
         if loss is not None:
@@ -46,6 +47,8 @@ def _by_values(found: Sequence[Group], folder: Path, title: str) -> list[Path]:
         Line(name, [(x, y) for x, y, _ in sorted(points)], [width for _, _, width in sorted(points)])
         for name, points in lines.items()
     ]
+    if len(told) < len(found):
+        title += f" ({len(found) - len(told)} of {len(found)} combinations came to no loss)"
     figure = picture.of_many(title, drawn, short[across], "held_out", marked=True)
     (axes,) = figure.axes
     if _numeric(texts) and _wide(texts):
@@ -67,7 +70,8 @@ def _in_step(found: Sequence[Group], across: str, others: Sequence[str]) -> set[
 
 def _curve(group: Group) -> Line | None:
     """Return the training loss of a combination: averaged over its seeds, half as wide as they spread."""
-    each = [curves.thinned(curves.averaged(curves.points(row.log.entries, "loss")), POINTS) for row in group.rows]
+    rows = group.done or group.rows
+    each = [curves.thinned(curves.averaged(curves.points(row.log.entries, "loss")), POINTS) for row in rows]
     each = [points for points in each if points]
     name = ", ".join(f"{short} = {text}" for short, text in _shortly(group))
     if not each:

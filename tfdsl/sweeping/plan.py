@@ -49,20 +49,23 @@ def plan(
     """Check every combination; return the runs, or what is wrong with any of them, and the texts that it is about.
 
     `check` checks the spec under overrides; `fit` says what in a sound spec's settings and data does not fit. A fault
-    that several combinations have is said once, with their names.
+    that several combinations have at one place is said once, as the first of them has it, with their names.
     """
     runs: list[Planned] = []
     texts: dict[str, str] = {}
-    faults: dict[Diagnostic, list[str]] = {}
+    faults: dict[object, tuple[Diagnostic, list[str]]] = {}
     for each in combinations:
         checked = check(each.overrides)
         texts.update(checked.document.texts)
         run = Planned(each, folder / each.name, checked)
         wrong = [found for found in checked.diagnostics if found.severity == "error"] or fit(checked) or _other(run)
         for fault in wrong:
-            faults.setdefault(fault, []).append(each.name)
+            cause = fault if fault.span is None else (fault.code, fault.span)
+            names = faults.setdefault(cause, (fault, []))[1]
+            if each.name not in names:
+                names.append(each.name)
         runs.append(run)
-    return runs, [_named(fault, names, len(combinations)) for fault, names in faults.items()], texts
+    return runs, [_named(fault, names, len(combinations)) for fault, names in faults.values()], texts
 
 
 def _named(fault: Diagnostic, names: list[str], count: int) -> Diagnostic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tfdsl.checking import Checked
@@ -82,7 +82,7 @@ class _Fits:
 
     def __call__(self, checked: Checked) -> list[Diagnostic]:
         """Return what does not fit."""
-        from tfdsl.training import subject
+        from tfdsl.training import groups, subject
         from tfdsl.training.prepare import prepare
 
         taken = subject.of(checked)
@@ -91,4 +91,7 @@ class _Fits:
         if key not in self.known:
             place = self.aside / str(len(self.known))
             _, self.known[key] = prepare(taken, checked.train, checked.sample, place)
-        return [each for each in self.known[key] if each.severity == "error"]
+        wrong = [each for each in self.known[key] if each.severity == "error"]
+        for path, fault in groups.against(taken.known(), checked.train.optimizer):
+            wrong.append(fault if fault.span else replace(fault, span=taken.where(path)))
+        return list(dict.fromkeys(wrong))

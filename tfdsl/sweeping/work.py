@@ -80,6 +80,7 @@ def run_all(runs: Sequence[Planned], jobs: int, start: str | None, watch: Watch)
                 for child in [each for each in running if each.process.poll() is not None]:
                     running.remove(child)
                     done += 1
+                    _note(child)
                     watch.ended(child.run, time.monotonic() - child.began)
                 watch.moved(done + sum(child.share() for child in running), [child.told() for child in running])
                 if running:
@@ -110,6 +111,16 @@ def _begin(run: Planned, jobs: int, start: str | None) -> Child:
             start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on once
         )
     return Child(run, process, time.monotonic())
+
+
+def _note(child: Child) -> None:
+    """Write behind a run's output which signal ended it, if one did."""
+    code = child.process.returncode
+    if code < 0:
+        name = signal.Signals(-code).name
+        why = ", which the system sends where memory runs out" if name == "SIGKILL" else ""
+        with (child.run.folder / OUTPUT).open("a") as output:
+            output.write(f"\ntfdsl: ended by {name}{why}\n")
 
 
 def _environment(jobs: int) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import checkpoint, log, opening
+from tfdsl.training import checkpoint, log, needs, opening, peak, reports
 from tfdsl.training.loop import Loop, Outcome, Unfit, process
 from tfdsl.training.prepare import Job, prepare, reopen
 from tfdsl.training.processes import Processes, joined
@@ -71,14 +71,26 @@ def _run(
 ) -> tuple[Outcome | None, list[Diagnostic]]:
     path = job.folder / "log.jsonl"
     step, measured = (start.step, bool(start.state.get("measured"))) if start else (0, False)
+    if processes.first:
+        tight = needs.first(job, processes)
+        report.warned(tight)
+        said = [*said, *tight]
     with process(job.settings.threads):
-        with log.Log(path, step, measured) if processes.first else log.Mute() as lines:
+        with _log(job, step, measured) if processes.first else log.Mute() as lines:
             try:
-                outcome = Loop(job, report if processes.first else Quiet(), lines, start, processes).run()
+                loop = Loop(job, report if processes.first else Quiet(), lines, start, processes)
+                outcome = loop.run()
             except Unfit as unfit:
                 return None, [*said, unfit.diagnostic] if processes.first else []
             if outcome.end != "unsaved":
-                lines.write({"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)})
+                end = {"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)}
+                lines.write(end | loop.meter.state() | loop.meter.use.told() | {"peak_memory": peak.memory()})
         if processes.first and outcome.end != "unsaved":
             log.draw(log.read(path), job.folder, job.subject.name)
     return outcome, [*said, *outcome.diagnostics] if processes.first else []
+
+
+def _log(job: Job, step: int, measured: bool) -> log.Log:
+    """Open the log of a job, told to what its settings ask for besides."""
+    sinks = reports.sinks(job.settings, job.folder, job.subject.name, step)
+    return log.Log(job.folder / "log.jsonl", step, measured, sinks)

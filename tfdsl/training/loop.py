@@ -17,9 +17,10 @@ from torch import Tensor
 
 from tfdsl import disk
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import attention, blame, checkpoint, groups, head, memory, order, parallel, shards, signals
+from tfdsl.training import attention, blame, checkpoint, groups, head, memory, order, parallel, peak, shards, signals
 from tfdsl.training.average import Average
 from tfdsl.training.log import Log
+from tfdsl.training.meter import Meter
 from tfdsl.training.optimizer import Optimizer, freeze
 from tfdsl.training.pace import Pace
 from tfdsl.training.patience import Patience
@@ -83,13 +84,15 @@ class Loop:
         self.spread = self._spread()
         self.optimizer = Optimizer(self.model, self.set.optimizer, parts)
         self.average = Average(self.model, self.set.average.decay) if self.set.average else None
+        most = peak.peak(self.set.precision, processes.device.type) if job.subject.costs is not None else None
+        self.meter = Meter(job.subject.signature, job.subject.costs, most, self.processes.count)
         if start is not None:
             self._restore(start)
         self.weights = self.optimizer.weights
         self.plain = head.leave(self.model, job.subject.head, self.model)
         compiled: Any = torch.compile(self.spread.call) if self.set.compile else self.spread.call
         self.call = head.leave(self.model, job.subject.head, compiled)
-        self.started, self.tokens, self.first = time.monotonic() - self.seconds, 0, self.step
+        self.started, self.first = time.monotonic() - self.seconds, self.step
         self.clock, self.measuring, self.fault = self.seconds, 0.0, ""
         self.ahead = Ahead(self._passes, self.set.steps)
         self.pace = Pace(torch.get_num_threads(), torch.set_num_threads) if self.set.threads == "auto" else None
@@ -204,7 +207,7 @@ class Loop:
         if self.average is not None:
             self.average.stepped(self.step)
         facts = {"auxiliary": own} if own else {}
-        self._tell(sum(each.tokens for each in passes), {"lr": learning, "norm": norm.item(), **facts})
+        self._tell(passes, {"lr": learning, "norm": norm.item(), **facts})
 
     def _rate(self) -> float:
         """Return the learning rate of the step that comes."""
@@ -235,18 +238,17 @@ class Loop:
         ]
         return [self.task.batch(table, each).to(self.processes.device) for each in shares]
 
-    def _tell(self, tokens: int, facts: dict[str, float]) -> None:
-        self.tokens += tokens * self.processes.count
+    def _tell(self, passes: list[Batch], facts: dict[str, float]) -> None:
         passed = time.monotonic() - self.started
         trained = passed - self.seconds - self.measuring
-        speed = self.tokens / trained
+        use = self.meter.stepped(passes, trained, self.ahead.waiting)
         left = (self.set.steps - self.step) * (passed - self.seconds) / (self.step - self.first)
         if self.set.minutes is not None:
             left = max(0.0, min(left, self.set.minutes * 60 - passed))
         entry = {"step": self.step, "loss": self.loss, **facts, "seconds": round(passed, 3)}
-        waiting = round(self.ahead.waiting / trained, 4)  # the share of the time that went by without a batch
-        self._write(entry | {"tokens_per_second": round(speed), "waiting": waiting})
-        self.report.stepped(self.step, self.loss, speed, passed / (passed + left), left)
+        self._write(entry | {"tokens": self.meter.tokens} | use.told())
+        self.report.used(use)
+        self.report.stepped(self.step, self.loss, use.tokens, passed / (passed + left), left)
 
     def _write(self, entry: dict[str, Any]) -> None:
         """Log an entry; that it cannot be is known to all processes at the end of the step."""
@@ -295,6 +297,7 @@ class Loop:
         state = {
             "held_out": self.held_out and self.held_out.loss,
             **self.best.state(),
+            **self.meter.state(),
             "seconds": time.monotonic() - self.started,
             "measured": measured,
         }
@@ -325,6 +328,7 @@ class Loop:
         self.step = start.step
         self.seconds = start.state["seconds"]
         self.best.restore(start.state)
+        self.meter.restore(start.state)
 
     def _share(self) -> float:
         """Return how much of the training lies behind, from 0 at the end of the warm-up to 1."""

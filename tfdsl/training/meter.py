@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from tfdsl.costing import Cost
 from tfdsl.roles import Signature
@@ -25,37 +24,41 @@ class Use:
     share: float | None
     waiting: float
 
+    def told(self) -> dict[str, float]:
+        """Return what a log says of it."""
+        share = {} if self.share is None else {"share_of_peak": round(self.share, 4)}
+        return {"tokens_per_second": round(self.tokens), **share, "waiting": round(self.waiting, 4)}
+
 
 class Meter:
-    """What a run has read and computed, `tokens` and `flops` of them in processes before this one.
+    """What a run has read and computed since its first step, over all of its processes.
 
-    `costs` says what the model costs at lengths of its axes, `peak` is the FLOPs a second that the machine can do.
+    `costs` says what the model costs at lengths of its axes, `peak` is the FLOPs a second that each of `processes` can
+    do. They take shares as even as can be, so that one is counted, and stands for all.
     """
 
-    def __init__(
-        self, signature: Signature, costs: Costs | None, peak: float | None, tokens: int = 0, flops: int = 0
-    ) -> None:
-        self.tokens, self.flops = tokens, flops
-        self._began = (tokens, flops)
-        self._peak, self._signature = peak, signature
+    def __init__(self, signature: Signature, costs: Costs | None, peak: float | None, processes: int = 1) -> None:
+        self.tokens = self.flops = 0
+        self._began = (0, 0)
+        self._peak, self._signature, self._processes = peak and peak * processes, signature, processes
         self._at = lru_cache(maxsize=1024)(lambda axes: 0 if costs is None else costs(dict(axes)).training)
-        self.waited = self._seconds = 0.0
+        self._waited = self._seconds = 0.0
 
-    @contextlib.contextmanager
-    def waiting(self) -> Generator[None]:
-        """Count the time that this takes as waiting for data."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.waited += time.perf_counter() - began
+    def state(self) -> dict[str, int]:
+        """Return what a checkpoint keeps of it."""
+        return {"tokens": self.tokens, "flops": self.flops}
 
-    def stepped(self, passes: Iterable[Batch], seconds: float) -> Use:
-        """Count a step; `seconds` is the time that all steps of this process have taken so far."""
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+        self.tokens, self.flops = state.get("tokens", 0), state.get("flops", 0)
+        self._began = (self.tokens, self.flops)
+
+    def stepped(self, passes: Iterable[Batch], seconds: float, waited: float = 0.0) -> Use:
+        """Count a step; all steps of this process have taken `seconds` so far, `waited` of them without a batch."""
         for batch in passes:
-            self.tokens += batch.tokens
-            self.flops += self._flops(batch)
-        self._seconds = max(seconds, 1e-9)
+            self.tokens += batch.tokens * self._processes
+            self.flops += self._flops(batch) * self._processes
+        self._seconds, self._waited = max(seconds, 1e-9), waited
         return self.use
 
     @property
@@ -64,7 +67,7 @@ class Meter:
         seconds = self._seconds or math.inf
         rate = (self.flops - self._began[1]) / seconds
         share = rate / self._peak if self._peak and rate else None
-        return Use((self.tokens - self._began[0]) / seconds, rate, share, min(1.0, self.waited / seconds))
+        return Use((self.tokens - self._began[0]) / seconds, rate, share, min(1.0, self._waited / seconds))
 
     def _flops(self, batch: Batch) -> int:
         """Return the FLOPs of a forward and a backward pass; a task may run the model on more than the inputs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +15,19 @@ from tfdsl.costing import Entry
 from tfdsl.diagnostics import Diagnostic, Span
 from tfdsl.roles import Signature
 from tfdsl.training.meter import Costs, lengths
-from tfdsl.training.task import Batch
+from tfdsl.training.prepare import Job
+from tfdsl.training.processes import Processes
+from tfdsl.training.task import Batch, Place
 
 LOSS = 3  # float32 numbers for each of the model's results: a softmax's logarithm, its gradient and the result's
 CAST = 2  # bytes a parameter of the bfloat16 copies that autocast keeps for a step
+KEPT = {"adamw": 2, "muon": 1, "sgd": 1, "adafactor": 0}  # float32 numbers a parameter, of the optimiser
 LOADED = 90 << 20  # bytes of the libraries that torch loads when it first multiplies, measured
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The bytes of memory of a training step, by what they are for."""
+    """The bytes of memory of a training step, by what they are for; `fixed` is what any batch needs besides."""
 
     weights: int
     gradients: int
@@ -32,29 +35,51 @@ class Need:
     activations: int
     working: int
     loss: int
+    fixed: int
 
     @property
     def total(self) -> int:
         """Return all of it."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.working + self.loss
+        return self.weights + self.gradients + self.optimizer + self.activations + self.working + self.loss + self.fixed
 
 
-def need(costs: Costs, signature: Signature, batches: Iterable[Batch], precision: str) -> Need:
-    """Return the memory of a step on the largest of some `batches`, with AdamW's two moments.
+def first(job: Job, processes: Processes) -> list[Diagnostic]:
+    """Warn where a step of a job would need more memory than the machine has free."""
+    costs, train, table = job.subject.costs, job.settings, job.data.train
+    if costs is None:
+        return []
+
+    rows = -(-train.batch // processes.count)
+    alike = job.task.lengths(table)
+    count = job.task.examples(table, 0)
+    order = range(count) if alike is None else alike.argsort()[::-1].tolist()  # the longest ones may come together
+    chosen = order[: min(rows, count)]
+    batch = job.task.batch(table, [Place(0, index) for index in chosen])
+    needed = need(costs, job.subject.signature, batch, train)
+    return warn(needed, free(processes.device.type), train, job.subject.where("train.batch"))
+
+
+def need(costs: Costs, signature: Signature, batch: Batch, train: settings.Train) -> Need:
+    """Return the memory of a step that is like the `batch`.
 
     Activations are those of `tfdsl cost`. In bfloat16 they are counted as float32 too: what norms, softmaxes and the
     residual stream keep stays float32, and the rest is kept beside its cast copy. Beside them, a step works on one copy
     of the largest block, and makes the gradient of the largest weight before it is added.
     """
-    axes: dict[str, int] = {}
-    for batch in batches:
-        for name, length in lengths(signature, batch).items():
-            axes[name] = max(length, axes.get(name, 0))
+    axes = lengths(signature, batch)
     cost = costs(axes)
-    cast = CAST * cost.parameters if precision == "bfloat16" else 0
+    cast = CAST * cost.parameters if train.precision == "bfloat16" else 0
+    kept = KEPT.get(train.optimizer.type_name, 2) + (train.average is not None)
     outputs = sum(_count(shape, axes) for shape in signature.outputs.values())
-    working = LOADED + max(map(_copy, cost.entries), default=0) + 4 * max(map(_largest, cost.entries), default=0)
-    return Need(cost.weights + cast, cost.gradients, cost.optimizer, cost.activations, working, LOSS * 4 * outputs)
+    return Need(
+        weights=cost.weights + cast,
+        gradients=cost.gradients,
+        optimizer=4 * kept * cost.parameters,
+        activations=cost.activations,
+        working=max(map(_copy, cost.entries), default=0),
+        loss=LOSS * 4 * outputs,
+        fixed=LOADED + 4 * max(map(_largest, cost.entries), default=0),
+    )
 
 
 def _copy(entry: Entry) -> int:
@@ -80,8 +105,8 @@ def free(device: str = "cpu") -> int | None:
     """Return the bytes of memory that a process can still get; None where the system does not say."""
     if device == "cuda":
         return torch.cuda.mem_get_info()[0]
-    told = [each for each in (_available(), _cgroup(), _limit()) if each is not None]
-    return min(told, default=None)
+    limits = [each for each in (_available(), _cgroup(), _limit()) if each is not None]
+    return min(limits, default=None)
 
 
 def _available() -> int | None:
@@ -124,21 +149,17 @@ def warn(need: Need, free: int | None, train: settings.Train, where: Span | None
     if free is None or need.total <= free:
         return []
     message = f"a step needs about {told(need.total)} of memory, and the machine has {told(free)} free"
-    fixed = need.weights + need.gradients + need.optimizer
-    parts = (
-        f"weights, gradients and moments {told(fixed)}",
-        f"activations {told(need.activations)} and the loss {told(need.loss)}",
-    )
-    return [Diagnostic("W575", message, where, label="; ".join(parts), help=_help(need, free, fixed, train))]
+    kept = need.weights + need.gradients + need.optimizer
+    rows = need.activations + need.working + need.loss
+    parts = f"{told(rows)} for the examples, {told(kept)} for weights, gradients and moments"
+    return [Diagnostic("W575", message, where, label=parts, help=_help(rows, free - kept - need.fixed, train))]
 
 
-def _help(need: Need, free: int, fixed: int, train: settings.Train) -> str:
+def _help(taken: int, room: int, train: settings.Train) -> str:
     """Say what would fit: a smaller pass with accumulation, or else a smaller model."""
-    rows = int(train.batch * (free - fixed) / max(1, need.activations + need.loss) * 0.9)
+    rows = int(train.batch * room / max(1, taken) * 0.9)
     if rows < 1:
-        return (
-            "even one example a pass does not fit: take a smaller model, a shorter `train.context`, or more processes"
-        )
+        return "even one example a pass does not fit: take a smaller model, or a shorter `train.context`"
     rows = max(each for each in range(1, rows + 1) if train.batch % each == 0)
     many = train.accumulate * train.batch // rows
     return f"the same steps in smaller passes: `train.batch` {rows} with `train.accumulate` {many}"

@@ -16,7 +16,7 @@ from tfdsl.data import prepare as data
 from tfdsl.data.asked import Asked
 from tfdsl.data.table import Prepared
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import groups, objectives
+from tfdsl.training import groups, objectives, reports
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Task
 
@@ -43,6 +43,7 @@ def prepare(
     chosen = _resolved(train, subject)
     task, found = objectives.bind(chosen, subject.signature)
     found = [*found, *groups.against(subject.known(), chosen.optimizer)]
+    found += [("train.report", problem) for problem in reports.missing(chosen)]
     problems = [_placed(subject, *each) for each in found] + _free(folder)
     if task is None or problems:
         return None, problems
@@ -91,7 +92,8 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
         return None, [Diagnostic("R706", f"`{folder}` is no run folder: `{missing[0].name}` is missing")]
     kept = settings.Train.model_validate(json.loads((folder / SETTINGS).read_text())["train"])
     task, found = objectives.bind(kept, subject.signature)
-    if task is None:
+    found = [*found, *(("train.report", problem) for problem in reports.missing(kept))]
+    if task is None or found:
         return None, [_placed(subject, *each) for each in found]
     try:
         made = data.reopen(folder / DATA)

@@ -9,9 +9,10 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, roles
+from tfdsl import building, costing, roles
 from tfdsl.checking import Checked
 from tfdsl.codegen.write import write
+from tfdsl.costing import Cost
 from tfdsl.diagnostics import Span
 from tfdsl.roles import Signature
 from tfdsl.training import groups, head
@@ -33,6 +34,7 @@ class Subject:
     (None: those of the module), `head` the module that the loss may do the work of; `where` finds the place in the spec
     of a setting such as `train.tokenizer.vocab_size`. A model that was trained before brings its `tokenizer`, the
     tokens that `end` a text with it, and the files (`keeps`, their texts by name) that its run folder has besides.
+    `costs` says what it costs at lengths of its axes.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Subject:
     tokenizer: Tokenizer | None = None
     end: tuple[int, ...] = ()
     keeps: Mapping[str, str] = field(default_factory=dict[str, str])
+    costs: Callable[[Mapping[str, int]], Cost] | None = None
 
     def known(self) -> tuple[Known, ...]:
         """Return the weights that it trains."""
@@ -91,4 +94,5 @@ def of(checked: Checked) -> Subject:
         weights=groups.known(checked),
         head=head.of(checked),
         where=where,
+        costs=lambda axes: costing.count(checked, axes),
     )
