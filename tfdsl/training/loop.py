@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import attention, blame, checkpoint, groups, head, memory, order
+from tfdsl.training import attention, blame, checkpoint, groups, head, memory, order, products
 from tfdsl.training.average import Average
 from tfdsl.training.log import Log
 from tfdsl.training.optimizer import Optimizer, freeze
@@ -297,7 +297,7 @@ def process(threads: int | Literal["auto"] | None) -> Generator[None]:
     if isinstance(threads, int):
         torch.set_num_threads(threads)
     try:
-        with attention.written_out():
+        with attention.written_out(), products.fast():
             yield
     finally:
         torch.set_num_threads(before)
