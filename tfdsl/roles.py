@@ -11,6 +11,7 @@ from tfdsl.shapes import Tensor
 
 Extent = int | str  # a size, or the name of a symbolic axis
 Kind = Literal["tokens", "whole", "numbers", "mask", "documents"]
+WORDS = ("text", "second", "source", "target")  # feeds that are texts, in the order in which they are bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Input:
     """An input: ids below `vocab` (`tokens`), other whole numbers, numbers, the mask that `keeps` other inputs, or the
     numbers of documents that `parts` their rows.
 
-    `pad` is the token that stands for nothing. Documents may be left out when the model runs.
+    `pad` is the token that stands for nothing. Documents may be left out when the model runs. `feed` is what the
+    settings say that the input is for, where they do.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Input:
     pad: int | None = None
     keeps: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    feed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,17 @@ class Signature:
     limits: Mapping[str, int]
 
     def texts(self) -> tuple[Input, ...]:
-        """Return the inputs of tokens whose vocabulary is the largest one: words, not segments or places."""
-        most = max((each.vocab for each in self.inputs.values()), default=0)
-        return tuple(each for each in self.inputs.values() if each.kind == "tokens" and each.vocab == most)
+        """Return the inputs of words: those that are said to be, else those of tokens with the largest vocabulary."""
+        said = tuple(each for feed in WORDS for each in self.inputs.values() if each.feed == feed)
+        if said:
+            return said
+        open_ = [each for each in self.inputs.values() if each.kind == "tokens" and not each.feed]
+        most = max((each.vocab for each in open_), default=0)
+        return tuple(each for each in open_ if each.vocab == most)
 
     def masks(self, name: str) -> tuple[Input, ...]:
         """Return the masks that tell which positions of the input `name` are real."""
-        return tuple(each for each in self.inputs.values() if name in each.keeps)
+        return tuple(each for each in self.inputs.values() if name in each.keeps or each.feed == "keep")
 
     def documents(self, name: str) -> Input | None:
         """Return the input that says which document each position of the input `name` belongs to, if there is one."""

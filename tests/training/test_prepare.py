@@ -21,7 +21,11 @@ def place(path: str) -> Span:
         (
             {"objective": "seq2seq"},
             subject(),
-            ("R701", "the objective `seq2seq` cannot be trained yet", "train.objective"),
+            (
+                "R710",
+                "`seq2seq` wants a model of two inputs of tokens, [B, S] and [B, T], that gives logits [B, T, V]",
+                "inputs",
+            ),
         ),
         ({"data": None}, subject(), ("R702", "there is nothing to train on: `train.data` is not given", "train")),
         ({"data": "/nowhere"}, subject(), ("R702", "there is nothing at `/nowhere`", "train.data.source")),

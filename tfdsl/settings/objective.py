@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from tfdsl.parts import Choice, Number, PositiveReal, problem
+from tfdsl.parts import Choice, Natural, Number, Positive, PositiveReal, Truth, problem
+from tfdsl.settings.ranges import NotBelow
 
 Part = Annotated[float, Number(above=0, below=1)]
 Whole = Annotated[float, Number(minimum=0, maximum=1)]
@@ -60,17 +61,37 @@ class ReplacedToken(Objective, type="replaced_token"):
 
 
 class Classify(Objective, type="classify"):
-    """The cross-entropy of an example's `label`: of a text (one, or a pair) or of an image."""
+    """The cross-entropy of an example's `label`: of a text (one, or a pair) or of an image.
+
+    Images are brought to mean 0 and deviation 1 of each channel, as the training images have them; what is done to
+    them besides is drawn anew for each image in each epoch, and never done to what is held out.
+    """
+
+    shift: Natural = Field(default=0, description="Most pixels that an image is moved by, either way, along each side")
+    flip: Truth = Field(default=False, description="Mirror half of the images, left to right")
+    noise: NotBelow = Field(default=0.0, description="Deviation of the noise that is added to each normalised pixel")
 
 
 class ExtractSpan(Objective, type="extract_span"):
-    """The cross-entropy of where the answer to a question starts and ends in a passage (Devlin et al., 2019)."""
+    """The cross-entropy of where the answer to a question starts and ends in a passage (Devlin et al., 2019).
+
+    A passage that is too long is read in windows that overlap by half; one without the answer points to its first
+    position.
+    """
+
+    longest: Positive = Field(default=30, description="Most tokens of an answer that is given")
 
 
 class Contrastive(Objective, type="contrastive"):
-    """The cross-entropy of which of a batch's `positive` belongs to a `query` (van den Oord et al., 2018)."""
+    """The cross-entropy of which of a batch's `positive` belongs to a `query`, and the other way round.
 
-    temperature: PositiveReal = Field(default=0.05, description="What cosines are divided by")
+    A model that ends in one vector [B, D] is asked for the cosines of texts; one that gives scores [N, M] itself, for
+    the scores of texts and images (van den Oord et al., 2018; Radford et al., 2021).
+    """
+
+    temperature: PositiveReal = Field(
+        default=0.05, description="What cosines are divided by; a model that gives scores has its own"
+    )
 
 
 class Preference(Objective, type="preference"):

@@ -19,6 +19,7 @@ Reports = Annotated[
     tuple[Literal["tensorboard", "wandb"], ...],
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
 ]
+Feed = Literal["text", "second", "segments", "places", "keep", "source", "target"]
 
 
 class Evaluate(Part):
@@ -51,6 +52,14 @@ class Train(Part):
     objective: Objective = Field(default=NextToken(), description="What is minimised: a type, or `{type: …}`")
     data: Data | None = Field(default=None, description="What is trained on: a source, or `{source: …}`")
     tokenizer: Tokenizer = Tokenizer()
+    output: str | None = Field(
+        default=None, description="The model's output that is trained, where it has several that may be meant"
+    )
+    inputs: dict[str, Feed] = Field(
+        default={},
+        description="What feeds an input of the model whose name does not tell: `{kinds: segments}`; of `text`, "
+        "`second`, `segments`, `places`, `keep` (1 where a position is real), `source`, `target`",
+    )
     steps: Positive = Field(default=2000, description="Steps of the optimiser")
     minutes: PositiveReal | None = Field(default=None, description="End after this long if `steps` has not come first")
     batch: Positive = Field(default=12, description="Examples a pass, over all processes")

@@ -10,13 +10,20 @@ import torch
 from torch import Tensor
 
 from tfdsl import settings
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.diagnostics import Diagnostic, suggest
+from tfdsl.parts import one_of
 from tfdsl.roles import Input, Signature
 from tfdsl.training.task import Model
 
 Problems = list[tuple[str, Diagnostic]]
 SEGMENTS = frozenset({"segments", "segment", "token_types", "token_type_ids", "types"})
 PLACES = frozenset({"places", "positions", "position_ids"})
+
+ONE_TEXT = ("text", "segments", "places", "keep")
+FEEDS = {  # what an objective has to feed inputs with, where it is not one text
+    "classify": ("text", "second", "segments", "places", "keep"),
+    "seq2seq": ("source", "target", "keep"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +144,100 @@ def pair(signature: Signature, objective: str) -> tuple[Pair | None, Problems]:
 def beside(signature: Signature, words: Input, output: str) -> tuple[Bound, str]:
     """Return the text input `words` with those that go with it, and the name of one that nothing feeds, or nothing."""
     masks = tuple(each.name for each in signature.masks(words.name))
-    rest = [each for each in signature.inputs.values() if each.name not in {words.name, *masks}]
-    segments = tuple(each.name for each in rest if each.name in SEGMENTS and each.shape == words.shape)
-    places = tuple(each.name for each in rest if each.name in PLACES and each.shape == words.shape)
+    known = {name: each for name, each in signature.inputs.items() if each.kind != "documents"}  # may be left out
+    rest = [each for each in known.values() if each.name not in {words.name, *masks}]
+    segments = tuple(each.name for each in rest if _feeds(each, "segments", SEGMENTS, words))
+    places = tuple(each.name for each in rest if _feeds(each, "places", PLACES, words))
     unfed = next((each.name for each in rest if each.name not in {*segments, *places}), "")
-    return Bound(tuple(signature.inputs), words, output, masks, segments, places), unfed
+    return Bound(tuple(known), words, output, masks, segments, places), unfed
+
+
+def chosen(signature: Signature, train: settings.Train) -> tuple[Signature, list[tuple[str, Diagnostic]]]:
+    """Return the signature with the output and the feeds of inputs that the settings name, and what they name wrongly.
+
+    An objective then sees the `output` alone.
+    """
+    problems: list[tuple[str, Diagnostic]] = []
+    outputs = dict(signature.outputs)
+    if train.output is not None:
+        outputs = {name: each for name, each in outputs.items() if name == train.output}
+        if not outputs:
+            problems.append(("train.output", _unknown("output", train.output, tuple(signature.outputs))))
+    for name in train.inputs:
+        if name not in signature.inputs:
+            problems.append((f"train.inputs.{name}", _unknown("input", name, tuple(signature.inputs))))
+    feeds = FEEDS.get(train.objective.type_name, ONE_TEXT)
+    for name, feed in train.inputs.items():
+        if feed not in feeds:
+            message = f"`{train.objective.type_name}` has nothing that is `{feed}`"
+            said = Diagnostic("R806", message, label="not fed", help=f"it has {one_of(feeds)}")
+            problems.append((f"train.inputs.{name}", said))
+    inputs = {name: replace(each, feed=train.inputs.get(name, "")) for name, each in signature.inputs.items()}
+    return replace(signature, inputs=inputs, outputs=outputs), problems
+
+
+def wide(scores: Tensor) -> Tensor:
+    """Return scores in a type that sums of many are told apart in: float32 where they came in half of it."""
+    return scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
+
+
+def head(
+    signature: Signature, objective: str, kind: str, axes: int, help_: str, last: int | None = None
+) -> tuple[str | None, list[tuple[str, Diagnostic]]]:
+    """Return the output of `axes` axes, the last of a known size (`last`, where given), or say why there is none.
+
+    Of several outputs none is taken for what it may not be: the settings say which is meant.
+    """
+    fits = [
+        name
+        for name, extents in signature.outputs.items()
+        if len(extents) == axes and isinstance(extents[-1], int) and last in (None, extents[-1])
+    ]
+    if len(signature.outputs) == 1 and fits:
+        return fits[0], []
+    message = f"`{objective}` wants a model that turns {kind}"
+    if not fits:
+        return None, [("outputs", Diagnostic("R801", message, label="no such output", help=help_))]
+    known = ", ".join(f"`{name}` [{', '.join(map(str, each))}]" for name, each in signature.outputs.items())
+    message = f"`{objective}` reads one output, and the model has several: {known}"
+    help_ = f"`train.output` says which: {one_of(fits)}, if that is what is meant; else {help_}"
+    return None, [("outputs", Diagnostic("R803", message, label="which one?", help=help_))]
+
+
+def rows(
+    signature: Signature, objective: str, kind: str, output: str, context: int, filled: bool = False
+) -> tuple[Bound | None, list[tuple[str, Diagnostic]]]:
+    """Bind a model of one text [B, T] that can tell the filling of short texts from text; or say why it is none.
+
+    Where all are `filled` up to the same length, it need not tell.
+    """
+    words = signature.texts()
+    if len(words) != 1 or len(words[0].shape) != 2:
+        return None, [("inputs", Diagnostic("R801", f"`{objective}` wants a model that turns {kind}", label="no such"))]
+    bound, unfed = beside(signature, words[0], output)
+    if unfed:
+        return None, [_unfed(objective, unfed)]
+    long = signature.limits.get(str(words[0].shape[1]))
+    if long is not None and context > long:
+        message = f"sequences of {context:,} tokens do not fit the model's {long:,} positions"
+        help_ = f"set `train.context` to {long} or less, or make the position table longer"
+        return None, [("train.context", Diagnostic("R705", message, label="too long", help=help_))]
+    if words[0].pad is None and not bound.masks and not filled:
+        message = f"`{objective}` fills short texts up, and the model takes the filling for text"
+        help_ = "say which token stands for nothing: `pad: 0`"
+        where = f"inputs.{words[0].name}"
+        return None, [(where, Diagnostic("R809", message, label="which token is no text?", help=help_))]
+    return bound, []
+
+
+def _feeds(one: Input, feed: str, names: frozenset[str], words: Input) -> bool:
+    return one.shape == words.shape and (one.feed == feed if one.feed else one.name in names)
+
+
+def _unknown(what: str, name: str, known: tuple[str, ...]) -> Diagnostic:
+    near = suggest(name, known)
+    help_ = f"did you mean `{near}`?" if near else f"it has {one_of(known)}"
+    return Diagnostic("R802", f"the model has no {what} `{name}`", label=f"no such {what}", help=help_)
 
 
 def fits(train: settings.Train, signature: Signature, bound: Bound) -> Problems:

@@ -55,6 +55,7 @@ class Loop:
     def __init__(self, job: Job, report: Report, log: Log, start: checkpoint.Checkpoint | None) -> None:
         self.job, self.report, self.log, self.set, self.task = job, report, log, job.settings, job.task
         self.processes = Processes()
+        self.task.join(self.processes)
         self.step, self.seconds, self.last_saved, self.loss = 0, 0.0, 0, math.nan
         self.best = Patience(self.set.evaluate.patience, self.set.evaluate.min_delta)
         self.held_out: Measured | None = None

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from tfdsl.training.task import HELD_OUT, Place
 
-
 POOL = 64  # passes whose examples are put in order of length together
 
 

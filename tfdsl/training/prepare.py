@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -127,12 +128,14 @@ def describe(
     sample: settings.Sample,
     context: int | None,
     labels: tuple[str, ...] = (),
+    about: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return what a run folder says of its model and of its settings.
 
-    `context` is the most positions, `labels` the names of the classes that it tells apart.
+    `context` is the most positions, `labels` the names of the classes that it tells apart, and
+    `about` what else has to be known of the data to read more of it in the same way.
     """
-    model = {"name": subject.name, "vocab": subject.vocab, "context": context, "labels": list(labels)}
+    model = {"name": subject.name, "vocab": subject.vocab, "context": context, "labels": list(labels), **(about or {})}
     return {"model": model, "train": train.model_dump(), "sample": sample.model_dump()}
 
 
@@ -142,7 +145,7 @@ def _fill(job: Job, sample: settings.Sample) -> None:
     (folder / SPEC).write_text(subject.spec)
     (folder / SOURCE).write_text(subject.source)
     (folder / GROUPS).write_text(groups.table(groups.part(subject.known(), job.settings.optimizer)) + "\n")
-    resolved = describe(subject, job.settings, sample, subject.context, job.data.labels)
+    resolved = describe(subject, job.settings, sample, subject.context, job.data.labels, job.task.about())
     (folder / SETTINGS).write_text(json.dumps(resolved, indent=1) + "\n")
     if job.data.tokenizer is not None:
         job.data.tokenizer.save(str(folder / TOKENIZER))

@@ -82,6 +82,14 @@ class Task(ABC):
     def open(self, data: Prepared) -> None:
         """Take the data that was found to fit, before the first batch."""
 
+    def about(self) -> Mapping[str, Any]:
+        """Return what a run keeps of the open data in its settings, so that more of it can be read in the same way."""
+        return {}
+
+    def join(self, processes: Processes) -> None:
+        """Take the processes that train together, where a loss needs more than its own share of a pass."""
+        return None
+
     @abstractmethod
     def examples(self, table: Table, epoch: int) -> int:
         """Return how many examples an epoch of `table` has; that of `HELD_OUT` has each part of it once."""

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
+from tfdsl.training import binding
 from tfdsl.training.task import Task
 
 
@@ -19,5 +20,8 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, list
         help_ = "`next_token` can; the spec still checks, renders, costs and compiles"
         message = f"the objective `{word}` cannot be trained yet"
         return None, [("train.objective", Diagnostic("R701", message, label="not built yet", help=help_))]
+    signature, problems = binding.chosen(signature, train)
+    if problems:
+        return None, problems
     bound: tuple[Task | None, list[tuple[str, Diagnostic]]] = importlib.import_module(name).bind(train, signature)
     return bound

@@ -1,0 +1,115 @@
+"""classify: which class a text, a pair of texts or an image is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tfdsl import settings
+from tfdsl.data.table import Prepared, Table
+from tfdsl.data.wanted import Field, Wanted
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.roles import Signature
+from tfdsl.settings.objective import Classify as Chosen
+from tfdsl.training import binding, crossentropy, scores
+from tfdsl.training.pictures import Pictures
+from tfdsl.training.processes import Processes
+from tfdsl.training.reader import Reader, positions
+from tfdsl.training.rows import Texts
+from tfdsl.training.task import Batch, Measured, Model, Place, Task
+
+KIND = "a text [B, T] or an image [B, C, H, W] into scores of classes [B, K]"
+HELP = "give the model a head: `- linear: {id: scores, width: 3, bias: true}` behind one vector [B, D], for 3 classes"
+Problems = list[tuple[str, Diagnostic]]
+
+
+@dataclass(slots=True, eq=False)
+class Classify(Task):
+    """Examples with a `label`, whose score among the `classes` of the `output` is to be the greatest."""
+
+    reader: Reader
+    output: str
+    classes: int
+    smoothing: float
+    z: float = 0.0
+    usual: int = 0  # the class that most of the training examples are of
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(((*self.reader.fields, Field("label", "label")),), self.reader.marks)
+
+    def against(self, data: Prepared) -> Problems:
+        problems = self.reader.against(data)
+        if len(data.labels) > self.classes:
+            message = f"the data has {len(data.labels):,} classes, the model tells {self.classes:,} apart"
+            help_ = f"make the last dimension of `{self.output}` {len(data.labels)}"
+            problems.append((f"outputs.{self.output}", Diagnostic("R804", message, label="too few", help=help_)))
+        return problems
+
+    def open(self, data: Prepared) -> None:
+        self.reader.open(data)
+        self.usual = int(np.bincount(_labels(data.train)).argmax())
+
+    def about(self) -> Mapping[str, Any]:
+        return self.reader.about()
+
+    def examples(self, table: Table, epoch: int) -> int:
+        return len(table)
+
+    def batch(self, table: Table, places: Sequence[Place]) -> Batch:
+        labels = torch.from_numpy(_labels(table)[[each.index for each in places]].astype(np.int64))
+        inputs = self.reader.inputs(table, places)
+        return Batch(inputs, {"label": labels}, len(places), positions(inputs))
+
+    def loss(self, model: Model, batch: Batch) -> Tensor:
+        scores_BK = binding.result(model, batch.inputs, self.output)
+        return crossentropy.summed(scores_BK, batch.targets["label"], self.smoothing, self.z)
+
+    def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
+        """Return the mean cross-entropy (not smoothed), accuracy, macro F1, and what always saying `usual` comes to."""
+        counts = torch.zeros(3, self.classes, dtype=torch.float64)
+        total = torch.zeros(1, dtype=torch.float64)
+        for batch in batches:
+            scores_BK, truth = binding.wide(binding.result(model, batch.inputs, self.output)), batch.targets["label"]
+            total += crossentropy.summed(scores_BK, truth).double().cpu()
+            said = scores_BK.argmax(1)
+            for row, which in enumerate((truth[said == truth], said, truth)):
+                counts[row] += torch.bincount(which, minlength=self.classes).cpu()
+        sums = processes.total(torch.cat([counts.flatten(), total]))
+        hits, said, true = sums[:-1].view(3, -1)
+        count = int(true.sum())
+        figures = {**scores.classes(hits, said, true), "majority": (true[self.usual] / count).item()}
+        return Measured(sums[-1].item() / count, count, figures)
+
+
+def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Problems]:
+    """Bind classification to a model of one text or one image, or say why that cannot be."""
+    chosen = train.objective
+    assert isinstance(chosen, Chosen), "found by the name of its type"
+    output, problems = binding.head(signature, "classify", KIND, 2, HELP)
+    if output is None:
+        return None, problems
+    classes = signature.outputs[output][-1]
+    assert isinstance(classes, int), "an output of classes has a number of them"
+    inputs = list(signature.inputs.values())
+    if len(inputs) == 1 and inputs[0].kind == "numbers" and len(inputs[0].shape) == 4:
+        reader: Reader = Pictures(inputs[0].name, inputs[0].shape, train.seed, chosen)
+        return Classify(reader, output, classes, train.label_smoothing, train.z_loss), []
+    assert train.context is not None, "the context is settled before"
+    bound, problems = binding.rows(signature, "classify", KIND, output, train.context)
+    spare = sorted(chosen.model_fields_set & {"shift", "flip", "noise"})
+    if spare and bound is not None:
+        message = f"`{spare[0]}` is for images, and the model reads a text"
+        problems.append((f"train.objective.{spare[0]}", Diagnostic("R807", message, label="leave it out")))
+    if bound is None or problems:
+        return None, problems
+    return Classify(Texts(bound, train.context), output, classes, train.label_smoothing, train.z_loss), []
+
+
+def _labels(table: Table) -> Any:
+    return table.columns["label"].values
