@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import attention, blame, checkpoint, groups, head, memory, order, products
+from tfdsl.training import attention, blame, checkpoint, compiling, groups, guards, head, memory, order, products
 from tfdsl.training.average import Average
+from tfdsl.training.compiling import Compiled
 from tfdsl.training.log import Log
 from tfdsl.training.optimizer import Optimizer, freeze
 from tfdsl.training.pace import Pace
@@ -69,8 +70,9 @@ class Loop:
             self._restore(start)
         self.weights = self.optimizer.weights
         self.plain = head.leave(self.model, job.subject.head, self.model)
-        compiled: Any = torch.compile(self.model) if self.set.compile else self.model
-        self.call = head.leave(self.model, job.subject.head, compiled)
+        self.said: list[Diagnostic] = []
+        self.compiled = Compiled(self.model, self.said.append) if self._compiles() else None
+        self.call = head.leave(self.model, job.subject.head, self.compiled or self.model)
         alike = self.task.lengths(job.data.train)
         self.lengths = None if alike is None else order.Lengths(alike, self.set.batch)
         self.started, self.tokens, self.first = time.monotonic() - self.seconds, 0, self.step
@@ -82,6 +84,7 @@ class Loop:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
         end: End = "steps"
         problems: tuple[Diagnostic, ...] = ()
+        self.said += guards.first(self.model, self.set.threads)
         with _signals() as stopped, self.ahead:
             self.model.train()
             while self.step < self.set.steps and self._share() < 1 and not self.best.over:
@@ -100,7 +103,8 @@ class Loop:
             self._finish(hurried=stopped.is_set() or end == "diverged")
         if end == "steps" and self.step < self.set.steps:
             end = "patience" if self.best.over else "minutes"
-        return Outcome(end, self.step, self.loss, self.held_out, time.monotonic() - self.started, problems)
+        said = (*self.said, *problems)
+        return Outcome(end, self.step, self.loss, self.held_out, time.monotonic() - self.started, said)
 
     def advance(self) -> None:
         """Take one step."""
@@ -129,6 +133,9 @@ class Loop:
             self.average.stepped(self.step)
         facts = {"auxiliary": own} if own else {}
         self._tell(sum(each.tokens for each in passes), {"lr": learning, "norm": norm.item(), **facts})
+
+    def _compiles(self) -> bool:
+        return compiling.pays(self.set.compile, next((each.device.type for each in self.model.parameters()), "cpu"))
 
     def _rate(self) -> float:
         """Return the learning rate of the step that comes."""
@@ -163,6 +170,8 @@ class Loop:
         if self.set.minutes is not None:
             left = max(0.0, min(left, self.set.minutes * 60 - passed))
         entry = {"step": self.step, "loss": self.loss, **facts, "seconds": round(passed, 3)}
+        if self.compiled is not None and self.compiled.seconds:
+            entry["compiling"] = round(self.compiled.seconds, 1)  # so far, with the passes that it was done for
         waiting = round(self.ahead.waiting / trained, 4)  # the share of the time that went by without a batch
         self.log.write(entry | {"tokens_per_second": round(speed), "waiting": waiting})
         self.report.stepped(self.step, self.loss, speed, passed / (passed + left), left)
