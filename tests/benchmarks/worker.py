@@ -16,7 +16,7 @@ from tests.benchmarks.sizes import SIZES
 
 
 def contender(name: str, work: str, size: str) -> Callable[[int], int]:
-    """Return what `name` does: `train GPT float32` (or Llama, bfloat16) or `sample` at a size, or `nanogpt` on a text."""
+    """Return what `name` does: `train GPT float32` (Llama, bfloat16) or `sample` at a size, or `nanogpt` on a text."""
     from tests.benchmarks import nanogpt, ours, peers
 
     if work == "nanogpt":

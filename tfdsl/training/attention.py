@@ -62,7 +62,7 @@ def attend(
     for start in range(0, length, ROWS):
         end = min(start + ROWS, length)
         last = end if is_causal else key.size(-2)
-        ahead = _ahead(start, end, dtype) if is_causal else _nothing(dtype)
+        ahead = _ahead(start, end, dtype) if is_causal else torch.zeros((), dtype=dtype)
         scores = torch.baddbmm(ahead, q_NTK[:, start:end], k_NSK[:, :last].transpose(1, 2), alpha=factor)
         if added is not None:
             scores = (scores.view(*batch, end - start, last) + _rows(added, start, end)).view(scores.shape)
@@ -95,12 +95,13 @@ def _blind(mask: Tensor) -> Tensor:
     return ~(mask if mask.dtype == torch.bool else mask > -math.inf).any(-1, keepdim=True)
 
 
-@lru_cache(maxsize=64)
 def _ahead(start: int, end: int, dtype: torch.dtype) -> Tensor:
     """Return minus infinity where key `column` lies ahead of query `start + row`, else 0."""
+    return _triangle(start, end, dtype) if torch.compiler.is_compiling() else _kept(start, end, dtype)
+
+
+def _triangle(start: int, end: int, dtype: torch.dtype) -> Tensor:
     return torch.full((end - start, end), -math.inf, dtype=dtype).triu(1 + start)
 
 
-@lru_cache(maxsize=4)
-def _nothing(dtype: torch.dtype) -> Tensor:
-    return torch.zeros((), dtype=dtype)
+_kept = lru_cache(maxsize=64)(_triangle)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -30,8 +32,11 @@ class Compiled:
 
     def __init__(self, call: Call, say: Callable[[Diagnostic], None], backend: str = "inductor") -> None:
         self._plain, self._say = call, say
-        self._compiled: Call | None = torch.compile(call, backend=backend)
         self.seconds = 0.0
+        why = missing() if backend == "inductor" else None
+        self._compiled: Call | None = torch.compile(call, backend=backend) if why is None else None
+        if why is not None:
+            self._fail(why)
 
     def __call__(self, *inputs: Any) -> Any:
         """Return what the call returns."""
@@ -44,13 +49,25 @@ class Compiled:
             found = self._compiled(*inputs)
         except TorchDynamoException as fault:
             self._compiled = None
-            why = str(fault).strip().splitlines()[0]
-            help_ = "the model is trained as it is; `--set train.compile=false` does not try"
-            self._say(Diagnostic("W581", f"the model cannot be compiled: {why}", help=help_))
+            why = next(line for line in [*str(fault).strip().splitlines(), "no reason"] if not line.endswith("raised:"))
+            self._fail(why)
             return self._plain(*inputs)
         if _compilations() != before:
             self.seconds += time.monotonic() - began
         return found
+
+    def _fail(self, why: str) -> None:
+        help_ = "the model is trained as it is; `--set train.compile=false` does not try"
+        self._say(Diagnostic("W581", f"the model cannot be compiled: {why}", help=help_))
+
+
+def missing() -> str | None:
+    """Return what compiling would lack on this machine, as it is known beforehand."""
+    named = os.environ.get("CXX")
+    names = (named,) if named else ("g++", "clang++", "c++", "cl")
+    if any(shutil.which(name) for name in names):
+        return None
+    return "there is no C++ compiler" + (f" `{named}`, which `CXX` names" if named else "")
 
 
 def _compilations() -> int:

@@ -24,7 +24,7 @@ def _dropout(model: nn.Module) -> list[Diagnostic]:
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
     message = f"dropout in `{found[0]}`{more} keeps attention from the fast path of a CPU: it takes twice as long"
     help_ = "a dropout of 0 in `attention` is faster; the one behind it, in `residual`, costs next to nothing"
-    return [Diagnostic("W582", message, label="slower", help=help_)]
+    return [Diagnostic("W581", message, label="slower", help=help_)]
 
 
 def _drops(module: nn.Module) -> bool:
@@ -41,4 +41,4 @@ def _busy(threads: int | Literal["auto"] | None) -> list[Diagnostic]:
         return []
     message = f"{count} threads want {count} of {cores} cores, and other programs keep {others:.1f} of them busy"
     help_ = "`--set train.threads=auto` trains with one thread while that is faster"
-    return [Diagnostic("W583", message, label="threads will wait for each other", help=help_)]
+    return [Diagnostic("W581", message, label="threads will wait for each other", help=help_)]
