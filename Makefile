@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs editor bench
+.PHONY: help setup demo test kills lint docs editor bench
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -15,6 +15,9 @@ demo: setup ## Check, draw, cost, compile, train (two minutes) and sample a smal
 
 test: setup ## Run every test
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -q
+
+kills: setup ## Kill a training run a thousand times (KILLS=n: n times): nothing saved is lost, all losses equal to the bit
+	@OMP_NUM_THREADS=1 $(PY) -m tests.kills $(KILLS)
 
 lint: setup ## Check style, types and the layers of imports
 	@failed=; for each in "ruff check ." "ruff format --check ." pyright "lint-imports --no-cache"; do \

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,8 @@ model:
   - unembed: {id: logits, tie: tok}
 """
 TRAIN = "train: {data: text.txt, steps: 2, batch: 2, context: 16, threads: 1, evaluate: {batches: 1}, clip: 0}\n"
+TOKENS = "inputs: {tokens: {shape: [B, T], vocab: vocab}}\n"
+PACKED = TOKENS.replace("}}", "}, documents: {shape: [B, T], parts: tokens}}")
 IMAGES = """\
 tfdsl: 1
 name: images
@@ -67,11 +70,29 @@ weights:
     last.weight: model.norm.weight
     logits.weight: lm_head.weight
 """
+ASIDE = """\
+tfdsl: 1
+name: aside
+dims: {vocab: 256, d_model: 32}
+inputs: {tokens: {shape: [B, T], vocab: vocab}}
+outputs: {logits: [B, T, vocab], score: [B, T, 1]}
+blocks:
+  layer:
+    - residual: [norm: rms, attention: {heads: 2, mask: causal}]
+model:
+  - embed: {id: tok, from: tokens, width: d_model}
+  - repeat: {block: layer, times: 2}
+  - norm: {id: last, type: rms}
+  - unembed: {id: logits, tie: tok}
+  - linear: {id: score, from: last, width: 1}
+"""
 FILES = {
+    "aside.yaml": ASIDE + TRAIN,
     "base.yaml": HEAD.format("base") + MODEL,
     "parts.yaml": "tfdsl: 1\nname: parts\nblocks:\n  branch:\n" + BRANCH,
     "gpt2.yaml": "tfdsl: 1\n",
     "gpt.yaml": HEAD.format("gpt") + MODEL + TRAIN,
+    "packed.yaml": HEAD.format("packed") + MODEL.replace(TOKENS, PACKED) + TRAIN,
     "images.yaml": IMAGES,
     "text.txt": "The quick brown fox jumps over the lazy dog.\n" * 40,
     "llama.yaml": LLAMA,
@@ -136,6 +157,9 @@ def run(script: str, folder: Path) -> str:
     with chdir(folder):
         for line in script.splitlines():
             command, words = line.split(" ", 1)[0], _words(line)
+            if command == "torchrun":
+                said = _several(_words(line))
+                continue
             if command != "tfdsl":
                 subprocess.run(line, shell=True, check=True, env=dict(os.environ))
                 continue
@@ -144,6 +168,21 @@ def run(script: str, folder: Path) -> str:
                 cli.main(words)
             said = "".join(SAID.findall(err.getvalue() or out.getvalue()))
     return said
+
+
+def _several(words: list[str]) -> str:
+    """Run a command in several processes, and return what they say of errors, without what torchrun says of them."""
+    root = str(Path(__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *words],
+        env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "COLUMNS": "500"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    told = re.split(r"^[EW]\d{4} ", done.stderr, maxsplit=1, flags=re.MULTILINE)[0]
+    return "".join(SAID.findall(told))
 
 
 def _words(line: str) -> list[str]:

@@ -186,3 +186,11 @@ def test_commands_refuse_and_write_nothing(
     assert capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "out").exists()
+
+
+def test_an_entry_that_makes_all_0_is_refused() -> None:
+    text = "tfdsl: 1\nname: m\ninputs: {x: {shape: [B, T, 4], dtype: float}}\nmodel: [linear: {from: x, width: 4}]\n"
+    text += "weights: {map: {linear.*: {from: theirs.*, scale: 0}}}\n"
+    assert [(each.code, each.help) for each in tfdsl.check(text).diagnostics] == [
+        ("E405", "`fill: 0` is a weight that is 0 throughout")
+    ]

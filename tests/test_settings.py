@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+import tfdsl
 from tfdsl.parts import Part
-from tfdsl.settings import Sample, Train
+from tfdsl.settings import Data, Objective, Sample, Train
+from tfdsl.settings.headlines import headline
 
 
 def plain(value: Any) -> Any:
@@ -62,3 +64,21 @@ def test_sample_is_closed_too() -> None:
 
 def test_a_tokenizer_may_be_its_type_alone() -> None:
     assert Train.read({"tokenizer": "bytes"}) == Train.read({"tokenizer": {"type": "bytes"}})
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("train.data", "source"), ("train.objective", "type"), ("train.steps", ""), ("dims.x", ""), ("train.nothing", "")],
+)
+def test_a_value_alone_is_a_field(path: str, field: str) -> None:
+    assert headline(tuple(path.split("."))) == field
+
+
+def test_what_stands_alone_is_kept_where_a_field_beside_it_is_set() -> None:
+    text = "tfdsl: 1\nname: m\ninputs: {x: {shape: [B, 4], dtype: float}}\nmodel: [linear: {from: x, width: 4}]\n"
+    text += "train: {data: text.txt, objective: masked_token}\n"
+    found = tfdsl.check(text, ["train.data.held_out=0.2", "train.objective.share=0.3"]).train
+    assert (found.data, found.objective) == (
+        Data.read({"source": "text.txt", "held_out": 0.2}),
+        TypeAdapter(Objective).validate_python({"type": "masked_token", "share": 0.3}),
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 Data = str | bytes | Iterable[bytes | memoryview]
+BUFFERED = 1 << 20  # bytes that are written together
 PART = ".part"  # the ending of what is not whole yet
 SAID = {
     errno.ENOSPC: "the disk is full",
@@ -26,7 +27,7 @@ class System:
 
     def open(self, path: Path, mode: str) -> BinaryIO:
         """Open a file to write (`wb`, `xb`, `ab`)."""
-        return path.open(mode)  # type: ignore[return-value]
+        return path.open(mode, BUFFERED)  # type: ignore[return-value]
 
     def sync(self, path: Path) -> None:
         """Have the disk hold what a file holds, or the names that a folder holds."""
@@ -93,11 +94,15 @@ def put(path: Path, data: Data) -> None:
         _pour(file, data)
 
 
-@contextlib.contextmanager
-def opened(path: Path) -> Generator[BinaryIO]:
-    """Open a file to write in a folder that is not in its place yet, where it is written piece by piece."""
-    with system.open(path, "wb") as file:
-        yield file
+def opened(path: Path, more: bool = False) -> BinaryIO:
+    """Open a file to write piece by piece (with `more`, behind what it holds); the disk holds it after `hold`."""
+    return system.open(path, "ab" if more else "wb")
+
+
+def hold(folder: Path) -> None:
+    """Have the disk hold a folder with all that is in it."""
+    for path in (*sorted(folder.rglob("*"), reverse=True), folder):  # what a folder holds comes before the folder
+        system.sync(path)
 
 
 def append(path: Path, text: str, sync: bool = False) -> None:
@@ -135,8 +140,7 @@ def folder(final: Path) -> Generator[Path]:
 
 def settle(aside: Path, final: Path) -> None:
     """Have the disk hold all that is in `aside`, then give it its name."""
-    for path in (*sorted(aside.rglob("*"), reverse=True), aside):  # what a folder holds comes before the folder
-        system.sync(path)
+    hold(aside)
     system.rename(aside, final)
     system.sync(final.parent)
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from tfdsl import source
 from tfdsl.diagnostics import Diagnostic, Note, Span, suggest
+from tfdsl.settings import headlines
 from tfdsl.source import Mapping, Scalar, Sequence, Value
 
 OVERRIDABLE = ("dims", "train", "sample", "init")
@@ -182,9 +183,25 @@ def _override(gathering: Gathering, value: Mapping, override: str) -> Mapping:
         return value
     for key in reversed(path):
         new = Mapping(((Scalar(key, key, whole), new),), whole)
-    merged = source.merge(value, new)
+    merged = source.merge(_opened(value, path), new)
     assert isinstance(merged, Mapping), "two mappings merge to a mapping"
     return merged
+
+
+def _opened(value: Mapping, path: tuple[str, ...]) -> Mapping:
+    """Return the mapping with a value that stands alone above `path` written in full: `data: {source: text.txt}`."""
+    for length in range(2, len(path)):
+        lone = source.find(value, path[:length])
+        field = headlines.headline(path[:length])
+        if not isinstance(lone, Scalar) or not field:
+            continue
+        written: Value = Mapping(((Scalar(field, field, lone.span), lone),), lone.span)
+        for key in reversed(path[:length]):
+            written = Mapping(((Scalar(key, key, lone.span), written),), lone.span)
+        merged = source.merge(value, written)
+        assert isinstance(merged, Mapping), "two mappings merge to a mapping"
+        value = merged
+    return value
 
 
 def without(value: Mapping, name: str) -> Mapping:

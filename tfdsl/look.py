@@ -89,9 +89,9 @@ Element = Box | Beside | Branch | Fork | Group | Source
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A connection that leaves the trunk: keys and values from another stream, or a tied weight."""
+    """A connection that leaves the trunk: keys and values from another stream, another value, or a tied weight."""
 
-    kind: Literal["memory", "tie"]
+    kind: Literal["memory", "read", "tie"]
     tail: str
     head: str
     label: str = ""

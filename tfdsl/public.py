@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfdsl import checking, document
+from tfdsl import checking, disk, document
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.spec import Spec
@@ -157,7 +157,7 @@ def sweep(
     plan = run.planned(checked, grid.written(vary or {}), grid.written(zipped or {}), seeds, place)
     if plan.problems:
         raise RunError(plan.problems)
-    place.mkdir(parents=True, exist_ok=True)
+    disk.make(place)
     return run.run(plan, place, jobs, None if start is None else str(start), work.Silent())
 
 

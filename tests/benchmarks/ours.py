@@ -19,6 +19,7 @@ from tfdsl.training import Quiet, subject
 from tfdsl.training.log import Log
 from tfdsl.training.loop import Loop, process
 from tfdsl.training.prepare import Job, prepare
+from tfdsl.training.processes import Processes
 
 Run = Callable[[int], int]
 SPECS, GPT, LLAMA = Path(__file__).parent.parent.parent / "specs", "nanogpt_char", "llama2_7b"
@@ -67,7 +68,7 @@ def nanogpt(text: Path) -> Run:
 
 
 def _run(job: Job) -> Run:
-    loop = Loop(job, Quiet(), Log(job.folder / "log.jsonl", 0), None)
+    loop = Loop(job, Quiet(), Log(job.folder / "log.jsonl", 0), None, Processes())
 
     def run(steps: int) -> int:
         with process(1):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import io
+import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tfdsl import report
+from tfdsl import disk, report
 from tfdsl.checking import Checked
 from tfdsl.cli import options
 from tfdsl.cli.output import Stop, coloured, refuse, remark, say
@@ -49,13 +53,14 @@ def command(
     """
     if data is not None:
         overrides = (*overrides, f"train.data={data}")
-    if resume:
-        if start is not None:
-            refuse("a run that is taken up again has its weights: leave --from out, or begin another run")
-        return _resume(spec, output, overrides)
-    result = checked(spec, overrides)
-    assert result.spec is not None, "a spec without errors is there"
-    return _run(result, Path(output or f"runs/{result.spec.name}"), False, start)
+    with _one_voice():
+        if resume:
+            if start is not None:
+                refuse("a run that is taken up again has its weights: leave --from out, or begin another run")
+            return _resume(spec, output, overrides)
+        result = checked(spec, overrides)
+        assert result.spec is not None, "a spec without errors is there"
+        return _run(result, Path(output or f"runs/{result.spec.name}"), False, start)
 
 
 def _resume(spec: str, output: str | None, overrides: tuple[str, ...]) -> int:
@@ -78,18 +83,38 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
 
     taken = subject.of(result) if start is None else _started(result, start)
     try:
-        with training.Bar(result.train.steps) as bar:
+        with training.Bar(result.train.steps) if _first() else contextlib.nullcontext(training.Quiet()) as bar:
             if resume:
                 outcome, found = training.resume(taken, folder, report=bar)
             else:
                 outcome, found = training.train(taken, result.train, folder, sample=result.sample, report=bar)
     except OSError as error:
-        refuse(f"cannot write the run into `{folder}`: {(error.strerror or str(error)).lower()}", 1)
+        refuse(f"cannot write the run into `{folder}`: {disk.reason(error)}", 1)
     if found:
         remark(report.render(found, result.document.texts, coloured(sys.stderr)).rstrip("\n"))
     if outcome is None:
         raise Stop(code=1)
-    return _tell(outcome, folder)
+    if _first():
+        _tell(outcome, folder)
+    return {"signal": 130, "diverged": 1, "unsaved": 1}.get(outcome.end, 0)
+
+
+def _first() -> bool:
+    """Return whether this is the process that speaks: the only one, or the first that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextlib.contextmanager
+def _one_voice() -> Generator[None]:
+    """Have the first of several processes say what all find."""
+    if _first():
+        yield
+        return
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            yield
+        except Stop as stop:
+            raise Stop(code=stop.code) from None
 
 
 def _started(result: Checked, folder: str) -> Subject:
@@ -109,7 +134,7 @@ def _started(result: Checked, folder: str) -> Subject:
     return taken
 
 
-def _tell(outcome: Outcome, folder: Path) -> int:
+def _tell(outcome: Outcome, folder: Path) -> None:
     """Say how the run ended and what it left, and draw its curve."""
     from tfdsl.training import log
     from tfdsl.training.progress import clock, figures
@@ -118,7 +143,7 @@ def _tell(outcome: Outcome, folder: Path) -> int:
     losses = [(entry["step"], entry["loss"]) for entry in entries if "loss" in entry]
     held_out = [(entry["step"], entry["held_out"]) for entry in entries if "held_out" in entry]
     say(_plotted(losses, held_out))
-    ended = {"signal": "stopped", "diverged": "diverged"}.get(outcome.end, "trained")
+    ended = {"signal": "stopped", "unsaved": "stopped", "diverged": "diverged"}.get(outcome.end, "trained")
     measured = ""
     if outcome.held_out is not None:
         measured = f"; held out: {outcome.held_out.loss:.3f} nats{figures(outcome.held_out)}"
@@ -126,11 +151,10 @@ def _tell(outcome: Outcome, folder: Path) -> int:
     for name, meaning in PARTS.items():
         if (folder / name).exists():
             say(f"  {folder / name!s:32} {meaning}")
-    if outcome.end == "signal":
+    if outcome.end in ("signal", "unsaved"):
         say(f"go on: tfdsl train {folder} --resume")
-        return 130
-    say(f"next: tfdsl sample {folder}")
-    return 1 if outcome.end == "diverged" else 0
+    else:
+        say(f"next: tfdsl sample {folder}")
 
 
 def _plotted(losses: list[tuple[float, float]], held_out: list[tuple[float, float]]) -> str:

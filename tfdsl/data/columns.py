@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tfdsl import disk
 from tfdsl.data.table import Array, Column, Fixed, Ragged, Table
 
 VALUES, OFFSETS = "values", "offsets"
-BUFFERED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Writer:
     """Writes a column, one example after the other, pieces of one too."""
 
     def __init__(self, folder: Path, name: str, kind: str, dtype: Any) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        disk.make(folder)
         self._kind, self._dtype = kind, np.dtype(dtype)
-        self._values: BinaryIO = (folder / f"{name}.{VALUES}").open("wb", BUFFERED)
-        self._offsets: BinaryIO | None = (folder / f"{name}.{OFFSETS}").open("wb", BUFFERED) if kind == "text" else None
+        self._values: BinaryIO = disk.opened(folder / f"{name}.{VALUES}")
+        self._offsets: BinaryIO | None = disk.opened(folder / f"{name}.{OFFSETS}") if kind == "text" else None
         self._shape: tuple[int, ...] | None = None
         self._at = 0
         self.size = 0

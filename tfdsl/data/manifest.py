@@ -12,6 +12,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from tfdsl import disk
 from tfdsl.data import columns
 from tfdsl.data.columns import Layout
 from tfdsl.data.learn import Learnt
@@ -43,7 +44,7 @@ def seal(
 ) -> None:
     """Write the tokenizer and the manifest of the tables that were written below `folder`."""
     if learnt.tokenizer is not None:
-        (folder / TOKENIZER).write_text(learnt.tokenizer.to_str(), encoding="utf-8")
+        disk.write(folder / TOKENIZER, learnt.tokenizer.to_str())
     files = [folder / TOKENIZER] if learnt.tokenizer is not None else []
     for part in PARTS:
         files += columns.paths(folder / part, layouts[part])
@@ -58,7 +59,7 @@ def seal(
             {"path": str(path), **summed(path)} for source in sources if source is not None for path in source.files()
         ],
     }
-    (folder / NAME).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    disk.write(folder / NAME, json.dumps(content, indent=1) + "\n")
 
 
 def summed(path: Path) -> dict[str, Any]:
@@ -134,6 +135,6 @@ def _followed(folder: Path, content: Mapping[str, Any]) -> Prepared:
 
 def point(folder: Path, at: Path, told: str) -> None:
     """Let `folder` stand for the data in the folder `at`, whose digest is `told`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    disk.make(folder)
     content = {"format": FORMAT, "at": str(at.resolve()), "digest": told}
-    (folder / NAME).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    disk.write(folder / NAME, json.dumps(content, indent=1) + "\n")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from tfdsl import settings, tokens
+from tfdsl import disk, settings, tokens
 from tfdsl.data import find, fit, manifest
 from tfdsl.data.adopt import adopt
 from tfdsl.data.encode import Encoder
@@ -63,7 +62,7 @@ def prepare(
     layouts, problems = write(work, train, held_out, folder)
     if problems:
         for part in PARTS:
-            shutil.rmtree(folder / part, ignore_errors=True)
+            disk.clear(folder / part)
         return None, problems
     manifest.seal(folder, layouts, learnt, wanted.whole, (train, held_out))
     return reopen(folder), []

@@ -110,6 +110,7 @@ class _Maker:
         length = step.output.axes[-2].size
         end = str(length - 1) if isinstance(length, int) else f"{step.output.axes[-2].label}−1"
         feed = f"positions 0 … {end}" if step.weights else ""
+        feed = "positions in each document" if step.x.axes[-2].parts else feed
         return Beside(top(step, scope), card, step.node.symbol, feed, step.output.label)
 
     def inline(self, step: Step, scope: Scope) -> Iterator[Element]:

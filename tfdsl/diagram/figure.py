@@ -48,7 +48,7 @@ def _maker(checked: Checked, value: Value, ends: dict[str, str], scope: Scope | 
 
 
 def _lanes(checked: Checked, ends: dict[str, str], opened: frozenset[str]) -> Iterator[Lane]:
-    """Yield the lanes of keys and values and of tied weights, each once however many copies have it."""
+    """Yield the lanes of values that names tell and of tied weights, each once however many copies have it."""
     lanes: dict[tuple[str, str, str], Lane] = {}
     several = checked.spec is not None and isinstance(checked.spec.model, dict)
     for name, instance in checked.streams.items():
@@ -62,9 +62,10 @@ def _lanes(checked: Checked, ends: dict[str, str], opened: frozenset[str]) -> It
 def _reads(checked: Checked, step: Step, scope: Scope, ends: dict[str, str]) -> Iterator[Lane]:
     for field, value in step.reads.items():
         if field != "from" and value.kind != "input":
-            said = READS.get(field, "" if field.startswith("from.") else field)
+            kind = "memory" if field == "kv" or value.kind == "part" else "read"
+            said = READS.get(field, "" if kind == "read" else field)
             label = " : ".join(piece for piece in (said, value.tensor.label) if piece)
-            yield Lane("memory", _maker(checked, value, ends, scope), scope.id(step), label)
+            yield Lane(kind, _maker(checked, value, ends, scope), scope.id(step), label)
 
 
 def _ties(step: Step, scope: Scope, several: bool) -> Sequence[Lane]:

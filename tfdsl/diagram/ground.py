@@ -85,7 +85,7 @@ class _Path:
         """Return whether it rises or falls in the gap west of tower `place`, of `count` towers."""
         if self.tail == self.head:
             return self.head == place and place < count - 1
-        if self.lane.kind == "memory":
+        if self.lane.kind != "tie":
             return place in (self.head, self.tail + 1) if self.tail < self.head else place in (self.head + 1, self.tail)
         return False  # a tie across is level, as a rule
 
@@ -98,7 +98,7 @@ def _path(owner: Mapping[str, int], lane: Lane, site: Site) -> _Path | None:
 def _room(stand: Sequence[Tower], place: int, paths: Sequence[_Path]) -> float:
     """Return the width of the gap west of a tower: for the lanes in it side by side, and for their labels."""
     here = [path for path in paths if path.passes(place, len(stand))]
-    said = [path for path in here if path.lane.kind == "memory" and place - 1 in (path.tail, path.head)]
+    said = [path for path in here if path.lane.kind != "tie" and place - 1 in (path.tail, path.head)]
     label = max([0.0, *(Line(clean(path.lane.label, 60)).width for path in said)])
     room = 2 * MARGIN + 4 + TRACK * (len(here) - 1) if here else GUTTER
     return max(room, label + 14 + MARGIN + TRACK * len(here) - stand[place - 1].block.east if said else 0.0)

@@ -34,28 +34,30 @@ class _Router:
         return self.ground.boxes[tower][2 if side > 0 else 0] + side * (room + TRACK * track)
 
     def memories(self, lanes: Sequence[Lane]) -> list[Wire]:
-        """Return the lanes of keys and values: along the top of the column that makes them, then into the card."""
+        """Return the lanes of values: along the top of the column that makes them, then into the card."""
         wires: list[Wire] = []
         said: set[str] = set()
+        labelled: set[str] = set()
         for lane in lanes:
             start, head = self.ground.leaves(lane.tail), self.ground.card(lane.head)
-            if lane.kind == "memory" and start and head:
-                label = lane.label if lane.label not in said else ""
-                wires.append(self.memory(*start, head, label, lane.label))
+            if lane.kind != "tie" and start and head:
+                label = lane.label if lane.label not in said and lane.tail not in labelled else ""
+                wires.append(self.memory(lane, *start, head, label))
                 said.add(lane.label)
+                labelled.add(lane.tail)
         return wires
 
-    def memory(self, tail: Part, first: Point, level: float, head: Part, label: str, tooltip: str) -> Wire:
+    def memory(self, lane: Lane, tail: Part, first: Point, level: float, head: Part, label: str) -> Wire:
         home, away = self.ground.tower[tail.key], self.ground.tower[head.key]
         side = 1 if home > away else -1
         x = self.beside(away, side)
         way = 1 if x > first[0] else -1
-        line = Line(clean(label, 60), tone="memory") if label else None
+        line = Line(clean(label, 60), tone="memory" if lane.kind == "memory" else "muted") if label else None
         over = self.over(home, away, first, level, way * (12 + line.width if line else 0.0))
         into = (head.box[2 if side > 0 else 0], head.y)
         points = _turns((first, *over, (x, over[-1][1]), (x, head.y), into))
         at = (first[0] + way * (6 + line.width / 2), over[0][1] + 7.5) if line else (0.0, 0.0)
-        return Wire("memory", tail.key, head.key, points, True, line, at, clean(tooltip))
+        return Wire(lane.kind, tail.key, head.key, points, True, line, at, clean(lane.label))
 
     def over(self, home: int, away: int, first: Point, level: float, label: float) -> tuple[Point, ...]:
         """Return the turns that a lane takes to pass above the towers between its own and the one that it goes to.
@@ -99,6 +101,8 @@ class _Router:
         """Return a tie around the outside of one tower."""
         tower, count = self.ground.tower[tail.key], len(self.ground.boxes)
         side = 1 if tower == count - 1 and (tower > 0 or head.x > tail.x) else -1
+        if count == 1 and any(self.hidden(card, side) for card in (tail, head)):
+            side = side if any(self.hidden(card, -side) for card in (tail, head)) else -side
         edge, end = self.ground.boxes[tower][2 if side > 0 else 0], 2 if side > 0 else 0
         near = head.box[end]
         line = Line(clean(label, 24), tone="tie") if label else None
@@ -106,6 +110,12 @@ class _Router:
         points = ((tail.box[end], tail.y), (x, tail.y), (x, head.y), (near, head.y))
         at = ((x + near + side * 6) / 2, head.y - 7) if line else (0.0, 0.0)
         return Wire("tie", tail.key, head.key, points, True, line, at, TIED)
+
+    def hidden(self, card: Card, side: int) -> bool:
+        """Return whether a lane that leaves a card on this side would pass behind another card."""
+        others = (part for part in self.ground.parts.values() if isinstance(part, Card) and part is not card)
+        level = (other for other in others if other.box[1] < card.y < other.box[3])
+        return any((other.x - card.x) * side > 0 for other in level)
 
     def across(self, tail: Card, head: Card) -> Wire:
         """Return a tie through the gap between two towers: straight where the cards are level."""

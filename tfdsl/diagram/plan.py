@@ -13,7 +13,7 @@ TITLE_SIZE, FACT_SIZE = 11.0, 9.0
 LINE = 1.25  # the height of a line of text, in its size
 
 Tone = Literal["ink", "muted", "memory", "tie"]
-Kind = Literal["flow", "residual", "memory", "tie", "legend"]
+Kind = Literal["flow", "residual", "memory", "read", "tie", "legend"]
 Point = tuple[float, float]
 
 

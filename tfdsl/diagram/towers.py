@@ -37,15 +37,15 @@ class Site:
     def of(figure: Figure) -> Site:
         """Return the site of a figure: which elements other wires leave from."""
         outer = {inner: frame for column in figure.columns for inner, frame in frames(column.body)}
-        tails = [lane.tail for lane in figure.lanes if lane.kind == "memory"]
+        tails = [lane.tail for lane in figure.lanes if lane.kind != "tie"]
         tails += [key for column in figure.columns for key, _, _ in column.results]
         tails += [source for column in figure.columns if (source := begins(column))]
         ends = {end(column) for column in figure.columns}
         crowned = {outer.get(key, key) for column in figure.columns for key in _crown_keys(column)}
         keys = {outer.get(tail, tail) for tail in tails}
-        lanes = {outer.get(lane.tail, lane.tail) for lane in figure.lanes if lane.kind == "memory"}
+        lanes = {outer.get(lane.tail, lane.tail) for lane in figure.lanes if lane.kind != "tie"}
         taps = frozenset((keys - ends) | (lanes & ends & crowned))
-        readers = frozenset(lane.head for lane in figure.lanes if lane.kind == "memory")
+        readers = frozenset(lane.head for lane in figure.lanes if lane.kind != "tie")
         width = max([NARROWEST, *(widest(column.body) for column in figure.columns)])
         return Site(figure.columns, outer, width, innermost(figure.columns), taps, readers)
 

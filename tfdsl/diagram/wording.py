@@ -106,7 +106,8 @@ def symbols(checked: Checked, columns: Sequence[Column]) -> tuple[tuple[str, str
             if not isinstance(axis.size, int) and axis.label in words and axis.label not in found:
                 most = checked.limits.get(axis.label)
                 meaning = "batch" if place == 0 else f"length of {name}"
-                found[axis.label] = f"{meaning} ≤ {most:,}" if most else meaning
+                meaning += f" ≤ {most:,}" if most else ""
+                found[axis.label] = f"{meaning}, parted by {axis.parts}" if axis.parts else meaning
     dims = {name: value for name, value in checked.dims.items() if name in words and name not in found}
     found |= {name: f"{value:,}" if isinstance(value, int) else f"{value:g}" for name, value in dims.items()}
     return tuple(found.items())

@@ -131,6 +131,7 @@ class Attention(nn.Module):
         earlier: tuple[Tensor, Tensor] | None = None,
         cache: Cache | None = None,
         rank: Tensor | None = None,
+        begin_BT: Tensor | None = None,
     ) -> Any:
         B, T = x_BTD.shape[:2]
         if self.value_dim is None and not self.tied and self.bias in ("", "qkv"):
@@ -144,8 +145,10 @@ class Attention(nn.Module):
         if rope is not None:
             q_BHTK = rotate(q_BHTK, rope, self.style, self.rotated, self.end)
             k_BHTK = rotate(k_BHTK, rope, self.style, self.rotated, self.end)
-        if self.norm_late or self.temperature is not None:
-            q_BHTK, k_BHTK = self.placed(q_BHTK, k_BHTK, cache)
+        if self.q_norm is not None and self.k_norm is not None and self.norm_late:
+            q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
+        if self.temperature is not None:
+            q_BHTK = self.temperature(q_BHTK, 0 if cache is None else cache.position, begin_BT=begin_BT)
         v_BHTK = v_BHTK if self.residual is None else self.residual(v_BHTK, earlier)
         if self.method is not None:
             y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache)
@@ -250,11 +253,3 @@ class Attention(nn.Module):
         elif self.v_norm is not None:
             v_BTHK = self.v_norm(v_BTHK)
         return q_BTHK, k_BTHK, v_BTHK
-
-    def placed(self, q_BHTK: Tensor, k_BHTK: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor]:
-        """Return turned queries and keys, brought to one size, and queries as warm as their place wants them."""
-        if self.q_norm is not None and self.k_norm is not None and self.norm_late:
-            q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
-        if self.temperature is not None:
-            q_BHTK = self.temperature(q_BHTK, 0 if cache is None else cache.position)
-        return q_BHTK, k_BHTK

@@ -126,6 +126,12 @@ class Planter:
         changed = take.transpose or take.rearrange or take.rows or take.at is not None
         if not changed and take.scale == 1 and take.add == 0:
             return tree
+        scale = float(number(take.scale, self.gaps, self.dims))
+        if scale == 0:
+            help_ = "`fill: 0` is a weight that is 0 throughout"
+            raise ExpressionError(
+                "`scale: 0` makes every tensor 0, and export could not turn it round", 0, 0, help_, "E405"
+            )
         return Change(
             tree,
             take.transpose,
@@ -133,7 +139,7 @@ class Planter:
             tuple((name, self._whole(size)) for name, size in take.sizes.items()),
             (self._whole(take.rows[0]), self._whole(take.rows[1])) if take.rows else None,
             None if take.at is None else self._whole(take.at),
-            float(number(take.scale, self.gaps, self.dims)),
+            scale,
             float(number(take.add, self.gaps, self.dims)),
         )
 

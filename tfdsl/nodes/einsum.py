@@ -55,6 +55,7 @@ class Einsum(Node):
         for name in sides[-1]:
             if name not in axes:
                 io.fail("T262", f"`{name}` stands only on the right", "pattern")
+        _padding(io, sides, values)
         return led(io, values[0], Tensor(tuple(axes[name] for name in sides[-1])))
 
     def sides(self, step: Step) -> tuple[tuple[str, ...], ...]:
@@ -101,6 +102,21 @@ def operands(io: Ports, other: str | None) -> tuple[Tensor, Tensor]:
         if value.dtype != "float":
             io.fail("T205", f"`{io.name}` works on numbers, and {value} holds ids", help="embed the ids first: `embed`")
     return found[0], found[1]
+
+
+def _padding(io: Ports, sides: tuple[tuple[str, ...], ...], values: tuple[Tensor, ...]) -> None:
+    """Warn of a sum over an axis whose padding nothing has left out: it is told of in every value that has the axis."""
+    summed: dict[str, list[Axis]] = {}
+    for names, value in zip(sides[:-1], values, strict=True):
+        for name, axis in zip(names, value.axes, strict=True):
+            if name not in sides[-1]:
+                summed.setdefault(name, []).append(axis)
+    for name, axes in summed.items():
+        padded = [axis.keep for axis in axes if axis.keep is not None]
+        if len(padded) == len(axes):
+            told = ", ".join(dict.fromkeys(each for keep in padded for each in keep.inputs))
+            message = f"the sum over `{name}` counts the padding of `{told}`"
+            io.warn("W584", message, "pattern", help="shares that `softmax` makes over this axis leave padding out")
 
 
 def both(step: Step) -> tuple[Tensor, Tensor]:

@@ -227,7 +227,8 @@ class LatentAttention(Node):
 
     def facts(self, step: Step) -> str:
         turns = " · rotary" if isinstance(self.position, Turned) else ""
-        return f"{self.heads} heads × {self.head_dim} + {self.rope_dim} · latent {self.kv_rank}{turns}"
+        apart = " · per document" if step.x.axes[-2].parts else ""
+        return f"{self.heads} heads × {self.head_dim} + {self.rope_dim} · latent {self.kv_rank}{apart}{turns}"
 
     def inside(self, step: Step) -> tuple[Element, ...]:
         width, heads, turns = step.x.axes[-1].label, self.heads, isinstance(self.position, Turned)

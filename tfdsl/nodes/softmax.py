@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from tfdsl.axes import place, table
@@ -36,7 +38,8 @@ class Softmax(Node):
         x = io.floats()
         axis = place(io, x, self.axis)
         self.mask.check(io, x, axis)
-        return x
+        # Padding gets no share, so that what sums over the axis need not leave it out.
+        return replace(x, axes=(*x.axes[:axis], replace(x.axes[axis], keep=None), *x.axes[axis + 1 :]))
 
     def work(self, step: Step) -> Work:
         if self._may_be_empty(step):

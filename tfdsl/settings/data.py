@@ -93,3 +93,8 @@ class Data(Part):
     image: Image | None = Field(default=None, description="How images are brought to one shape: `{size: 32}`")
     size: Positive | None = Field(default=None, description="How many examples a built-in source makes")
     seed: Seed = Field(default=0, description="What the examples of a built-in source are drawn from")
+    packing: Literal["cut", "whole"] = Field(
+        default="cut",
+        description="How `next_token` lays texts into rows: `cut` anywhere out of one long text, or `whole`, none cut "
+        "that a row holds: several in a row where an input `parts` it, else one in a row, which is filled up",
+    )

@@ -95,6 +95,18 @@ class Train(Part):
         description="Use torch.compile: `auto` does so on a GPU; on a CPU it costs half a minute and gains little",
     )
 
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where the model lies; `auto` is a GPU where there is one, one for each process"
+    )
+    parallel: Literal["auto", "ddp", "fsdp"] = Field(
+        default="auto",
+        description="Of several processes (`torchrun`): each has all weights (`ddp`, as `auto`), or a part (`fsdp`)",
+    )
+    recompute: Literal["none", "blocks"] = Field(
+        default="none",
+        description="`blocks` keeps nothing of a block for the backward pass: less memory, a third more work",
+    )
+
     @model_validator(mode="after")
     def _penalty_is_of_words(self) -> Train:
         word = self.objective.type_name

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfdsl import disk
 from tfdsl.sweeping.grid import shorts
 from tfdsl.sweeping.results import Row, figures, groups, large
 
@@ -18,9 +19,7 @@ def write(rows: Sequence[Row], folder: Path, title: str) -> list[Path]:
     """Write the table in every form into `folder`, each file whole or as it was."""
     texts = (_csv(rows), _json(rows), f"# {title}\n\n{_markdown(rows)}\n")
     for name, text in zip(NAMES, texts, strict=True):
-        aside = folder / f".{name}.part"
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(folder / name)
+        disk.write(folder / name, text)
     return [folder / name for name in NAMES]
 
 

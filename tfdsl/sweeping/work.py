@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 import tfdsl
+from tfdsl import disk
 from tfdsl.sweeping.plan import Planned
 from tfdsl.watching import curves
 
@@ -93,13 +94,13 @@ def run_all(runs: Sequence[Planned], jobs: int, start: str | None, watch: Watch)
 def _begin(run: Planned, jobs: int, start: str | None) -> Child:
     """Start a run's process, or take the run up at its last checkpoint."""
     begun = run.state == "begun"
-    run.folder.mkdir(parents=True, exist_ok=True)
+    disk.make(run.folder)
     words = ["train", str(run.folder), "--resume"]
     if not begun:
         spec = run.folder / "spec.yaml"
-        spec.write_text(run.text, encoding="utf-8")
+        disk.write(spec, run.text)
         words = ["train", str(spec), "-o", str(run.folder), *(("--from", start) if start else ())]
-    with (run.folder / OUTPUT).open("ab" if begun else "wb") as output:
+    with disk.opened(run.folder / OUTPUT, more=begun) as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "tfdsl", *words],
             stdin=subprocess.DEVNULL,

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import checkpoint, log
-from tfdsl.training.loop import Loop, Outcome, process
+from tfdsl.training import checkpoint, log, opening
+from tfdsl.training.loop import Loop, Outcome, Unfit, process
 from tfdsl.training.prepare import Job, prepare, reopen
+from tfdsl.training.processes import Processes, joined
 from tfdsl.training.progress import Bar, Quiet, Report
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Measured
@@ -28,33 +29,56 @@ def train(
 
     Returns the outcome, or what is wrong: nothing is written before the data, the vocabulary and the lengths fit the
     model. A loss that is not finite ends the run before the step that it would spoil, with an outcome and a diagnostic.
+    Where `torchrun` started several processes, each calls this, and the first alone writes and returns what is wrong.
     """
-    job, problems = prepare(subject, chosen, sample or settings.Sample(), folder)
-    return (None, problems) if job is None else _run(job, report or Quiet(), None, [])
+    problems = opening.device(chosen, subject)
+    if problems:
+        return None, problems
+    with joined(chosen.device) as processes:
+        problems = opening.rows(chosen, subject, processes)
+        if problems:
+            return None, problems if processes.first else []
+
+        def make() -> tuple[Job | None, list[Diagnostic]]:
+            return prepare(subject, chosen, sample or settings.Sample(), folder)
+
+        job, problems = opening.made(make, subject, folder, processes)
+        return (None, problems) if job is None else _run(job, report or Quiet(), None, [], processes)
 
 
 def resume(subject: Subject, folder: Path, *, report: Report | None = None) -> tuple[Outcome | None, list[Diagnostic]]:
     """Take up the run in `folder` at its last whole checkpoint; it ends as it would have, to the bit.
 
     Returns the outcome, or what is wrong. A damaged checkpoint is named, and the last whole one before it is used.
+    Another number of processes may take it up; its numbers are then the same to rounding.
     """
     job, problems = reopen(subject, folder)
-    if job is None:
-        return None, problems
-    whole, damaged = checkpoint.found(folder / "checkpoints")
-    said = [Diagnostic("W571", fault, label="left aside") for fault in damaged]
-    if not whole:
-        return None, [*said, Diagnostic("R706", f"`{folder}` holds no whole checkpoint to take up")]
-    return _run(job, report or Quiet(), whole[-1], said)
+    with joined(job.settings.device if job else "cpu") as processes:
+        if job is not None:
+            problems = opening.rows(job.settings, subject, processes)
+        job, problems = opening.agreed(job, problems, processes)
+        if job is None:
+            return None, problems
+        start, said = opening.last(folder, processes)
+        if start is None:
+            missing = Diagnostic("R706", f"`{folder}` holds no whole checkpoint to take up")
+            return None, [*said, missing] if processes.first else []
+        return _run(job, report or Quiet(), start, said, processes)
 
 
 def _run(
-    job: Job, report: Report, start: checkpoint.Checkpoint | None, said: list[Diagnostic]
-) -> tuple[Outcome, list[Diagnostic]]:
+    job: Job, report: Report, start: checkpoint.Checkpoint | None, said: list[Diagnostic], processes: Processes
+) -> tuple[Outcome | None, list[Diagnostic]]:
     path = job.folder / "log.jsonl"
+    step, measured = (start.step, bool(start.state.get("measured"))) if start else (0, False)
     with process(job.settings.threads):
-        with log.Log(path, start.step if start else 0) as lines:
-            outcome = Loop(job, report, lines, start).run()
-            lines.write({"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)})
-        log.draw(log.read(path), job.folder, job.subject.name)
-    return outcome, [*said, *outcome.diagnostics]
+        with log.Log(path, step, measured) if processes.first else log.Mute() as lines:
+            try:
+                outcome = Loop(job, report if processes.first else Quiet(), lines, start, processes).run()
+            except Unfit as unfit:
+                return None, [*said, unfit.diagnostic] if processes.first else []
+            if outcome.end != "unsaved":
+                lines.write({"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)})
+        if processes.first and outcome.end != "unsaved":
+            log.draw(log.read(path), job.folder, job.subject.name)
+    return outcome, [*said, *outcome.diagnostics] if processes.first else []

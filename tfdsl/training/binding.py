@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tfdsl import settings
@@ -31,7 +32,8 @@ class Bound:
     """A text input `words` with the inputs that go with it, and the `output` that is read.
 
     `order` are the model's inputs as its `forward` takes them; `masks`, `segments` and `places` those that tell, for
-    each position of the text, whether it is real, which of two texts it is in, and where it stands.
+    each position of the text, whether it is real, which of two texts it is in, and where it stands. `documents` says
+    which of several texts in a row it is in, and stands behind the others; nothing where no input does.
     """
 
     order: tuple[str, ...]
@@ -40,6 +42,7 @@ class Bound:
     masks: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    documents: str = ""
 
     @property
     def own(self) -> frozenset[str]:
@@ -51,11 +54,13 @@ class Bound:
         tokens_BT: Tensor,
         keep_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
+        documents_BT: Tensor | None = None,
         first: int = 0,
     ) -> dict[str, Tensor]:
         """Return what the model takes, by name, in its order; all positions are real where nothing else is said.
 
-        `first` is the position of the first token, where a cache holds those before it.
+        Documents stand last; where none are given, each row is one. `first` is the
+        position of the first token, where a cache holds those before it.
         """
         found: dict[str, Tensor] = {self.words.name: tokens_BT}
         for name in self.masks:
@@ -63,9 +68,18 @@ class Bound:
         for name in self.segments:
             found[name] = torch.zeros_like(tokens_BT) if segments_BT is None else segments_BT
         for name in self.places:
-            places_T = torch.arange(first, first + tokens_BT.shape[1], device=tokens_BT.device)
-            found[name] = places_T.expand_as(tokens_BT)
-        return {name: found[name] for name in self.order}
+            found[name] = _places(tokens_BT, documents_BT if self.documents else None, first)
+        given = {name: found[name] for name in self.order}
+        return given if documents_BT is None or not self.documents else {**given, self.documents: documents_BT}
+
+
+def _places(tokens_BT: Tensor, documents_BT: Tensor | None, first: int) -> Tensor:
+    """Return the number of each position; with each document they begin again."""
+    place_T = torch.arange(first, first + tokens_BT.shape[1], device=tokens_BT.device)
+    if documents_BT is None:
+        return place_T.expand_as(tokens_BT)
+    new_BT = F.pad(documents_BT[:, 1:] != documents_BT[:, :-1], (1, 0), value=True)
+    return place_T - (place_T * new_BT).cummax(dim=1).values
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +158,15 @@ def pair(signature: Signature, objective: str) -> tuple[Pair | None, Problems]:
 def beside(signature: Signature, words: Input, output: str) -> tuple[Bound, str]:
     """Return the text input `words` with those that go with it, and the name of one that nothing feeds, or nothing."""
     masks = tuple(each.name for each in signature.masks(words.name))
-    known = {name: each for name, each in signature.inputs.items() if each.kind != "documents"}  # may be left out
-    rest = [each for each in known.values() if each.name not in {words.name, *masks}]
+    documents = signature.documents(words.name)
+    told = documents.name if documents is not None else ""
+    known = {name: each for name, each in signature.inputs.items() if name != told}
+    order = tuple(name for name, each in known.items() if each.kind != "documents")
+    rest = [each for name, each in known.items() if name not in {words.name, *masks}]
     segments = tuple(each.name for each in rest if _feeds(each, "segments", SEGMENTS, words))
     places = tuple(each.name for each in rest if _feeds(each, "places", PLACES, words))
     unfed = next((each.name for each in rest if each.name not in {*segments, *places}), "")
-    return Bound(tuple(known), words, output, masks, segments, places), unfed
+    return Bound(order, words, output, masks, segments, places, told), unfed
 
 
 def chosen(signature: Signature, train: settings.Train) -> tuple[Signature, list[tuple[str, Diagnostic]]]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from tfdsl.training.parallel import local
+
 
 def first_output(model: nn.Module, forward: Callable[[], object]) -> str | None:
     """Return the name of the first module whose output is not finite when `forward` runs, if there is one."""
@@ -32,6 +34,6 @@ def last_gradient(model: nn.Module) -> str | None:
     bad = [
         name
         for name, weight in model.named_parameters()
-        if weight.grad is not None and not weight.grad.isfinite().all()
+        if weight.grad is not None and not local(weight.grad).isfinite().all()
     ]
     return bad[-1] if bad else None

@@ -59,6 +59,13 @@ class Hidden(Task):
             found.append(chosen_T & new_T)
         return rows_BT, found, new_BT
 
+    def documents(self, table: Table, places: Sequence[Place]) -> torch.Tensor | None:
+        """Return the document of each position, its marks among them, where the model is told of documents."""
+        if not self.bound.documents:
+            return None
+        marks = [int(mark is not None) for mark in (self.marks.first, self.marks.separator)]
+        return torch.from_numpy(np.pad(self.windows.documents(table, places), ((0, 0), (marks[0], marks[1])), "edge"))
+
     def between(self, rows_BT: Tokens, first: int | None, last: int | None) -> torch.Tensor:
         """Return rows [B, T] with one token before and one behind each, where such a token is given."""
         before, behind = (

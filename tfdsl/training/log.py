@@ -15,12 +15,18 @@ Entry = dict[str, Any]
 
 
 class Log:
-    """An open `log.jsonl`. Entries after `step` (of a run that is taken up again from there) are dropped."""
+    """An open `log.jsonl`. Of a run that is taken up again from `step`, entries after it are dropped, and its end.
 
-    def __init__(self, path: Path, step: int) -> None:
+    A run that had `measured` all that is held out at its end does so again, and that entry is dropped too.
+    """
+
+    def __init__(self, path: Path, step: int, measured: bool = False) -> None:
         lines = [entry for entry in read(path) if entry["step"] <= step] if path.exists() and step else []
+        lines = [entry for entry in lines if "end" not in entry]
+        if measured and lines and "held_out" in lines[-1]:
+            lines.pop()
         disk.write(path, "".join(json.dumps(entry) + "\n" for entry in lines))
-        self._path, self._waiting, self._flushed = path, "", time.monotonic()
+        self._path, self._waiting, self._flushed, self._broken = path, "", time.monotonic(), False
 
     def write(self, entry: Entry) -> None:
         """Add an entry; the file is at most a second behind."""
@@ -31,13 +37,29 @@ class Log:
     def flush(self, sync: bool = False) -> None:
         """Bring the file up to date; with `sync`, the disk holds it when this returns."""
         waiting, self._waiting, self._flushed = self._waiting, "", time.monotonic()
-        disk.append(self._path, waiting, sync)
+        if not self._broken and waiting:
+            self._broken = True  # nothing is written behind half a line
+            disk.append(self._path, waiting, sync)
+            self._broken = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.flush()
+
+
+class Mute(Log):
+    """The log of a process that keeps none."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, entry: Entry) -> None:
+        """Leave an entry to the first process."""
+
+    def flush(self, sync: bool = False) -> None:
+        """Write nothing."""
 
 
 def read(path: Path) -> list[Entry]:

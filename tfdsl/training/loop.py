@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from threading import Event
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tfdsl import disk
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import attention, blame, checkpoint, compiling, groups, guards, head, memory, order, products
+from tfdsl.training import attention, blame, checkpoint, groups, head, memory, order, parallel, shards, signals
 from tfdsl.training.average import Average
-from tfdsl.training.compiling import Compiled
+from tfdsl.training.compiling import Compiled, pays
+from tfdsl.training.guards import first
 from tfdsl.training.log import Log
 from tfdsl.training.optimizer import Optimizer, freeze
 from tfdsl.training.pace import Pace
@@ -26,11 +28,13 @@ from tfdsl.training.patience import Patience
 from tfdsl.training.prefetch import Ahead
 from tfdsl.training.prepare import Job
 from tfdsl.training.processes import Processes
+from tfdsl.training.products import fast
 from tfdsl.training.progress import Report
+from tfdsl.training.saving import Saver, Unsaved
 from tfdsl.training.schedule import rate
 from tfdsl.training.task import HELD_OUT, Batch, Measured
 
-End = Literal["steps", "minutes", "patience", "signal", "diverged"]
+End = Literal["steps", "minutes", "patience", "signal", "diverged", "unsaved"]
 MEASURED_TOKENS = 4096  # tokens a batch of a measurement, which keeps no gradients
 
 
@@ -50,80 +54,152 @@ class Diverged(Exception):
     """A loss or a gradient is not a finite number; the step was not taken."""
 
 
+class Unfit(Exception):
+    """A setting cannot be honoured for this model; found before the first step."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
 class Loop:
     """A model in training. `run` takes it from the step that it stands at to the end."""
 
-    def __init__(self, job: Job, report: Report, log: Log, start: checkpoint.Checkpoint | None) -> None:
+    def __init__(
+        self, job: Job, report: Report, log: Log, start: checkpoint.Checkpoint | None, processes: Processes
+    ) -> None:
         self.job, self.report, self.log, self.set, self.task = job, report, log, job.settings, job.task
-        self.processes = Processes()
-        self.task.join(self.processes)
-        self.step, self.seconds, self.last_saved, self.loss = 0, 0.0, 0, math.nan
+        self.processes = processes
+        self.task.join(processes)
+        self.step, self.seconds, self.loss = 0, 0.0, math.nan
         self.best = Patience(self.set.evaluate.patience, self.set.evaluate.min_delta)
         self.held_out: Measured | None = None
         torch.default_generator.manual_seed(self.set.seed)
-        self.model = job.subject.build()
+        self.model = job.subject.build().to(processes.device)
         parts = groups.part(job.subject.known(), self.set.optimizer)
         freeze(self.model, parts)
+        alike = self.task.lengths(job.data.train)
+        self.lengths = None if alike is None else order.Lengths(alike, self.set.batch)
+        self.said: list[Diagnostic] = []
+        self.spread = self._spread()
         self.optimizer = Optimizer(self.model, self.set.optimizer, parts)
         self.average = Average(self.model, self.set.average.decay) if self.set.average else None
         if start is not None:
             self._restore(start)
         self.weights = self.optimizer.weights
-        self.plain = head.leave(self.model, job.subject.head, self.model)
-        self.said: list[Diagnostic] = []
-        self.compiled = Compiled(self.model, self.said.append) if self._compiles() else None
-        self.call = head.leave(self.model, job.subject.head, self.compiled or self.model)
-        alike = self.task.lengths(job.data.train)
-        self.lengths = None if alike is None else order.Lengths(alike, self.set.batch)
+        left = None if self.spread.way == "fsdp" else job.subject.head  # sharded, its weight is whole in its call alone
+        self.plain = head.leave(self.model, left, self.model)
+        asked = pays(self.set.compile, processes.device.type)
+        self.compiled = Compiled(self.spread.call, self.said.append) if asked else None
+        self.call = head.leave(self.model, left, self.compiled or self.spread.call)
         self.started, self.tokens, self.first = time.monotonic() - self.seconds, 0, self.step
-        self.measuring = 0.0
+        self.clock, self.measuring, self.fault = self.seconds, 0.0, ""
         self.ahead = Ahead(self._passes, self.set.steps)
         self.pace = Pace(torch.get_num_threads(), torch.set_num_threads) if self.set.threads == "auto" else None
+        root, split = job.folder / "checkpoints", self.spread.way == "fsdp"
+        self.saver = Saver(root, processes, split, start.step if start else -1, report.saved)
+
+    def _spread(self) -> parallel.Spread:
+        """Lay the model over the processes; a weight that a pass does not reach is found beforehand, and left out."""
+        way: parallel.Way = "one"
+        if self.processes.count > 1:
+            way = "fsdp" if self.set.parallel == "fsdp" else "ddp"
+        moved: tuple[str, ...] = ()
+        if way != "one" or self.set.recompute != "none":
+            self.model.train()
+            tried = parallel.attempt(self.model, lambda: self._trial(self.model), self.processes)
+            moved = tried.moved
+            if tried.unused:
+                self.said.append(_unused(tried.unused))
+                parallel.freeze(self.model, tried.unused)
+        if self.set.recompute == "blocks" and not parallel.recompute(self.model, moved):
+            message = "`train.recompute` is `blocks`, and the model has no block that can be computed again"
+            help_ = "leave it out, or have a `repeat` make the blocks"
+            raise Unfit(Diagnostic("R764", message, self.job.subject.where("train.recompute"), help=help_))
+        low = torch.bfloat16 if self.set.precision == "bfloat16" and self.processes.device.type == "cuda" else None
+        spread = parallel.spread(self.model, way, self.processes, low, moved)
+        if way == "ddp" and self.processes.count > 2:
+            # DDP orders its sums anew after a first pass: here, so that a run that is taken up again adds as before
+            self._trial(spread.call).backward()
+            self.model.zero_grad()
+        return spread
+
+    def _trial(self, call: Callable[..., Any]) -> Tensor:
+        """Return the loss of the first pass of the run, as the model stands."""
+        self._seed(0)
+        batch = self._passes(0)[0]
+        with self._cast():
+            part = self.task.loss(call, batch)
+        return part + self._own(part)
 
     def run(self) -> Outcome:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
         end: End = "steps"
         problems: tuple[Diagnostic, ...] = ()
-        self.said += guards.first(self.model, self.set.threads)
-        with _signals() as stopped, self.ahead:
+        self.said += first(self.model, self.set.threads)
+        with signals.caught(self.processes.count > 1) as stopped, self.ahead:
             self.model.train()
-            while self.step < self.set.steps and self._share() < 1 and not self.best.over:
-                began = time.monotonic()
+            try:
+                if self.saver.last < 0:
+                    self._save()  # what can be taken up is there from the start, and that it can be written is known
                 try:
-                    self.advance()
+                    end = self._steps(stopped)
                 except Diverged as problem:
                     end, problems = "diverged", (Diagnostic("R709", str(problem), help=_calmer()),)
-                    break
-                if self.pace is not None:
-                    self.pace.stepped(time.monotonic() - began)
-                self._keep()
-                if stopped.is_set():
-                    end = "signal"
-                    break
-            self._finish(hurried=stopped.is_set() or end == "diverged")
-        if end == "steps" and self.step < self.set.steps:
-            end = "patience" if self.best.over else "minutes"
-        said = (*self.said, *problems)
-        return Outcome(end, self.step, self.loss, self.held_out, time.monotonic() - self.started, said)
+                self._finish(hurried=end in ("signal", "diverged"))
+            except Unsaved as problem:
+                end, problems = "unsaved", (Diagnostic("R761", str(problem), help=self._kept()),)
+            finally:
+                self.saver.close()
+        seconds = time.monotonic() - self.started
+        return Outcome(end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems))
+
+    def _steps(self, stopped: Event) -> End:
+        """Take steps to the end, and say what it was."""
+        while self.step < self.set.steps and self._share() < 1 and not self.best.over:
+            began = time.monotonic()
+            self.advance()
+            if self.pace is not None:
+                self.pace.stepped(time.monotonic() - began)
+            self._keep()
+            if self._agreed(stopped):
+                return "signal"
+        if self.step == self.set.steps:
+            return "steps"
+        return "patience" if self.best.over else "minutes"
+
+    def _agreed(self, stopped: Event) -> bool:
+        """Return whether any process was told to stop; share the clock, and what else all must know at one step."""
+        facts = [stopped.is_set(), bool(self.fault), self.saver.ready, time.monotonic() - self.started]
+        if not self.processes.first:
+            facts[3] = 0.0
+        stop, fault, ready, self.clock = self.processes.total(torch.tensor(facts, dtype=torch.float64)).tolist()
+        if fault:
+            raise Unsaved(next(each for each in self.processes.told(self.fault) if each))
+        if ready == self.processes.count:
+            self.saver.finish()
+        return stop > 0
 
     def advance(self) -> None:
         """Take one step."""
-        torch.default_generator.manual_seed((self.set.seed << 32) + self.step)  # dropout: a function of seed and step
+        self._seed(self.step)
         passes = self.ahead.take(self.step)
         count = self.processes.total(torch.tensor([float(sum(each.count for each in passes))])).item()
         summed = torch.zeros(2, dtype=torch.float64)  # of the task, and of the model's own layers
-        for batch in passes:
-            with self._cast():
-                part = self.task.loss(self.call, batch) / count
-            own = self._own(part) / (len(passes) * self.processes.count)
-            (part + own).backward()
+        for place, batch in enumerate(passes):
+            with self.spread.passing(last=place == len(passes) - 1):
+                with self._cast():
+                    part = self.task.loss(self.call, batch) / count
+                own = self._own(part) / (len(passes) * self.processes.count)
+                (part + own).backward()
             summed += torch.tensor([part.item(), own.item()], dtype=torch.float64)
+        self.spread.settle()
         loss, own = self.processes.total(summed).tolist()
-        norm = nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
+        norm = self.spread.norm(self.weights)
         if not math.isfinite(loss + own) or not norm.isfinite():
             raise Diverged(self._where(loss, passes))
         if self.set.clip and norm > self.set.clip:
-            nn.utils.clip_grads_with_norm_(self.weights, self.set.clip, norm)
+            self.spread.scale(self.weights, self.set.clip / (norm + 1e-6))
         learning = self._rate()
         self.optimizer.set_rate(learning)
         self.optimizer.step()
@@ -134,9 +210,6 @@ class Loop:
         facts = {"auxiliary": own} if own else {}
         self._tell(sum(each.tokens for each in passes), {"lr": learning, "norm": norm.item(), **facts})
 
-    def _compiles(self) -> bool:
-        return compiling.pays(self.set.compile, next((each.device.type for each in self.model.parameters()), "cpu"))
-
     def _rate(self) -> float:
         """Return the learning rate of the step that comes."""
         return rate(self.set.schedule, self.set.optimizer.lr, self.step, self._share())
@@ -145,6 +218,11 @@ class Loop:
         """Return what the model's layers add to the loss of the last forward pass (experts' balance), or 0."""
         own: Callable[[], Tensor] | None = getattr(self.model, "auxiliary_loss", None)
         return part.new_zeros(()) if own is None else own()
+
+    def _seed(self, step: int) -> None:
+        """Make what a step draws (dropout) a function of the seed, the step and the process."""
+        drawn = np.random.SeedSequence([self.set.seed, step, self.processes.rank]).generate_state(1, np.uint64)
+        torch.manual_seed(int(drawn[0]))
 
     def _passes(self, step: int) -> list[Batch]:
         """Return this process's share of the passes of a step (from 0)."""
@@ -159,10 +237,10 @@ class Loop:
             order.share(places[at : at + rows], self.processes.rank, self.processes.count)
             for at in range(0, len(places), rows)
         ]
-        return [self.task.batch(table, each) for each in shares]
+        return [self.task.batch(table, each).to(self.processes.device) for each in shares]
 
     def _tell(self, tokens: int, facts: dict[str, float]) -> None:
-        self.tokens += tokens
+        self.tokens += tokens * self.processes.count
         passed = time.monotonic() - self.started
         trained = passed - self.seconds - self.measuring
         speed = self.tokens / trained
@@ -173,8 +251,15 @@ class Loop:
         if self.compiled is not None and self.compiled.seconds:
             entry["compiling"] = round(self.compiled.seconds, 1)  # so far, with the passes that it was done for
         waiting = round(self.ahead.waiting / trained, 4)  # the share of the time that went by without a batch
-        self.log.write(entry | {"tokens_per_second": round(speed), "waiting": waiting})
+        self._write(entry | {"tokens_per_second": round(speed), "waiting": waiting})
         self.report.stepped(self.step, self.loss, speed, passed / (passed + left), left)
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        """Log an entry; that it cannot be is known to all processes at the end of the step."""
+        try:
+            self.log.write(entry)
+        except OSError as error:
+            self.fault = f"the log of `{self.job.folder}` cannot be written: {disk.reason(error)}"
 
     def _keep(self) -> None:
         """Measure and save where it is due."""
@@ -187,50 +272,63 @@ class Loop:
             self._save()
 
     def _finish(self, hurried: bool) -> None:
-        if self.set.evaluate.final and not hurried:
+        measured = self.set.evaluate.final and not hurried
+        if measured:
             self._measure(None)
-        self._save()
+        self._save(measured)
+        self.saver.finish()
 
     def _measure(self, most: int | None) -> Measured:
         began = time.monotonic()
         table = self.job.data.held_out
         rows = max(self.set.batch, MEASURED_TOKENS // (self.set.context or 1))
-        places = order.held_out(self.task.examples(table, HELD_OUT), rows, most)
+        places = order.held_out(self.task.examples(table, HELD_OUT), rows, most, self.processes.count)
         shares = (order.share(each, self.processes.rank, self.processes.count) for each in places)
         self.model.eval()
         with torch.no_grad(), self._cast(), self._averaged():
-            batches = (self.task.batch(table, each) for each in shares)
+            batches = (self.task.batch(table, each).to(self.processes.device) for each in shares)
             measured = self.task.measure(self.plain, batches, self.processes)
         self.model.train()
         facts = {"held_out": measured.loss, "count": measured.count, "figures": dict(measured.figures)}
-        self.log.write({"step": self.step, **facts})
+        self._write({"step": self.step, **facts})
         self.report.measured(self.step, measured)
         self.measuring += time.monotonic() - began
         self.held_out = measured
         return measured
 
-    def _save(self) -> None:
+    def _save(self, measured: bool = False) -> None:
+        """Save, or begin to; `measured` says that all that is held out was measured after the last step."""
         state = {
             "held_out": self.held_out and self.held_out.loss,
             **self.best.state(),
             "seconds": time.monotonic() - self.started,
+            "measured": measured,
         }
-        root = self.job.folder / "checkpoints"
+        try:
+            self.log.flush(sync=True)
+        except OSError as error:
+            self.fault = f"the log of `{self.job.folder}` cannot be written: {disk.reason(error)}"
         with self._averaged():
             moments = self.optimizer.state() | (self.average.state() if self.average else {})
-            checkpoint.save(root, self.step, checkpoint.tensors(self.model), moments, state)
-        checkpoint.prune(root, {self.step, self.last_saved, self.best.step})
-        if self.last_saved != self.step:
-            self.last_saved = self.step
-            self.report.saved(self.step)
+            self.saver.save(self.step, checkpoint.tensors(self.model), moments, state)
+
+    def _kept(self) -> str:
+        if self.saver.last < 0:
+            return "nothing was saved before it: make room, or choose another folder with `-o`"
+        return f"step {self.saver.last:,} is saved: make room, then take the run up again with `--resume`"
 
     def _restore(self, start: checkpoint.Checkpoint) -> None:
-        checkpoint.fill(self.model, start.weights())
-        moments = start.moments()
+        own = checkpoint.tensors(self.model)
+        if start.parted and self.processes.count > 1:
+            shards.fill(start.folder, own, self.processes.aside())
+            moments = shards.moments(start.folder, own, self.processes.aside())
+        else:
+            checkpoint.fill(self.model, shards.parted(start.weights(), own))
+            moments = shards.parted(start.moments(), own)
         if self.average is not None:
             moments = self.average.restore(moments)
         self.optimizer.restore(moments)
-        self.step = self.last_saved = start.step
+        self.step = start.step
         self.seconds = start.state["seconds"]
         self.best.restore(start.state)
 
@@ -239,7 +337,8 @@ class Loop:
         warmup = self.set.schedule.warmup
         share = (self.step - warmup) / max(1, self.set.steps - warmup)
         if self.set.minutes is not None:
-            share = max(share, (time.monotonic() - self.started) / (self.set.minutes * 60))
+            passed = time.monotonic() - self.started if self.processes.count == 1 else self.clock
+            share = max(share, passed / (self.set.minutes * 60))
         return min(1.0, share)
 
     def _averaged(self) -> AbstractContextManager[object]:
@@ -247,21 +346,21 @@ class Loop:
 
     def _cast(self) -> AbstractContextManager[object]:
         if self.set.precision == "bfloat16":
-            return torch.autocast("cpu", torch.bfloat16)
+            return torch.autocast(self.processes.device.type, torch.bfloat16)
         return contextlib.nullcontext()
 
     def _where(self, loss: float, passes: list[Batch]) -> str:
         """Say which step broke, and where: the first node without a finite output, else the weight nearest the end."""
 
         def again() -> None:
-            torch.default_generator.manual_seed((self.set.seed << 32) + self.step)
+            self._seed(self.step)
             for batch in passes:
                 with torch.no_grad(), self._cast():
                     self.task.loss(self.plain, batch)
 
         what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
-        node = blame.first_output(self.model, again)
-        weight = None if node else blame.last_gradient(self.model)
+        node = next(filter(None, self.processes.told(blame.first_output(self.model, again))), None)
+        weight = None if node else next(filter(None, self.processes.told(blame.last_gradient(self.model))), None)
         at = (
             f", first in the output of `{node}`"
             if node
@@ -272,30 +371,14 @@ class Loop:
         return f"at step {self.step + 1:,} {what}{at}; the step was not taken"
 
 
+def _unused(names: tuple[str, ...]) -> Diagnostic:
+    some = ", ".join(f"`{name}`" for name in names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+    message = f"the objective reaches no gradient to {some}: left as drawn, so that no process waits for it"
+    return Diagnostic("W561", message, help="take the nodes out of the spec, or choose an objective that uses them")
+
+
 def _calmer() -> str:
     return "the weights before it are saved; try a lower `train.optimizer.lr`, or a longer `train.schedule.warmup`"
-
-
-@contextlib.contextmanager
-def _signals() -> Generator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event, so that a step ends before the run does; a second one ends it at once."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def stop(number: int, frame: object) -> None:
-        stopped.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -307,7 +390,7 @@ def process(threads: int | Literal["auto"] | None) -> Generator[None]:
     if isinstance(threads, int):
         torch.set_num_threads(threads)
     try:
-        with attention.written_out(), products.fast():
+        with attention.written_out(), fast():
             yield
     finally:
         torch.set_num_threads(before)

@@ -61,6 +61,8 @@ class Optimizer:
             slot, _, name = key.partition(".")
             if name in mine:
                 part, weight = mine[name]
+                if value.dim() == 0 and part.defaults.get("fused"):
+                    value = value.to(weight.device)  # the count of steps, which the fused form reads there
                 part.state[weight][TORCHS.get(slot, slot)] = _placed(value, weight)
 
 

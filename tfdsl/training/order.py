@@ -64,11 +64,16 @@ def _alike(seed: int, epoch: int, begun: int, lengths: Lengths) -> NDArray[np.in
     return np.concatenate((order[:head], mixed.reshape(-1), order[full:]))
 
 
-def held_out(size: int, rows: int, most: int | None = None) -> Iterator[list[Place]]:
-    """Yield the `size` held-out examples in batches of `rows`; `most` of them, where there are more, evenly spread."""
+def held_out(size: int, rows: int, most: int | None = None, processes: int = 1) -> Iterator[list[Place]]:
+    """Yield the `size` held-out examples in batches of about `rows`, each with one or more for each of the `processes`.
+
+    `most` of them, where there are more, are spread evenly.
+    """
     chosen = np.arange(size) if most is None or most >= size else np.arange(most) * size // most
-    for start in range(0, len(chosen), rows):
-        yield [Place(HELD_OUT, int(index)) for index in chosen[start : start + rows]]
+    batches = max(1, min(-(-len(chosen) // rows), len(chosen) // processes))
+    for each in range(batches):
+        part = chosen[each * len(chosen) // batches : (each + 1) * len(chosen) // batches]
+        yield [Place(HELD_OUT, int(index)) for index in part]
 
 
 def share(rows: list[Place], rank: int, count: int) -> list[Place]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tfdsl import settings
+from tfdsl import disk, settings
 from tfdsl.data import prepare as data
 from tfdsl.data.table import Prepared
 from tfdsl.diagnostics import Diagnostic
@@ -91,7 +90,10 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
 
 def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
     """Return the settings with a value for what the model or the machine decides."""
-    fast = torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]  (torch has no public name for it)
+    if train.device != "cpu" and torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]  (it has no public name)
     native = "bfloat16" if fast else "float32"  # AMX comes with it
     precision = native if train.precision == "auto" else train.precision
     context = train.context or subject.context or UNBOUNDED_CONTEXT
@@ -117,9 +119,9 @@ def _free(folder: Path) -> list[Diagnostic]:
 
 def _clear(folder: Path) -> None:
     """Take away the examples of a run that cannot begin, and its folder if nothing else is in it."""
-    shutil.rmtree(folder / DATA, ignore_errors=True)
+    disk.clear(folder / DATA)
     with contextlib.suppress(OSError):
-        folder.rmdir()
+        disk.system.remove(folder)
 
 
 def describe(
@@ -141,13 +143,14 @@ def describe(
 
 def _fill(job: Job, sample: settings.Sample) -> None:
     folder, subject = job.folder, job.subject
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / SPEC).write_text(subject.spec)
-    (folder / SOURCE).write_text(subject.source)
-    (folder / GROUPS).write_text(groups.table(groups.part(subject.known(), job.settings.optimizer)) + "\n")
+    disk.make(folder)
+    disk.write(folder / SPEC, subject.spec)
+    disk.write(folder / SOURCE, subject.source)
+    disk.write(folder / GROUPS, groups.table(groups.part(subject.known(), job.settings.optimizer)) + "\n")
     resolved = describe(subject, job.settings, sample, subject.context, job.data.labels, job.task.about())
-    (folder / SETTINGS).write_text(json.dumps(resolved, indent=1) + "\n")
+    disk.write(folder / SETTINGS, json.dumps(resolved, indent=1) + "\n")
     if job.data.tokenizer is not None:
-        job.data.tokenizer.save(str(folder / TOKENIZER))
+        disk.write(folder / TOKENIZER, job.data.tokenizer.to_str(pretty=True))
     for name, kept in subject.keeps.items():
-        (folder / name).write_text(kept)
+        disk.write(folder / name, kept)
+    disk.hold(folder)  # the data too: no checkpoint is of use without them

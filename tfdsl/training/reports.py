@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from tfdsl import settings
+from tfdsl import disk, settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.watching.curves import Entry
 
@@ -104,7 +104,7 @@ class Wandb:
             config=train.model_dump(),
             settings=cast(Any, wandb).Settings(silent=True, console="off"),
         )
-        kept.write_text(f"{self._run.id}\n")
+        disk.write(kept, f"{self._run.id}\n")
 
     def write(self, entry: Entry) -> None:
         """Log an entry's numbers at its step."""

@@ -33,12 +33,20 @@ class Windows:
 
     def rows(self, table: Table, places: Sequence[Place]) -> tuple[Tokens, NDArray[np.bool_]]:
         """Return the tokens [B, T] at `places`, and which of them are new; a shorter text is one window."""
-        text = words(table)
-        size = min(self.size, len(text))
-        last = len(text) - size
+        at, starts = self._at(table, places)
+        return words(table)[at].astype(np.int64), at >= starts
+
+    def documents(self, table: Table, places: Sequence[Place]) -> Tokens:
+        """Return the number of the document that each token [B, T] at `places` stands in."""
+        return np.searchsorted(text(table).offsets, self._at(table, places)[0], side="right")
+
+    def _at(self, table: Table, places: Sequence[Place]) -> tuple[Tokens, Tokens]:
+        """Return where in the text the tokens [B, T] stand, and where each window begins that is all new."""
+        length = len(words(table))
+        size = min(self.size, length)
+        last = length - size
         starts = np.array([self._start(each, last) for each in places], np.int64).reshape(-1, 1)
-        at = np.minimum(starts, last) + np.arange(size)
-        return text[at].astype(np.int64), at >= starts
+        return np.minimum(starts, last) + np.arange(size), starts
 
     def _start(self, place: Place, last: int) -> int:
         shift = 0 if place.epoch == HELD_OUT else _phase(self.seed, place.epoch, min(self.size, last + 1))
@@ -55,11 +63,16 @@ class Windows:
         return [("train.context", Diagnostic("R708", message, label="too little text", help=help_))]
 
 
-def words(table: Table) -> NDArray[np.unsignedinteger]:
-    """Return the one long text of a table."""
+def text(table: Table) -> Ragged:
+    """Return the documents of a table."""
     column = table.columns["text"]
     assert isinstance(column, Ragged), "text is a column of tokens"
-    return column.values
+    return column
+
+
+def words(table: Table) -> NDArray[np.unsignedinteger]:
+    """Return the one long text of a table."""
+    return text(table).values
 
 
 def draws(seed: int, place: Place, use: int) -> np.random.Generator:
@@ -74,7 +87,7 @@ def _phase(seed: int, epoch: int, phases: int) -> int:
 
 def counts(table: Table, vocab: int) -> NDArray[np.int64]:
     """Return how often each word stands in the text."""
-    text, found = words(table), np.zeros(vocab, np.int64)
-    for start in range(0, len(text), 1 << 22):  # the text may be larger than the memory
-        found += np.bincount(text[start : start + (1 << 22)], minlength=vocab)
+    long, found = words(table), np.zeros(vocab, np.int64)
+    for start in range(0, len(long), 1 << 22):  # the text may be larger than the memory
+        found += np.bincount(long[start : start + (1 << 22)], minlength=vocab)
     return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfdsl import disk
 from tfdsl.watching.curves import Points, averaged, thinned
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ def canvas(
 def save(figure: Figure, *paths: Path) -> list[Path]:
     """Write a picture in the format that each path's ending names."""
     for path in paths:
-        figure.savefig(path, dpi=160)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=160, format=path.suffix[1:])
+        disk.write(path, drawn.getvalue())
     return list(paths)
 
 

@@ -219,6 +219,8 @@ class Attention(Node):
             given.append(f"earlier={w.value('value_residual')}")
         if "rank" in shared:
             given.append(f"rank={w.shared(shared['rank'])}")
+        if self.temperature is not None and (begin := w.begin(step.x.axes[-2])):
+            given.append(f"begin_BT={begin}")
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})", self.keep or "")
@@ -245,7 +247,7 @@ class Attention(Node):
         if self.kv is not None or self.reuse is not None:
             return f"{heads} · keys, values: {self.kv or self.reuse}"
         reach = f" {self.mask.reach}" if self.mask.reach else ""
-        apart = "within documents" if step.x.axes[-2].parts else ""
+        apart = "per document" if step.x.axes[-2].parts else ""
         words = [heads, f"{self.mask.word}{reach}", apart, self.position.word, self.method.word]
         return " · ".join(word for word in words if word)
 

@@ -43,6 +43,4 @@ def _position(node: Attention) -> str:
 def _rest(node: Attention) -> str:
     if not node.method.compares or node.method.type_name != "softmax":
         return f"`{node.method.type_name}` attention has one sum, or one set of keys, for the whole row"
-    if node.temperature is not None:
-        return "`temperature` counts places from the start of the row"
     return ""

@@ -59,7 +59,8 @@ class MaskedToken(Hidden):
             shown_T[chosen_T & (way_T < self.masked)] = self.marks.mask
             other = chosen_T & (way_T >= self.masked) & (way_T < self.masked + self.random)
             shown_T[other] = other_T[other]
-        inputs = self.bound.inputs(self.between(shown_BT, self.marks.first, self.marks.separator))
+        shown = self.between(shown_BT, self.marks.first, self.marks.separator)
+        inputs = self.bound.inputs(shown, documents_BT=self.documents(table, places))
         edges = [None if mark is None else IGNORED for mark in (self.marks.first, self.marks.separator)]
         targets = self.between(targets_BT, *edges)
         return Batch(inputs, {"tokens": targets}, int((targets != IGNORED).sum()), targets.numel())

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,18 +15,17 @@ from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
 from tfdsl.training import binding, crossentropy, head
-from tfdsl.training.crossentropy import IGNORED
+from tfdsl.training.packing import Cut, Packing, Whole
 from tfdsl.training.processes import Processes
-from tfdsl.training.task import HELD_OUT, Batch, Measured, Model, Place, Task
+from tfdsl.training.task import Batch, Measured, Model, Place, Task
 
 
 @dataclass(slots=True, eq=False)
 class NextToken(Task):
-    """Windows of `context` tokens and their successors, cut from one long text at a random phase an epoch."""
+    """Rows of `context` tokens and their successors, as `packing` lays text into them."""
 
     bound: binding.Bound
-    context: int
-    seed: int
+    packing: Packing
     smoothing: float
     z: float = 0.0
     bytes_a_token: float = 1.0
@@ -38,11 +35,12 @@ class NextToken(Task):
         return Wanted(((Field("text"),),), whole=True)
 
     def against(self, data: Prepared) -> list[tuple[str, Diagnostic]]:
-        sizes = [len(_text(table).values) for table in (data.train, data.held_out)]
-        if sizes[0] > 2 * self.context and sizes[1] > 1:
-            return []
+        train, held_out = _text(data.train), _text(data.held_out)
+        sizes = [len(each.values) for each in (train, held_out)]
+        if sizes[0] > self.packing.least() and sizes[1] > 1:
+            return [] if self.packing.tells(train) and self.packing.tells(held_out) else [_single()]
         message = f"the text has {sizes[0]:,} tokens to train on and {sizes[1]:,} held out"
-        wanted = f"sequences of {self.context:,} tokens want more than {2 * self.context:,}"
+        wanted = f"sequences of {self.packing.context:,} tokens want more than {self.packing.least():,}"
         help_ = f"{wanted}: give more text, or a smaller `train.context`"
         return [("train.context", Diagnostic("R708", message, label="too little text", help=help_))]
 
@@ -50,23 +48,12 @@ class NextToken(Task):
         self.bytes_a_token = data.held_out.sizes["text"] / max(1, len(_text(data.held_out).values) - 1)
 
     def examples(self, table: Table, epoch: int) -> int:
-        length = len(_text(table).values) - 1
-        return -(-length // self.context) if epoch == HELD_OUT else max(1, length // self.context - 1)
+        return self.packing.examples(_text(table), epoch)
 
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:
-        tokens = _text(table).values
-        last = len(tokens) - 1
-        starts = np.array([self._phase(each.epoch, last) + each.index * self.context for each in places])
-        at = starts[:, None] + np.arange(self.context + 1)
-        rows = torch.from_numpy(tokens[np.minimum(at, last)].astype(np.int64))
-        targets = rows[:, 1:].clone()
-        if at.max() > last:  # the end of the held-out text is shorter than a window
-            targets[torch.from_numpy(at[:, 1:] > last)] = IGNORED
-        inputs = self.bound.inputs(rows[:, :-1].contiguous())
-        return Batch(inputs, {"tokens": targets}, int((targets != IGNORED).sum()), targets.numel())
-
-    def _phase(self, epoch: int, last: int) -> int:
-        return 0 if epoch == HELD_OUT else _phase(self.seed, epoch, min(self.context, last + 1 - self.context))
+        rows = self.packing.rows(_text(table), places)
+        inputs = self.bound.inputs(rows.tokens, keep_BT=rows.keep, documents_BT=rows.documents)
+        return Batch(inputs, {"tokens": rows.targets}, rows.count, rows.targets.numel())
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
         return self._entropy(model, batch, self.smoothing, self.z)
@@ -96,15 +83,34 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, list
         message = f"sequences of {train.context:,} tokens do not fit the model's {most:,} positions"
         help_ = f"set `train.context` to {most} or less, or make the position table longer"
         return None, [("train.context", Diagnostic("R705", message, label="too long", help=help_))]
-    return NextToken(bound, train.context, train.seed, train.label_smoothing, train.z_loss), []
+    packing, problems = _packing(train, bound)
+    return (NextToken(bound, packing, train.label_smoothing, train.z_loss) if packing is not None else None), problems
+
+
+def _packing(train: settings.Train, bound: binding.Bound) -> tuple[Packing | None, list[tuple[str, Diagnostic]]]:
+    """Return how text is laid into rows, or why the model cannot read such rows."""
+    assert train.context is not None, "the context is settled before"
+    apart, pad = bool(bound.documents), bound.words.pad
+    kind = train.data.packing if train.data is not None else "cut"
+    if kind == "cut":
+        return Cut(train.context, train.seed, apart), []
+    if not apart and pad is None and not bound.masks:
+        name = bound.words.name
+        message = "`packing: whole` fills rows up, and the model takes the filling for text"
+        help_ = (
+            f"let several documents share a row: `inputs: {{documents: {{shape: [B, T], parts: {name}}}}}`; "
+            "or say which token stands for nothing: `pad: 0`"
+        )
+        return None, [("train.data.packing", Diagnostic("R787", message, label="which token is no text?", help=help_))]
+    return Whole(train.context, train.seed, apart, pad or 0), []
+
+
+def _single() -> tuple[str, Diagnostic]:
+    message = "no document has two tokens, and none foretells those of another"
+    return "train.data", Diagnostic("R788", message, label="nothing to learn from", help="give longer documents")
 
 
 def _text(table: Table) -> Ragged:
     column = table.columns["text"]
     assert isinstance(column, Ragged), "text is a column of tokens"
     return column
-
-
-@lru_cache(maxsize=4)
-def _phase(seed: int, epoch: int, phases: int) -> int:
-    return int(np.random.default_rng([seed, epoch, 1]).integers(phases))

@@ -40,7 +40,8 @@ class ReplacedToken(Hidden):
             points = draws(self.seed, place, 5).integers(edges[-1], size=int(chosen_T.sum()))
             shown_T[chosen_T] = np.searchsorted(edges, points, side="right")
         told_BT = np.where(new_BT, np.where(shown_BT != rows_BT, REPLACED, ORIGINAL), MARK)
-        inputs = self.bound.inputs(self.between(shown_BT, self.marks.first, self.marks.separator))
+        shown = self.between(shown_BT, self.marks.first, self.marks.separator)
+        inputs = self.bound.inputs(shown, documents_BT=self.documents(table, places))
         sides = [None if mark is None else int(MARK) for mark in (self.marks.first, self.marks.separator)]
         told = self.between(told_BT.astype(np.int64), *sides)
         return Batch(inputs, {"replaced": told}, int((told >= 0).sum()), told.numel())

@@ -1,0 +1,88 @@
+"""How several processes begin a run together: the first one makes it, all open it, and one speaks for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tfdsl import settings
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.training import checkpoint
+from tfdsl.training.prepare import Job, reopen
+from tfdsl.training.processes import Processes
+from tfdsl.training.subject import Subject
+from tfdsl.training.task import HELD_OUT
+
+Opened = tuple[Job | None, list[Diagnostic]]
+
+
+def device(chosen: settings.Train, subject: Subject) -> list[Diagnostic]:
+    """Say where a GPU is asked for and there is none."""
+    if chosen.device != "cuda" or torch.cuda.is_available():
+        return []
+    message = "`train.device` is `cuda`, and torch finds no GPU on this machine"
+    help_ = "leave it out to take the CPU, or install a torch that is built for the GPU"
+    return [Diagnostic("R762", message, subject.where("train.device"), help=help_)]
+
+
+def rows(chosen: settings.Train, subject: Subject, processes: Processes) -> list[Diagnostic]:
+    """Say where a pass has fewer examples than there are processes."""
+    if chosen.batch >= processes.count:
+        return []
+    what = "one example" if chosen.batch == 1 else f"{chosen.batch:,} examples"
+    message = f"a pass of {what} cannot be shared by {processes.count:,} processes"
+    help_ = f"set `train.batch` to {processes.count} or more (`train.accumulate` to less), or start fewer processes"
+    return [Diagnostic("R763", message, subject.where("train.batch"), help=help_)]
+
+
+def held_out(job: Job, processes: Processes) -> list[Diagnostic]:
+    """Say where fewer examples are held out than there are processes."""
+    count = job.task.examples(job.data.held_out, HELD_OUT)
+    if count >= processes.count:
+        return []
+    message = f"{count:,} held-out examples cannot be shared by {processes.count:,} processes"
+    help_ = "hold out more (`train.data.held_out`), or start fewer processes"
+    return [Diagnostic("R763", message, job.subject.where("train.data"), help=help_)]
+
+
+def made(make: Callable[[], Opened], subject: Subject, folder: Path, processes: Processes) -> Opened:
+    """Return the job that the first process makes in `folder`, opened by all of them; or what is wrong."""
+    job: Job | None = None
+    found: list[Diagnostic] = []
+    try:
+        if processes.first:
+            job, found = make()
+    finally:  # also where the disk is full: the others do not wait
+        there = processes.told(job is not None)[0]
+    if not there:
+        return None, found
+    if not processes.first:
+        job, found = reopen(subject, folder)
+    return agreed(job, found, processes)
+
+
+def agreed(job: Job | None, found: list[Diagnostic], processes: Processes) -> Opened:
+    """Return the job if all processes have it; what is wrong with any is returned by the first alone."""
+    found = [*found, *(held_out(job, processes) if job is not None else [])]
+    every = processes.told((job is not None and not found, found))
+    wrong = [(rank, said) for rank, (sound, said) in enumerate(every) if not sound]
+    if not wrong:
+        return job, found
+    rank, said = wrong[0]
+    if rank:
+        help_ = "all processes must see the run folder under the same name"
+        said = [replace(each, message=f"process {rank}: {each.message}", help=each.help or help_) for each in said]
+    return None, said if processes.first else []
+
+
+def last(folder: Path, processes: Processes) -> tuple[checkpoint.Checkpoint | None, list[Diagnostic]]:
+    """Return the last whole checkpoint of a run, as the first process finds it, and what it says of damaged ones."""
+    whole: list[checkpoint.Checkpoint] = []
+    damaged: list[str] = []
+    if processes.first:
+        whole, damaged = checkpoint.found(folder / "checkpoints")
+    point = processes.told(whole[-1] if whole else None)[0]
+    return point, [Diagnostic("W571", fault, label="left aside") for fault in damaged]
