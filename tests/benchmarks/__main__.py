@@ -17,7 +17,7 @@ import venv
 from pathlib import Path
 
 import tfdsl
-from tests.benchmarks import families
+from tests.benchmarks import families, ours
 from tests.benchmarks.pairs import ROOT, Speed, measure
 from tests.benchmarks.sizes import SIZES, Size
 
@@ -53,18 +53,33 @@ def main(parts: list[str]) -> None:
         losses = [trained(seed, os.environ["TEXT"]) for seed in range(3)]
         mean = sum(losses) / len(losses)
         write("loss", f"Seeds 0, 1, 2: {', '.join(f'{loss:.3f}' for loss in losses)}; mean {mean:.3f}.")
-    for part, works in (("train", ["train", "train bfloat16"]), ("sample", ["sample"])):
-        if part in parts:
-            write(part, "\n\n".join(compared(work, size) for size in SIZES.values() for work in works))
+    if "train" in parts:
+        write("train", "\n\n".join(trainings(size) for size in SIZES.values()))
+    if "sample" in parts:
+        write("sample", "\n\n".join(sampled(size) for size in SIZES.values() if size.vocab < 10_000))
     if "families" in parts:
         write("families", families.table())
 
 
-def compared(work: str, size: Size) -> str:
-    """Measure tfdsl and its peers at some work, and return the table below its title."""
-    amount = SAMPLED if work == "sample" else size.steps
-    rows = measure(["tfdsl", *PEERS], work, size.name, amount, rounds=7)
-    return f"**{work.replace('train', 'training')}, {size.name}**\n\n{table(rows, 'tokens')}"
+def trainings(size: Size) -> str:
+    """Measure training at a size, and return its table: a row a style and precision, a column a peer."""
+    lines = [f"**{size.name}**", "", "| | tokens a CPU-second | of the peak | " + " | ".join(PEERS) + " |"]
+    lines.append("|---|---|---|" + "---|" * len(PEERS))
+    for style in ("GPT", "Llama"):
+        for precision in ("float32", "bfloat16"):
+            work = f"train {style} {precision}"
+            rows = measure(["tfdsl", *PEERS, "peak"], work, size.name, size.steps, size.rounds)
+            share = rows[0].speed * ours.flops(size, style == "Llama") / rows[-1].speed
+            ratios = " | ".join(f"{1 / row.ratio:.2f}" for row in rows[1:-1])
+            lines.append(f"| {style} style, {precision} | {rows[0].speed:,.0f} | {share:.0%} | {ratios} |")
+            print(lines[-1], f"peak {rows[-1].speed / 1e9:.0f} GFLOP/s", flush=True)
+    return "\n".join(lines)
+
+
+def sampled(size: Size) -> str:
+    """Measure sampling at a size, and return its table below its title."""
+    rows = measure(["tfdsl", *PEERS], "sample", size.name, SAMPLED, rounds=7)
+    return f"**sample, {size.name}**\n\n{table(rows, 'tokens')}"
 
 
 def trained(seed: int, text: str) -> float:

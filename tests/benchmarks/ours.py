@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import tfdsl
 from tests.benchmarks.peers import PROMPT, TOP_K
 from tests.benchmarks.sizes import Size
+from tfdsl import costing
 from tfdsl.sampling import generate, ready
+from tfdsl.settings import Train
 from tfdsl.training import Quiet, subject
 from tfdsl.training.log import Log
 from tfdsl.training.loop import Loop, process
@@ -21,37 +22,47 @@ from tfdsl.training.prepare import Job, prepare
 from tfdsl.training.processes import Processes
 
 Run = Callable[[int], int]
-SPEC = Path(__file__).parent.parent.parent / "specs" / "nanogpt_char.yaml"
+SPECS, GPT, LLAMA = Path(__file__).parent.parent.parent / "specs", "nanogpt_char", "llama2_7b"
 ENDLESS = 10**9
 
 
-def overrides(size: Size) -> list[str]:
-    """Return the overrides that give the spec a size."""
-    dims = {
-        "vocab_size": size.vocab,
-        "context": size.context,
-        "n_layers": size.layers,
-        "d_model": size.width,
-        "n_heads": size.heads,
-    }
-    return [f"dims.{name}={value}" for name, value in dims.items()]
+def checked(size: Size, llama: bool = False) -> tfdsl.Checked:
+    """Return the spec of a size: specs/nanogpt_char.yaml, or specs/llama2_7b.yaml in Llama style."""
+    dims = {"vocab_size": size.vocab, "n_layers": size.layers, "d_model": size.width, "n_heads": size.heads}
+    dims |= {"n_kv_heads": size.groups, "d_ff": size.hidden} if llama else {"context": size.context}
+    return tfdsl.check(SPECS / f"{LLAMA if llama else GPT}.yaml", [f"dims.{name}={dims[name]}" for name in dims])
 
 
-def trainer(size: Size, bfloat16: bool) -> Run:
+def flops(size: Size, llama: bool) -> float:
+    """Return the FLOPs of training on a token."""
+    cost = costing.count(checked(size, llama), {"B": size.batch, "T": size.context})
+    return cost.training / size.batch / size.context
+
+
+def trainer(size: Size, llama: bool, bfloat16: bool) -> Run:
     """Return `run(steps)`: steps of the training loop, its log and its bookkeeping included."""
-    checked = tfdsl.check(SPEC, overrides(size))
-    text = size.text().numpy().astype(np.uint16)
-    precision = "bfloat16" if bfloat16 else "float32"
-    settings = checked.train.model_copy(
-        update={"context": size.context, "batch": size.batch, "steps": ENDLESS, "precision": precision}
-    )
-    return _run(Job(subject.of(checked), settings, Path(tempfile.mkdtemp()), text, text[:1000], 1.0))
+    spec = checked(size, llama)
+    folder = Path(tempfile.mkdtemp())
+    (folder / "text.txt").write_text("a text\n" * 4000)
+    chosen = {
+        "data": str(folder / "text.txt"),
+        "tokenizer": {"type": "bytes" if size.vocab >= 256 else "characters"},
+        "context": size.context,
+        "batch": size.batch,
+        "steps": ENDLESS,
+        "optimizer": {"lr": 1e-3, "weight_decay": 0.1},
+        "precision": "bfloat16" if bfloat16 else "float32",
+    }
+    settings = Train.read(chosen)
+    job, problems = prepare(subject.of(spec), settings, spec.sample, folder / "run")
+    assert job is not None, problems
+    return _run(job)
 
 
 def nanogpt(text: Path) -> Run:
     """Return `run(steps)` of the spec as it stands, on a text's characters."""
-    checked = tfdsl.check(SPEC, [f"train.data={text}", f"train.steps={ENDLESS}"])
-    job, problems = prepare(subject.of(checked), checked.train, checked.sample, Path(tempfile.mkdtemp()))
+    spec = tfdsl.check(SPECS / f"{GPT}.yaml", [f"train.data={text}", f"train.steps={ENDLESS}"])
+    job, problems = prepare(subject.of(spec), spec.train, spec.sample, Path(tempfile.mkdtemp()) / "run")
     assert job is not None, problems
     return _run(job)
 
@@ -71,7 +82,7 @@ def _run(job: Job) -> Run:
 def sampler(size: Size) -> Run:
     """Return `run(count)` that draws `count` tokens behind a prompt."""
     torch.manual_seed(0)
-    model: Any = ready(tfdsl.build(tfdsl.check(SPEC, overrides(size))))
+    model: Any = ready(tfdsl.build(checked(size)))
     prompt = size.text()[:PROMPT].tolist()
 
     def run(count: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 
@@ -65,6 +66,70 @@ def litgpt_model(size: Size) -> nn.Module:
     return litgpt.GPT(config)
 
 
+def transformers_llama(size: Size) -> nn.Module:
+    """Return Llama of Hugging Face transformers, with scaled_dot_product_attention."""
+    import transformers
+
+    config = transformers.LlamaConfig(
+        vocab_size=size.vocab,
+        max_position_embeddings=size.context,
+        hidden_size=size.width,
+        intermediate_size=size.hidden,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.groups,
+        tie_word_embeddings=False,
+        use_cache=False,
+        attn_implementation="sdpa",
+    )
+    return transformers.LlamaForCausalLM(config)
+
+
+def x_transformers_llama(size: Size) -> nn.Module:
+    """Return a decoder of x-transformers as its documentation shows Llama's parts, with flash attention."""
+    import x_transformers
+
+    layers = x_transformers.Decoder(
+        dim=size.width,
+        depth=size.layers,
+        heads=size.heads,
+        attn_dim_head=size.width // size.heads,
+        attn_kv_heads=size.groups,
+        attn_flash=True,
+        rotary_pos_emb=True,
+        use_rmsnorm=True,
+        ff_swish=True,
+        ff_glu=True,
+        ff_no_bias=True,
+        ff_mult=size.hidden // size.width,
+    )
+    return x_transformers.TransformerWrapper(
+        num_tokens=size.vocab, max_seq_len=size.context, attn_layers=layers, use_abs_pos_emb=False
+    )
+
+
+def litgpt_llama(size: Size) -> nn.Module:
+    """Return litgpt's GPT in the shape of Llama."""
+    import litgpt
+
+    config = litgpt.Config(
+        block_size=size.context,
+        n_layer=size.layers,
+        n_head=size.heads,
+        n_query_groups=size.groups,
+        n_embd=size.width,
+        intermediate_size=size.hidden,
+        vocab_size=size.vocab,
+        padded_vocab_size=size.vocab,
+        rotary_percentage=1.0,
+        parallel_residual=False,
+        bias=False,
+        norm_class_name="RMSNorm",
+        mlp_class_name="LLaMAMLP",
+    )
+    return litgpt.GPT(config)
+
+
 def _transformers_loss(model: nn.Module) -> Loss:
     return lambda inputs, targets: F.cross_entropy(model(inputs).logits.flatten(0, 1).float(), targets.flatten())
 
@@ -74,12 +139,13 @@ def _plain_loss(model: nn.Module) -> Loss:
 
 
 MODELS = {"transformers": transformers_model, "x-transformers": x_transformers_model, "litgpt": litgpt_model}
+LLAMAS = {"transformers": transformers_llama, "x-transformers": x_transformers_llama, "litgpt": litgpt_llama}
 
 
-def trainer(library: str, size: Size, bfloat16: bool) -> Run:
+def trainer(library: str, size: Size, llama: bool, bfloat16: bool) -> Run:
     """Return `run(steps)` that trains with AdamW and clipping and returns how many tokens it trained on."""
     torch.manual_seed(0)
-    model = MODELS[library](size)
+    model = (LLAMAS if llama else MODELS)[library](size)
     loss_of = _transformers_loss(model) if library == "transformers" else _plain_loss(model)
     adam = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
     text = size.text()
@@ -94,6 +160,29 @@ def trainer(library: str, size: Size, bfloat16: bool) -> Run:
             adam.zero_grad()
             loss.item()
         return steps * size.batch * size.context
+
+    return run
+
+
+def peak(bfloat16: bool) -> Run:
+    """Return `run(count)` that multiplies large matrices and returns the FLOPs: those of the faster library."""
+    dtype, side = (torch.bfloat16 if bfloat16 else torch.float32), 1024
+    a, b, out = (torch.ones(side, side, dtype=dtype) for _ in range(3))
+
+    def seconds(precision: str) -> float:
+        torch.set_float32_matmul_precision(precision)
+        torch.mm(a, b, out=out)
+        began = time.process_time()
+        for _ in range(5):
+            torch.mm(a, b, out=out)
+        return time.process_time() - began
+
+    torch.set_float32_matmul_precision(min(("highest", "medium"), key=seconds))
+
+    def run(count: int) -> int:
+        for _ in range(10 * count):
+            torch.mm(a, b, out=out)
+        return 10 * count * 2 * side**3
 
     return run
 

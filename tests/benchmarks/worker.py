@@ -16,15 +16,19 @@ from tests.benchmarks.sizes import SIZES
 
 
 def contender(name: str, work: str, size: str) -> Callable[[int], int]:
-    """Return what `name` does: `train`, `train bfloat16` or `sample` at a size, or `nanogpt` on the text at a path."""
+    """Return what `name` does: `train GPT float32` (Llama, bfloat16) or `sample` at a size, or `nanogpt` on a text."""
     from tests.benchmarks import nanogpt, ours, peers
 
     if work == "nanogpt":
         return ours.nanogpt(Path(size)) if name == "tfdsl" else nanogpt.Trainer(Path(size)).run
     if work == "sample":
         return ours.sampler(SIZES[size]) if name == "tfdsl" else peers.sampler(name, SIZES[size])
-    low = work.endswith("bfloat16")
-    return ours.trainer(SIZES[size], low) if name == "tfdsl" else peers.trainer(name, SIZES[size], low)
+    llama, low = "Llama" in work, work.endswith("bfloat16")
+    if name == "peak":
+        return peers.peak(low)
+    if name == "tfdsl":
+        return ours.trainer(SIZES[size], llama, low)
+    return peers.trainer(name, SIZES[size], llama, low)
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ from tfdsl import disk
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import attention, blame, checkpoint, groups, head, memory, order, parallel, peak, shards, signals
 from tfdsl.training.average import Average
+from tfdsl.training.compiling import Compiled, pays
+from tfdsl.training.guards import first
 from tfdsl.training.log import Log
 from tfdsl.training.meter import Meter
 from tfdsl.training.optimizer import Optimizer, freeze
@@ -27,6 +29,7 @@ from tfdsl.training.patience import Patience
 from tfdsl.training.prefetch import Ahead
 from tfdsl.training.prepare import Job
 from tfdsl.training.processes import Processes
+from tfdsl.training.products import fast
 from tfdsl.training.progress import Report
 from tfdsl.training.saving import Saver, Unsaved
 from tfdsl.training.schedule import rate
@@ -89,9 +92,11 @@ class Loop:
         if start is not None:
             self._restore(start)
         self.weights = self.optimizer.weights
-        self.plain = head.leave(self.model, job.subject.head, self.model)
-        compiled: Any = torch.compile(self.spread.call) if self.set.compile else self.spread.call
-        self.call = head.leave(self.model, job.subject.head, compiled)
+        left = None if self.spread.way == "fsdp" else job.subject.head  # sharded, its weight is whole in its call alone
+        self.plain = head.leave(self.model, left, self.model)
+        asked = pays(self.set.compile, processes.device.type)
+        self.compiled = Compiled(self.spread.call, self.said.append) if asked else None
+        self.call = head.leave(self.model, left, self.compiled or self.spread.call)
         self.started, self.first = time.monotonic() - self.seconds, self.step
         self.clock, self.measuring, self.fault = self.seconds, 0.0, ""
         self.ahead = Ahead(self._passes, self.set.steps)
@@ -136,6 +141,7 @@ class Loop:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
         end: End = "steps"
         problems: tuple[Diagnostic, ...] = ()
+        self.said += first(self.model, self.set.threads)
         with signals.caught(self.processes.count > 1) as stopped, self.ahead:
             self.model.train()
             try:
@@ -246,6 +252,8 @@ class Loop:
         if self.set.minutes is not None:
             left = max(0.0, min(left, self.set.minutes * 60 - passed))
         entry = {"step": self.step, "loss": self.loss, **facts, "seconds": round(passed, 3)}
+        if self.compiled is not None and self.compiled.seconds:
+            entry["compiling"] = round(self.compiled.seconds, 1)  # so far, with the passes that it was done for
         self._write(entry | {"tokens": self.meter.tokens} | use.told())
         self.report.used(use)
         self.report.stepped(self.step, self.loss, use.tokens, passed / (passed + left), left)
@@ -388,7 +396,7 @@ def process(threads: int | Literal["auto"] | None) -> Generator[None]:
     if isinstance(threads, int):
         torch.set_num_threads(threads)
     try:
-        with attention.written_out():
+        with attention.written_out(), fast():
             yield
     finally:
         torch.set_num_threads(before)
