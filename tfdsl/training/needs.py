@@ -53,8 +53,7 @@ def first(job: Job, processes: Processes) -> list[Diagnostic]:
     alike = job.task.lengths(table)
     count = job.task.examples(table, 0)
     order = range(count) if alike is None else alike.argsort()[::-1].tolist()  # the longest ones may come together
-    chosen = order[: min(rows, count)]
-    batch = job.task.batch(table, [Place(0, index) for index in chosen])
+    batch = job.task.batch(table, [Place(0, order[row % count]) for row in range(rows)])
     needed = need(costs, job.subject.signature, batch, train)
     return warn(needed, free(processes.device.type), train, job.subject.where("train.batch"))
 
