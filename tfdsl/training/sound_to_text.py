@@ -87,7 +87,8 @@ def bind(train: settings.Train, signature: Signature, source: Input) -> tuple[So
     longest, problems = text_to_text.longest(train.context, pair, dict(signature.limits))
     if problems:
         return None, problems
-    return SoundToText(pair, longest, train.seed, train.label_smoothing, train.z_loss, train.evaluate.generate), []
+    generate = text_to_text.written(train)
+    return SoundToText(pair, longest, train.seed, train.label_smoothing, train.z_loss, generate), []
 
 
 def _sounds(table: Table) -> Fixed:

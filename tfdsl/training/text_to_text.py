@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from tfdsl import tokens
+from tfdsl import settings, tokens
 from tfdsl.data.table import Prepared, Table
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.sampling.greedy import greedy
@@ -26,6 +26,12 @@ from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
 
 Tokens = NDArray[np.int64]
+WRITTEN = 200  # held-out examples that the model writes itself where the settings do not say
+
+
+def written(train: settings.Train) -> int:
+    """Return how many held-out examples the model writes itself at a measurement."""
+    return WRITTEN if train.evaluate.generate is None else train.evaluate.generate
 
 
 @dataclass(frozen=True, slots=True)

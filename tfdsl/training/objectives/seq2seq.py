@@ -18,7 +18,6 @@ from tfdsl.training.task import HELD_OUT, Place, Task
 from tfdsl.training.text_to_text import Problems, TextToText, Tokens
 
 FIELDS = ("source", "target")
-GENERATE = 200  # held-out examples that the model writes itself where the settings do not say
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -66,8 +65,7 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     assert train.context is not None, "the context is settled before"
     longest, problems = text_to_text.longest(train.context, pair, dict(signature.limits))
     problems += text_to_text.unpadded(pair)
-    generate = GENERATE if train.evaluate.generate is None else train.evaluate.generate
-    made = Seq2seq(pair, longest, train.seed, train.label_smoothing, train.z_loss, generate)
+    made = Seq2seq(pair, longest, train.seed, train.label_smoothing, train.z_loss, text_to_text.written(train))
     return (None, problems) if problems else (made, [])
 
 
