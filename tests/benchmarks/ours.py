@@ -17,8 +17,9 @@ from tfdsl.sampling import generate, ready
 from tfdsl.settings import Train
 from tfdsl.training import Quiet, subject
 from tfdsl.training.log import Log
-from tfdsl.training.loop import Loop, process
+from tfdsl.training.loop import Loop
 from tfdsl.training.prepare import Job, prepare
+from tfdsl.training.process import process
 from tfdsl.training.processes import Processes
 
 Run = Callable[[int], int]

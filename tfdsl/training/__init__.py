@@ -7,8 +7,9 @@ from pathlib import Path
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import checkpoint, log, needs, opening, peak, reports
-from tfdsl.training.loop import Loop, Outcome, Unfit, process
+from tfdsl.training.loop import Loop, Outcome, Unfit
 from tfdsl.training.prepare import Job, prepare, reopen
+from tfdsl.training.process import process
 from tfdsl.training.processes import Processes, joined
 from tfdsl.training.progress import Bar, Quiet, Report
 from tfdsl.training.subject import Subject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import Event
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tfdsl import disk
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import attention, blame, checkpoint, groups, head, memory, order, parallel, peak, shards, signals
+from tfdsl.training import blame, checkpoint, groups, head, order, parallel, peak, shards, signals
 from tfdsl.training.average import Average
 from tfdsl.training.compiling import Compiled, pays
 from tfdsl.training.guards import first
@@ -29,7 +29,6 @@ from tfdsl.training.patience import Patience
 from tfdsl.training.prefetch import Ahead
 from tfdsl.training.prepare import Job
 from tfdsl.training.processes import Processes
-from tfdsl.training.products import fast
 from tfdsl.training.progress import Report
 from tfdsl.training.saving import Saver, Unsaved
 from tfdsl.training.schedule import rate
@@ -385,19 +384,3 @@ def _unused(names: tuple[str, ...]) -> Diagnostic:
 
 def _calmer() -> str:
     return "the weights before it are saved; try a lower `train.optimizer.lr`, or a longer `train.schedule.warmup`"
-
-
-@contextlib.contextmanager
-def process(threads: int | Literal["auto"] | None) -> Generator[None]:
-    """Set the process up for training, and leave torch's random state and thread count as they were."""
-    memory.keep()
-    before = torch.get_num_threads()
-    state = torch.get_rng_state()
-    if isinstance(threads, int):
-        torch.set_num_threads(threads)
-    try:
-        with attention.written_out(), fast():
-            yield
-    finally:
-        torch.set_num_threads(before)
-        torch.set_rng_state(state)

@@ -17,8 +17,9 @@ from tfdsl.settings.optimizer import Muon
 from tfdsl.settings.schedule import Constant
 from tfdsl.training import opening
 from tfdsl.training.log import Log
-from tfdsl.training.loop import Diverged, Loop, Unfit, process
+from tfdsl.training.loop import Diverged, Loop, Unfit
 from tfdsl.training.prepare import Job, prepare
+from tfdsl.training.process import process
 from tfdsl.training.processes import joined
 from tfdsl.training.progress import Report
 from tfdsl.training.subject import Subject
