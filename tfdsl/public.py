@@ -228,9 +228,9 @@ def sample(
     """Yield the text that a run's model writes behind `prompt`, piece by piece.
 
     What is not given is as the `sample` section of the run's spec says. Raises RunError for a prompt that the tokenizer
-    cannot read.
+    cannot read, and for a model that does not go on from a text.
     """
-    from tfdsl import building, sampling, settings
+    from tfdsl import building, roles, sampling, settings
 
     opened = open_run(source) if isinstance(source, str | Path) else source
     asked = {
@@ -243,7 +243,10 @@ def sample(
         "seed": seed,
     }
     chosen = {**opened.sample.given(), **{name: value for name, value in asked.items() if value is not None}}
-    model: Any = opened.model(lambda: building.build(sound(opened.spec)))
+    checked = sound(opened.spec)
+    if unfit := sampling.against(roles.of(checked)):
+        raise RunError(unfit)
+    model: Any = opened.model(lambda: building.build(checked))
     text, found = sampling.sample(model, opened.tokenizer, settings.Sample.read(chosen), opened.context, opened.end)
     if text is None:
         raise RunError(found)

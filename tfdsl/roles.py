@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tfdsl.checking import Checked
+from tfdsl.remembering import remembered
 from tfdsl.shapes import Tensor
 
 Extent = int | str  # a size, or the name of a symbolic axis
@@ -35,11 +36,15 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The inputs and outputs of a model, in the order of its `forward`; `limits` are the longest axes that have one."""
+    """The inputs and outputs of a model, in the order of its `forward`; `limits` are the longest axes that have one.
+
+    `cached` says that it can be called on a sequence piece by piece, with a cache.
+    """
 
     inputs: Mapping[str, Input]
     outputs: Mapping[str, tuple[Extent, ...]]
     limits: Mapping[str, int]
+    cached: bool = False
 
     def texts(self) -> tuple[Input, ...]:
         """Return the inputs of words: those that are said to be, else those of tokens with the largest vocabulary."""
@@ -49,6 +54,14 @@ class Signature:
         open_ = [each for each in self.inputs.values() if each.kind == "tokens" and not each.feed]
         most = max((each.vocab for each in open_), default=0)
         return tuple(each for each in open_ if each.vocab == most)
+
+    @property
+    def goes_on(self) -> bool:
+        """Return whether it goes on from a text: tokens [B, T] to scores [B, T, V] of the next, with a cache."""
+        words = self.texts()
+        needed = [each for each in self.inputs.values() if each.kind != "documents"]
+        shapes = list(self.outputs.values())
+        return self.cached and len(words) == len(needed) == 1 and shapes == [(*words[0].shape, words[0].vocab)]
 
     def masks(self, name: str) -> tuple[Input, ...]:
         """Return the masks that tell which positions of the input `name` are real."""
@@ -73,7 +86,7 @@ def of(checked: Checked) -> Signature:
         kind = "mask" if written.keeps else "documents" if written.parts else kind
         inputs[name] = Input(name, _shape(tensor), kind, vocab, checked.pads.get(name), written.keeps, written.parts)
     outputs = {name: _shape(value.tensor) for name, value in checked.outputs.items()}
-    return Signature(inputs, outputs, dict(checked.limits))
+    return Signature(inputs, outputs, dict(checked.limits), bool(remembered(checked).streams))
 
 
 def _shape(tensor: Tensor) -> tuple[Extent, ...]:

@@ -73,12 +73,16 @@ def command(
 
 
 def _write(run: Run, given: dict[str, Any]) -> int:
-    from tfdsl import building, sampling, settings
+    from tfdsl import building, roles, sampling, settings
     from tfdsl.public import sound
 
     chosen = settings.Sample.read({**run.sample.given(), **given})
     # From the spec, never from the folder's model.py: a run may come from elsewhere, and a spec cannot carry code.
-    model: Any = run.model(lambda: building.build(sound(run.spec)))
+    checked = sound(run.spec)
+    _show(unfit := sampling.against(roles.of(checked)))
+    if unfit:
+        raise Stop(code=1)
+    model: Any = run.model(lambda: building.build(checked))
     text, found = sampling.sample(model, run.tokenizer, chosen, run.context, run.end)
     _show(found)
     if text is None:

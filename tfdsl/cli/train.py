@@ -123,7 +123,7 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
     if outcome is None:
         raise Stop(code=1)
     if _first():
-        _tell(outcome, folder)
+        _tell(outcome, folder, taken.signature.goes_on)
     return {"signal": 130, "diverged": 1, "unsaved": 1}.get(outcome.end, 0)
 
 
@@ -162,8 +162,8 @@ def _started(result: Checked, folder: str) -> Subject:
     return taken
 
 
-def _tell(outcome: Outcome, folder: Path) -> None:
-    """Say how the run ended and what it left, and draw its curve."""
+def _tell(outcome: Outcome, folder: Path, sampled: bool) -> None:
+    """Say how the run ended, what it left, and what can be done next (`sampled`: text be drawn); draw its curve."""
     from tfdsl.training import log
     from tfdsl.training.progress import clock, figures
 
@@ -188,8 +188,10 @@ def _tell(outcome: Outcome, folder: Path) -> None:
             say(f"  {folder / name!s:32} {meaning}")
     if outcome.end in ("signal", "unsaved"):
         say(f"go on: tfdsl train {folder} --resume")
-    else:
+    elif sampled:
         say(f"next: tfdsl sample {folder}")
+    else:
+        say(f"next: tfdsl plot {folder} -o curves.svg")
 
 
 def _used(end: curves.Entry) -> str:

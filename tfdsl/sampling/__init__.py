@@ -8,11 +8,22 @@ from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.roles import Signature
 from tfdsl.sampling.generate import Cache, Decoder, generate
 from tfdsl.sampling.layout import ready
 from tfdsl.sampling.stream import stream
 
-__all__ = ["Cache", "Decoder", "generate", "ready", "sample", "stream"]
+__all__ = ["Cache", "Decoder", "generate", "against", "ready", "sample", "stream"]
+
+
+def against(signature: Signature) -> list[Diagnostic]:
+    """Return why a model does not go on from a text, if it does not."""
+    if signature.goes_on:
+        return []
+    takes, gives = (", ".join(f"`{name}`" for name in part) for part in (signature.inputs, signature.outputs))
+    message = f"the model does not go on from a text: it takes {takes} and gives {gives}"
+    help_ = "one that does takes tokens [B, T], gives [B, T, V], and looks back alone (`mask: causal`)"
+    return [Diagnostic("R713", message, label="nothing to sample", help=help_)]
 
 
 def sample(
