@@ -70,7 +70,8 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
     said = [Diagnostic("W571", fault, label="left aside") for fault in damaged]
     if not whole:
         return None, [*said, Diagnostic("R706", f"`{folder}` holds no whole checkpoint")]
-    wanted = whole[-1].state["best_step"] if best else whole[-1].step
+    last = whole[-1]
+    wanted = last.state["best_step"] if best and last.state["best"] is not None else last.step
     chosen = next((point for point in whole if point.step == wanted), whole[-1])
     kept = json.loads((folder / SETTINGS).read_text())
     train = settings.Train.model_validate(kept["train"])

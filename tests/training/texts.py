@@ -13,6 +13,7 @@ from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.roles import Signature
 
 SMALL = {
+    "n_kv_heads": 1,
     "vocab_size": 300,
     "n_layers": 2,
     "d_model": 16,

@@ -63,7 +63,7 @@ def join(folder: Path, shards: Sequence[Shard]) -> Layouts:
     layouts: dict[str, dict[str, Layout]] = {}
     for part in PARTS:
         disk.clear(folder / part)
-        disk.system.mkdir(folder / part)
+        disk.make(folder / part)
         layouts[part] = {name: _column(folder, shards, part, name) for name in shards[0].layouts[part]}
     return layouts
 

@@ -43,7 +43,7 @@ def opened(work: Work, folder: Path) -> Generator[Mapping[str, Tables]]:
     """Begin both tables in a folder, and close their files at the end."""
     with ExitStack() as files:
         for part in PARTS:
-            disk.system.mkdir(folder / part)
+            disk.make(folder / part)
         tables = {part: Tables(work, folder / part) for part in PARTS}
         for each in tables.values():
             files.callback(each.close)

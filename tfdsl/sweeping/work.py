@@ -119,8 +119,7 @@ def _note(child: Child) -> None:
     if code < 0:
         name = signal.Signals(-code).name
         why = ", which the system sends where memory runs out" if name == "SIGKILL" else ""
-        with (child.run.folder / OUTPUT).open("a") as output:
-            output.write(f"\ntfdsl: ended by {name}{why}\n")
+        disk.append(child.run.folder / OUTPUT, f"\ntfdsl: ended by {name}{why}\n")
 
 
 def _environment(jobs: int) -> dict[str, str]:

@@ -180,7 +180,7 @@ def draw(rise: Rise, path: Path, title: str) -> None:
     axes.legend(frameon=False)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="svg")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    disk.make(path.parent)
     disk.write(path, drawn.getvalue())
 
 

@@ -26,7 +26,7 @@ from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
 
 SIDES = ("chosen", "rejected")
-REFERENCE = "reference.npz"  # in the run's folder: what the first model said of each answer
+REFERENCE = "reference.npy"  # in the run's folder: what the first model said of each answer
 ROWS = 16  # examples at a time when the first model is asked
 
 
@@ -58,10 +58,11 @@ class Preference(Task):
         path = folder / REFERENCE
         if fresh:
             content = io.BytesIO()
-            np.savez(content, train=self._told(model, data.train), held_out=self._told(model, data.held_out))
+            for table in (data.train, data.held_out):
+                np.lib.format.write_array(content, self._told(model, table))
             disk.write(path, content.getvalue())
-        with np.load(path) as kept:
-            self.reference = {name: kept[name] for name in ("train", "held_out")}
+        with path.open("rb") as kept:
+            self.reference = {name: np.lib.format.read_array(kept) for name in ("train", "held_out")}
 
     def _told(self, model: nn.Module, table: Table) -> NDArray[np.float64]:
         """Return the logarithms of the probabilities that a model gives both answers of each example, [N, 2]."""
@@ -79,9 +80,10 @@ class Preference(Task):
 
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:
         rows = [each.index for each in places]
-        reference = self.reference["held_out" if table is self.held else "train"]
+        reference = self.reference.get("held_out" if table is self.held else "train")
+        told = np.zeros((len(rows), 2)) if reference is None else reference[rows].reshape(-1, 2)  # none before `begin`
         read = self._read(table, rows)
-        targets = {**read.targets, "reference": torch.from_numpy(reference[rows].reshape(-1, 2)).float()}
+        targets = {**read.targets, "reference": torch.from_numpy(told).float()}
         return Batch(read.inputs, targets, len(rows), read.tokens)
 
     def _read(self, table: Table, rows: Sequence[int]) -> Batch:
