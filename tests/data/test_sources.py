@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from tests.data.given import IMAGES, LABELLED, NUMBERS, PAIRS, TEXT, made, texts, wrong
+from tfdsl import settings
+from tfdsl.data import find
 from tfdsl.data.table import Prepared
 
 ROWS = [{"question": f"q{number}", "answer": f"a{number}"} for number in range(10)]
@@ -272,3 +274,13 @@ def test_one_example_is_too_few(tmp_path: Path) -> None:
     assert wrong(tmp_path, PAIRS, {"source": str(path), "fields": RENAMED}) == [
         ("train.data.source", "R754", "the data have 0 examples to train on and 1 held out")
     ]
+
+
+def test_a_built_in_set_is_known_by_its_name_whatever_lies_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reverse").mkdir()
+    (tmp_path / "reverse" / "a.txt").write_text("words\n")
+    sources = [find.find(settings.Data.read(name)).source for name in ("reverse", "./reverse")]
+    assert [tuple(each.columns) for each in sources if each is not None] == [("source", "target"), ("text",)]

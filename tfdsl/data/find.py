@@ -21,17 +21,17 @@ Opener = Callable[[Sequence[Path]], Source]
 def find(data: settings.Data, source: str | None = None) -> Found:
     """Return the source that the settings name (or `source` in place of theirs), or what stands in the way.
 
-    A file or folder of the name goes before a built-in set.
+    The name of a built-in set is that set everywhere; a file or folder of that name is `./digits`.
     """
     name = data.source if source is None else source
     path = Path(name)
     try:
-        if path.is_dir():
+        if name in built_in.SETS:
+            found = Found(built_in.SETS[name](data.size, data.seed))
+        elif path.is_dir():
             found = _folder(path, data)
         elif path.is_file():
             found = _file(path, data, source is None)
-        elif name in built_in.SETS:
-            found = Found(built_in.SETS[name](data.size, data.seed))
         else:
             return Found(None, problems=(_nothing(name),))
     except Absent as absent:
@@ -123,7 +123,7 @@ def _empty(name: str, path: Path, data: settings.Data, source: Source) -> Diagno
 def unheeded(data: settings.Data) -> list[tuple[str, Diagnostic]]:
     """Refuse settings that the source does nothing with, each with its place."""
     name, path = data.source, Path(data.source)
-    made = not path.exists()
+    made = name in built_in.SETS
     given = {field for field in ("files", "size", "seed") if field in data.model_fields_set}
     kind = "a built-in set" if made else "a folder" if path.is_dir() else "a file"
     wrong = given & ({"files"} if made else {"size", "seed"} if path.is_dir() else {"files", "size", "seed"})
