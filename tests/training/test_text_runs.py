@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def prepared(objective: str, folder: Path) -> tuple[Subject, tfdsl.Checked]:
     settings += [f"train.{key}={value}".replace("TEXT", str(text)) for key, value in given.items()]
     checked = tfdsl.check(f"specs/{name}.yaml", texts.reduced(name, *settings))
     assert checked.ok, checked.diagnostics
-    return of(checked), checked
+    return replace(of(checked), trained=True), checked
 
 
 @pytest.mark.parametrize("objective", RUNS)

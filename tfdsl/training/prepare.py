@@ -44,6 +44,8 @@ def prepare(
     task, found = objectives.bind(chosen, subject.signature)
     found = [*found, *groups.against(subject.known(), chosen.optimizer)]
     found += [("train.report", problem) for problem in reports.missing(chosen)]
+    if task is not None and task.begins_trained and not subject.trained:
+        found.append(("train.objective", _untrained(chosen.objective.type_name)))
     problems = [_placed(subject, *each) for each in found] + _free(folder)
     if task is None or problems:
         return None, problems
@@ -118,6 +120,11 @@ def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
 
 def _placed(subject: Subject, path: str, problem: Diagnostic) -> Diagnostic:
     return problem if problem.span else replace(problem, span=subject.where(path))
+
+
+def _untrained(objective: str) -> Diagnostic:
+    message = f"`{objective}` compares with the model that it starts from, and this one has learned nothing yet"
+    return Diagnostic("R796", message, label="from which?", help="train it first, then start `--from` that run")
 
 
 def _no_data() -> Diagnostic:

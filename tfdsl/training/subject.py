@@ -34,7 +34,7 @@ class Subject:
     (None: those of the module), `head` the module that the loss may do the work of; `where` finds the place in the spec
     of a setting such as `train.tokenizer.vocab_size`. A model that was trained before brings its `tokenizer`, the
     tokens that `end` a text with it, and the files (`keeps`, their texts by name) that its run folder has besides.
-    `costs` says what it costs at lengths of its axes.
+    `trained` says that `build` gives weights that were trained before, `costs` what it costs at lengths of its axes.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Subject:
     weights: tuple[Known, ...] | None = None
     head: Head | None = None
     where: Callable[[str], Span | None] = nowhere
+    trained: bool = False
     tokenizer: Tokenizer | None = None
     end: tuple[int, ...] = ()
     keeps: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,8 @@ class Task(ABC):
     All that is drawn at random (masks, spans, shifts) is a function of the seed and the place, so that it is the same
     for any number of processes, and again after a kill.
     """
+
+    begins_trained: ClassVar[bool] = False  # whether it makes sense only of a model that was trained before
 
     @property
     @abstractmethod

@@ -34,6 +34,7 @@ ROWS = 16  # examples at a time when the first model is asked
 class Preference(Task):
     """Pairs of answers to a prompt (Rafailov et al., 2023, equation 7)."""
 
+    begins_trained = True
     bound: binding.Bound
     context: int
     beta: float
