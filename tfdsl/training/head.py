@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tfdsl import declared, graph
 from tfdsl.checking import Checked
 from tfdsl.identifiers import attribute
+from tfdsl.training.binding import result
 from tfdsl.training.crossentropy import Unscored
 from tfdsl.training.task import Model
 
@@ -87,6 +88,4 @@ def given(model: Model, inputs: Mapping[str, Tensor], output: str) -> Tensor | U
     """Return the `output` as the loss reads it: scores [..., V], or what leads to them where that can be had."""
     if isinstance(model, Headed) and model.output == output:
         return model.unscored(*inputs.values())
-    found: Any = model(*inputs.values())
-    chosen: Tensor = found[output] if isinstance(found, dict) else found
-    return chosen
+    return result(model, inputs, output)
