@@ -34,7 +34,9 @@ class Want:
     @property
     def optional(self) -> bool:
         """Return whether it may be None, and a parameter for it may be left out."""
-        return isinstance(self.about, Begun) or (isinstance(self.about, Shared) and self.about.optional)
+        return isinstance(self.about, Begun) or (
+            isinstance(self.about, Shared) and (self.about.optional or self.about.single)
+        )
 
     @property
     def parameter(self) -> str:
