@@ -31,10 +31,17 @@ class Table:
         self.reads.append(tokens_BT.shape[1])
         for seen, tokens in zip(self.read_so_far, tokens_BT.tolist(), strict=True):
             seen.extend(tokens)
-        return torch.stack([
-            torch.stack([self.table_VVV[seen[place - 2], seen[place - 1]] for place in range(len(seen) - last + 1, len(seen) + 1)])
-            for seen in self.read_so_far
-        ])
+        return torch.stack(
+            [
+                torch.stack(
+                    [
+                        self.table_VVV[seen[place - 2], seen[place - 1]]
+                        for place in range(len(seen) - last + 1, len(seen) + 1)
+                    ]
+                )
+                for seen in self.read_so_far
+            ]
+        )
 
     def pick(self, rows_N: Tensor) -> None:
         self.read_so_far = [list(self.read_so_far[row]) for row in rows_N.tolist()]
