@@ -120,6 +120,9 @@ class Whole:
         self.seen_BT = self.seen_BT[rows_N]
         self.source = self.source[rows_N] if self.source is not None else None
 
+    def mark(self) -> None:
+        pass
+
     def back(self, count: int) -> None:
         self.seen_BT = self.seen_BT[:, :-count]
 

@@ -16,7 +16,7 @@ from tfdsl.sampling.generate import Text as Writer
 from tfdsl.sampling.lookup import Lookup
 from tfdsl.sampling.reader import Opener, Reader
 from tfdsl.sampling.smaller import Smaller
-from tfdsl.sampling.speculative import Dice, Drafting, Falls, Law, Tally, Writing, settle, speculate
+from tfdsl.sampling.speculative import Dice, Drafting, Falls, Guessing, Law, Tally, Writing, settle
 
 Text = tuple[int, ...]
 
@@ -53,7 +53,7 @@ def write(
 ) -> list[int]:
     """Return the tokens that are written behind the prompt."""
     text = Writer(0, list(prompt), Stream(0))
-    written = Writing(target, text, Plan(length), law, dice, drafting, ahead, tally)
+    written = Writing(target, text, Plan(length), law, dice, Guessing(drafting, ahead, tally))
     return [drawn.token for drawn in written.run()]
 
 
@@ -186,7 +186,7 @@ def test_looking_up_changes_no_text(seed: int, context: int | None, slide: bool)
     opener = tables.opener(tables.table(3, seed, spread=3.0))
     plan = Plan(30, end=frozenset({2}) if seed % 2 else frozenset(), context=context, slide=slide, logprobs=2)
     wanted = list(generate(opener, [Writer(0, [1, 0, 1], Stream(seed))], plan))
-    found = list(speculate(opener, [Writer(0, [1, 0, 1], Stream(seed))], plan, looked_up(2), 4, Tally()))
+    found = list(Guessing(looked_up(2), 4)(opener, [Writer(0, [1, 0, 1], Stream(seed))], plan))
     assert found == wanted
 
 
@@ -196,4 +196,4 @@ def test_greedy_with_a_draft_changes_no_text(context: int | None, slide: bool) -
     opener, draft = tables.opener(tables.table(5, 1)), smaller(tables.table(5, 2), 4)
     plan = Plan(30, greedy=True, context=context, slide=slide)
     wanted = list(generate(opener, [Writer(0, [1, 0, 1], Stream(0))], plan))
-    assert list(speculate(opener, [Writer(0, [1, 0, 1], Stream(0))], plan, draft, 4, Tally())) == wanted
+    assert list(Guessing(draft, 4)(opener, [Writer(0, [1, 0, 1], Stream(0))], plan)) == wanted

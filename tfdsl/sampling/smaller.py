@@ -50,6 +50,7 @@ class Smaller:
             self._reader.back(len(self._seen) - kept)
             del self._seen[kept:]
         logits_V = self._read(new[kept:])
+        self._reader.mark()
         self._sure = len(self._seen)
         return logits_V
 
@@ -57,6 +58,7 @@ class Smaller:
         self._start = len(text) - newest
         self._seen, self._sure = list(text[self._start :]), newest
         self._reader, logits_BV = self._opener([self._seen], self._room)
+        self._reader.mark()
         return self._fit(logits_BV[0])
 
     def _read(self, tokens: Sequence[int]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -59,10 +59,37 @@ class Tally:
     guessed: int = 0
     right: int = 0
 
+    def add(self, guessed: int, right: int) -> None:
+        """Add a read, which wrote the guesses that were right and one token more."""
+        self.reads += 1
+        self.tokens += right + 1
+        self.guessed += guessed
+        self.right += right
+
     def __str__(self) -> str:
         share = self.right / self.guessed if self.guessed else 0.0
         each = self.tokens / self.reads if self.reads else 0.0
         return f"{self.right:,} of {self.guessed:,} guesses right ({share:.0%}), {each:.2f} tokens a read"
+
+
+@dataclass(frozen=True, slots=True)
+class Guessing:
+    """A way to write: up to `ahead` guesses a read, by what `drafting` begins for each text; `tally` counts them."""
+
+    drafting: Drafting
+    ahead: int
+    tally: Tally = field(default_factory=Tally)
+
+    def __call__(self, open_: Opener, texts: Sequence[Text], plan: Plan) -> Iterator[Drawn]:
+        """Yield the tokens that follow each text, one text behind the other.
+
+        The texts have the chances that they have without guesses, whatever the guesses are (Leviathan et al., 2023,
+        theorem 1). Texts are written one by one: each is as it is alone, and in a batch a read would go on as far as
+        its worst row.
+        """
+        for text in texts:
+            chances, dice = law(plan, text.start), Falls(text.stream)
+            yield from Writing(open_, text, plan, chances, dice, self).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +145,6 @@ def settle(law_V: Tensor, guess: int, guessed_V: Tensor | None, dice: Dice) -> i
     return dice.pick(rest_V) if float(rest_V.sum()) > 0 else guess
 
 
-def speculate(
-    open_: Opener, texts: Sequence[Text], plan: Plan, drafting: Drafting, ahead: int, tally: Tally
-) -> Iterator[Drawn]:
-    """Yield the tokens that follow each text, as `generate` does, with up to `ahead` guesses a read.
-
-    The texts have the chances that they have without guesses, whatever the guesses are (Leviathan et al., 2023, theorem
-    1). Texts are written one by one: each is as it is alone, and in a batch a read would go on as far as its worst row.
-    """
-    for text in texts:
-        chances, dice = law(plan, text.start), Falls(text.stream)
-        yield from Writing(open_, text, plan, chances, dice, drafting, ahead, tally).run()
-
-
 @dataclass(slots=True, eq=False)
 class Writing:
     """One text, written with guesses."""
@@ -140,9 +154,7 @@ class Writing:
     plan: Plan
     law: Law
     dice: Dice
-    drafting: Drafting
-    ahead: int
-    tally: Tally
+    guessing: Guessing
 
     def run(self) -> Iterator[Drawn]:
         """Yield its tokens."""
@@ -151,13 +163,13 @@ class Writing:
         room = room if plan.context is None else min(plan.context, room)
         stop = len(tokens) + plan.length
         reader, new = self._begin(tokens[-room:], room)
-        draft = self.drafting(room, len(new[0][1]), self.law, self.dice)
+        draft = self.guessing.drafting(room, len(new[0][1]), self.law, self.dice)
         while True:
             for place, (token, logits_V) in enumerate(new, 1 - len(new)):
                 tokens.append(token)
                 full = place == 0 and reader.left == 0 and not plan.slide
                 end = self._end(token, "length" if len(tokens) == stop else "context" if full else None)
-                said = () if plan.logprobs is None else told(logits_V[None], [token], plan.logprobs)[0]
+                said = (None, ()) if plan.logprobs is None else told(logits_V[None], [token], plan.logprobs)[0]
                 yield Drawn(self.text.row, token, end, *said)
                 if end is not None:
                     return
@@ -169,26 +181,24 @@ class Writing:
     def _begin(self, prompt: Sequence[int], room: int) -> tuple[Reader, list[tuple[int, Tensor]]]:
         """Read what there is; return the reader and the token behind it, with its logits [V]."""
         reader, logits_BV = self.open([prompt], room)
-        self.tally.reads += 1
-        self.tally.tokens += 1
+        self.guessing.tally.add(0, 0)
         with torch.inference_mode():
             return reader, [(self.dice.pick(self.law(self.text.tokens, logits_BV[0])), logits_BV[0])]
 
     def _round(self, reader: Reader, draft: Draft, wanted: int) -> list[tuple[int, Tensor]]:
         """Read the newest token and guesses behind it; return those that hold and one more, with logits [V] of each."""
         tokens = self.text.tokens
-        most = min(self.ahead, wanted - 1, self.ahead if reader.left is None else reader.left - 1)
+        most = min(self.guessing.ahead, wanted - 1)
+        most = most if reader.left is None else min(most, reader.left - 1)
         with torch.inference_mode():
+            reader.mark()
             guesses, laws = draft.guess(tokens, most) if most > 0 else ([], [])
             logits_TV = reader.read(torch.tensor([[tokens[-1], *guesses]]), last=len(guesses) + 1)[0]
             held = self._held(guesses, laws, logits_TV)
             right = len(held) - 1
             if right < len(guesses):
                 reader.back(len(guesses) - right)
-        self.tally.reads += 1
-        self.tally.tokens += len(held)
-        self.tally.guessed += len(guesses)
-        self.tally.right += right
+        self.guessing.tally.add(len(guesses), right)
         return list(zip(held, logits_TV, strict=False))
 
     def _held(self, guesses: Sequence[int], laws: Sequence[Tensor | None], logits_TV: Tensor) -> list[int]:
