@@ -72,8 +72,11 @@ class Rows:
         with torch.inference_mode():
             self.cache.entries[:] = [_picked(entry, rows_N) for entry in self.cache.entries]
 
+    def mark(self) -> None:
+        """Remember this place: what is read from here on may be forgotten, until rows are picked."""
+
     def back(self, count: int) -> None:
-        """Forget the last `count` positions of the last `read`, which held more than that."""
+        """Forget the last `count` positions that were read since the last `mark`."""
         if count:
             self.seen = [self._read()[:, :-count]]
             self.cache.position -= count

@@ -117,7 +117,7 @@ class _Batch:
         reader, logits_BV = self.begin(self.room)
         for drawn in range(plan.length):
             tokens = self.choose(logits_BV, drawn)
-            told = _told(logits_BV, tokens, plan.logprobs) if plan.logprobs is not None else None
+            said = told(logits_BV, tokens, plan.logprobs) if plan.logprobs is not None else None
             last: End | None = "length" if drawn + 1 == plan.length else None
             if last is None and reader.left == 0 and not plan.slide:
                 last = "context"
@@ -130,7 +130,7 @@ class _Batch:
                 end = end or last
                 if end is None:
                     kept.append(place)
-                yield Drawn(text.row, token, end) if told is None else Drawn(text.row, token, end, *told[place])
+                yield Drawn(text.row, token, end) if said is None else Drawn(text.row, token, end, *said[place])
             if not kept:
                 return
             if len(kept) < len(self.texts):
@@ -172,7 +172,7 @@ class _Batch:
         return torch.tensor([[-1] * (longest - len(text.tokens)) + text.tokens for text in self.texts])
 
 
-def _told(logits_BV: Tensor, tokens: list[int], count: int) -> list[tuple[float, tuple[tuple[int, float], ...]]]:
+def told(logits_BV: Tensor, tokens: list[int], count: int) -> list[tuple[float, tuple[tuple[int, float], ...]]]:
     """Return the log-probability of each row's token, and its `count` likeliest tokens with theirs."""
     log_BV = logits_BV.log_softmax(-1)
     own: list[float] = log_BV.gather(1, torch.tensor(tokens)[:, None])[:, 0].tolist()
