@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import disk, settings
+from tfdsl import building, checking, disk, document, heads, roles, sampling, settings
+from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.sampling import ready
+from tfdsl.faults import RunError, SpecError
+from tfdsl.sampling import Decoder, Generation, ready
+from tfdsl.sampling.chain import Processor
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -41,6 +44,7 @@ class Run:
     checkpoint: Checkpoint
     context: int
     foreign: dict[str, Any] | None = None
+    _made: dict[str, Any] = field(default_factory=dict[str, Any], init=False, repr=False, compare=False)
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -55,6 +59,52 @@ class Run:
         module = build()
         checkpoint.fill(module, self.checkpoint.weights())
         return ready(module)
+
+    def checked(self) -> Checked:
+        """Return the run's spec, checked; raises SpecError where it has errors."""
+        if "checked" not in self._made:
+            found = checking.run(document.gather_text(self.spec, "<text>", Path()))
+            if not found.ok:
+                raise SpecError(found)
+            self._made["checked"] = found
+        return self._made["checked"]
+
+    def built(self) -> nn.Module:
+        """Return the run's model with its weights, ready for inference: built when it is first asked for.
+
+        It is built from the spec, never from the folder's model.py: a run may come from elsewhere, and a spec cannot
+        carry code.
+        """
+        if "module" not in self._made:
+            self._made["module"] = self.model(lambda: building.build(self.checked()))
+        return self._made["module"]
+
+    def decoder(self) -> Decoder:
+        """Return what reads prompts with the run's model; raises RunError where that does not go on from a text."""
+        if unfit := sampling.against(roles.of(self.checked())):
+            raise RunError(unfit)
+        module: Any = self.built()
+        return Decoder(module, heads.leaving(module, heads.of(self.checked())))
+
+    def generate(
+        self, prompts: str | Sequence[str] | None = None, *, processors: Sequence[Processor] = (), **chosen: Any
+    ) -> Generation:
+        """Return the texts that the model writes behind prompts, drawn while they are iterated over.
+
+        `chosen` are settings of the `sample` section; what is not given is as the run's spec says. `processors` are
+        functions of the tokens [B, T] so far (-1 stands before the shorter rows) and of logits [B, V], which return
+        such logits; they come before temperature and filters. Raises RunError for a prompt that the tokenizer cannot
+        read, and for a model that does not go on from a text.
+        """
+        settled = settings.Sample.read({**self.sample.given(), **chosen})
+        asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
+        opener = self.decoder()
+        found, said = sampling.begin(
+            opener, self.tokenizer, settled, asked, processors, self.context, self.end, opener.ragged
+        )
+        if found is None:
+            raise RunError(said)
+        return found
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
