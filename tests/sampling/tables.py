@@ -17,6 +17,7 @@ class Table:
         self.read_so_far: list[list[int]] = [[len(table_VVV) - 1, *prompt] for prompt in prompts]
         self.padding = [max(map(len, prompts)) - len(prompt) for prompt in prompts]
         self.reads: list[int] = []
+        self.marked: int | None = None
 
     @property
     def rows(self) -> int:
@@ -31,16 +32,29 @@ class Table:
         self.reads.append(tokens_BT.shape[1])
         for seen, tokens in zip(self.read_so_far, tokens_BT.tolist(), strict=True):
             seen.extend(tokens)
-        return torch.stack([
-            torch.stack([self.table_VVV[seen[place - 2], seen[place - 1]] for place in range(len(seen) - last + 1, len(seen) + 1)])
-            for seen in self.read_so_far
-        ])
+        return torch.stack(
+            [
+                torch.stack(
+                    [
+                        self.table_VVV[seen[place - 2], seen[place - 1]]
+                        for place in range(len(seen) - last + 1, len(seen) + 1)
+                    ]
+                )
+                for seen in self.read_so_far
+            ]
+        )
 
     def pick(self, rows_N: Tensor) -> None:
         self.read_so_far = [list(self.read_so_far[row]) for row in rows_N.tolist()]
         self.padding = [self.padding[row] for row in rows_N.tolist()]
 
+        self.marked = None
+
+    def mark(self) -> None:
+        self.marked = len(self.read_so_far[0])
+
     def back(self, count: int) -> None:
+        assert self.marked is not None and len(self.read_so_far[0]) - count >= self.marked
         for seen in self.read_so_far:
             del seen[len(seen) - count :]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,7 +40,7 @@ class Rows:
         self.model, self.head, self.room, self.prefill = model, head, room, prefill
         self.cache = model.new_cache(room)
         self.seen: list[Tensor] = []
-        self.mark: Mark | None = None
+        self.marked: Mark | None = None
 
     @property
     def left(self) -> int:
@@ -51,42 +50,38 @@ class Rows:
     def read(self, tokens_BT: Tensor, last: int = 1) -> Tensor:
         """Read tokens behind those that were read; return float32 logits [B, last, V] at the last positions."""
         self.seen.append(tokens_BT)
-        cache, single = self.cache, tokens_BT.size(1) == 1
-        if self.mark is None or not single or self.moved(self.mark):
-            self.mark = cached.mark(cache) if cache.position else None
         with torch.inference_mode():
             try:
-                return self.model(tokens_BT, cache=cache).float() if single else self._pieces(tokens_BT, last)
+                if tokens_BT.size(1) == 1:
+                    return self.model(tokens_BT, cache=self.cache).float()
+                return self._pieces(tokens_BT, last)
             except ValueError:
-                if cache.position == 0 and tokens_BT.size(1) <= self.prefill:
+                if self.cache.position == 0 and tokens_BT.size(1) <= self.prefill:
                     raise
                 return self._anew(last)
 
     def pick(self, rows_N: Tensor) -> None:
         """Go on with these rows, in this order; a row may be left out, or taken more than once."""
-        self.seen, self.mark, self.rows = [self._read()[rows_N]], None, len(rows_N)
+        self.seen, self.marked, self.rows = [self._read()[rows_N]], None, len(rows_N)
         with torch.inference_mode():
             cached.pick(self.cache, rows_N)
 
+    def mark(self) -> None:
+        """Remember this place: what is read from here on may be forgotten, until rows are picked."""
+        self.marked = cached.mark(self.cache)
+
     def back(self, count: int) -> None:
-        """Forget the last `count` positions of the last `read`, which held more than that."""
+        """Forget the last `count` positions that were read since the last `mark`."""
         if count == 0:
             return
         kept_BT = self._read()[:, :-count]
         self.seen = [kept_BT]
-        if self.mark is None or self.cache.position - count < self.mark.position:
+        if self.marked is None:  # the cache was made anew since
             with torch.inference_mode():
                 self._anew(1)
-            return
-        again = cached.back(self.cache, self.mark, count)
-        if again:
+        elif again := cached.back(self.cache, self.marked, count):
             self.seen = [kept_BT[:, :-again]]
             self.read(kept_BT[:, -again:])
-
-    def moved(self, mark: Mark) -> bool:
-        """Return whether the cache holds other entries than at a mark: it cannot go back beyond that by itself."""
-        entries = self.cache.entries
-        return len(entries) != len(mark.entries) or any(map(operator.is_not, entries, mark.entries))
 
     def _pieces(self, tokens_BT: Tensor, last: int) -> Tensor:
         """Read piece by piece; of all but the `last` positions no scores are made, or as few as can be."""
@@ -113,7 +108,7 @@ class Rows:
 
     def _anew(self, last: int) -> Tensor:
         """Read all that was read once more, at once, into a new cache."""
-        self.cache, self.mark = self.model.new_cache(self.room), None
+        self.cache, self.marked = self.model.new_cache(self.room), None
         return self._scored(self._read(), last).float()
 
     def _read(self) -> Tensor:

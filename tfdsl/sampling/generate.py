@@ -119,17 +119,17 @@ class _Batch:
         reader, logits_BV = self.begin(self.room)
         for drawn in range(plan.length):
             tokens = self.choose(logits_BV, drawn)
-            told = None if plan.logprobs is None else _told(logits_BV, tokens, plan.logprobs)
+            said = None if plan.logprobs is None else told(logits_BV, tokens, plan.logprobs)
             last: End | None = "length" if drawn + 1 == plan.length else None
             if last is None and reader.left == 0 and not plan.slide:
                 last = "context"
             kept: list[int] = []
             for place, (text, token) in enumerate(zip(self.texts, tokens, strict=True)):
                 text.tokens.append(token)
-                end = _end(text, token, plan) or last
+                end = ended(text, token, plan) or last
                 if end is None:
                     kept.append(place)
-                yield Drawn(text.row, token, end) if told is None else Drawn(text.row, token, end, *told[place])
+                yield Drawn(text.row, token, end) if said is None else Drawn(text.row, token, end, *said[place])
             if not kept:
                 return
             if self.held_BT is not None:
@@ -188,7 +188,7 @@ class _Batch:
 _NONE = torch.empty(0, 0, dtype=torch.long)
 
 
-def _end(text: Text, token: int, plan: Plan) -> End | None:
+def ended(text: Text, token: int, plan: Plan) -> End | None:
     """Return why a text ends with a token, if it does."""
     if token in plan.end:
         return "end"
@@ -197,7 +197,7 @@ def _end(text: Text, token: int, plan: Plan) -> End | None:
     return None
 
 
-def _told(logits_BV: Tensor, tokens: list[int], count: int) -> list[tuple[float, tuple[tuple[int, float], ...]]]:
+def told(logits_BV: Tensor, tokens: list[int], count: int) -> list[tuple[float, tuple[tuple[int, float], ...]]]:
     """Return the log-probability of each row's token, and its `count` likeliest tokens with theirs."""
     log_BV = logits_BV.log_softmax(-1)
     own: list[float] = log_BV.gather(1, torch.tensor(tokens)[:, None])[:, 0].tolist()

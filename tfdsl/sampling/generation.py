@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tfdsl.sampling.draw import Stream
-from tfdsl.sampling.generate import End, Plan, Text, generate
+from tfdsl.sampling.generate import Drawn, End, Plan, Text, generate
 from tfdsl.sampling.reader import Opener
+from tfdsl.sampling.speculative import Guessing, Tally
 from tfdsl.sampling.text import Writer
+
+Write = Callable[[Opener, Sequence[Text], Plan], Iterator[Drawn]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,10 @@ class Piece:
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """Texts that are being written: iterate over their pieces, or take whole `texts()`. They are drawn once."""
+    """Texts that are being written: iterate over their pieces, or take whole `texts()`. They are drawn once.
+
+    `write` is how: token by token, with guesses, or by beams.
+    """
 
     open: Opener
     plan: Plan
@@ -38,6 +44,7 @@ class Generation:
     stops: tuple[str, ...] = ()
     n: int = 1
     seed: int = 0
+    write: Write = generate
     _written: list[str] = field(init=False)
     _coming: Iterator[Piece] = field(init=False)
 
@@ -49,6 +56,11 @@ class Generation:
     def chain(self) -> tuple[str, ...]:
         """Return what is done to the scores before a token is drawn, stage by stage in order."""
         return (*(stage.name for stage in self.plan.stages), "greedy" if self.plan.greedy else "draw")
+
+    @property
+    def tally(self) -> Tally | None:
+        """Return what guessing was worth so far, where tokens are guessed."""
+        return self.write.tally if isinstance(self.write, Guessing) else None
 
     def __iter__(self) -> Iterator[Piece]:
         return self._coming
@@ -65,7 +77,7 @@ class Generation:
         for row, writer in enumerate(writers):
             stream = Stream(self.seed + row % self.n)
             texts.append(Text(row, list(self.starts[row // self.n]), stream, _Watch(writer)))
-        for drawn in generate(self.open, texts, self.plan):
+        for drawn in self.write(self.open, texts, self.plan):
             watch = texts[drawn.row].watch
             assert isinstance(watch, _Watch), "it was made above"
             ended = drawn.token in self.plan.end or drawn.token in self.plan.stop

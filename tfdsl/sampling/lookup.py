@@ -14,12 +14,9 @@ class Lookup:
     goes on in itself, so that what repeats goes on repeating.
     """
 
-    def __init__(self, longest: int, shortest: int = 1) -> None:
-        self._sizes = range(longest, shortest - 1, -1)
-
-    def begin(self, text: Sequence[int]) -> None:
-        """Begin with this text."""
-        self._places: dict[tuple[int, ...], int] = {}
+    def __init__(self, longest: int) -> None:
+        self._sizes = range(longest, 0, -1)
+        self._places: dict[tuple[int, ...], int] = {}  # where the newest text behind an n-gram begins
         self._known = 1
 
     def guess(self, text: Sequence[int], most: int) -> tuple[list[int], list[Tensor | None]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from tfdsl.sampling.chain import Seen
+from tfdsl.sampling.draw import Stream, Undrawable, likeliest
+from tfdsl.sampling.generate import Drawn, End, Plan, Text, ended, told
 from tfdsl.sampling.reader import Opener, Reader
 
 Law = Callable[[Sequence[int], Tensor], Tensor]  # the tokens so far and logits [V] of the next, to its chances [V]
@@ -27,34 +30,103 @@ class Dice(Protocol):
 
 
 class Draft(Protocol):
-    """What guesses ahead: a smaller model, or the text itself."""
-
-    def begin(self, text: Sequence[int]) -> None:
-        """Begin with this text."""
-        ...
+    """What guesses ahead in one text: a smaller model, or the text itself."""
 
     def guess(self, text: Sequence[int], most: int) -> tuple[list[int], list[Tensor | None]]:
         """Return up to `most` guesses of what follows `text`, and the chances [V] by which each was drawn.
 
-        The text begins as the last one did, up to the guesses. Chances are None where nothing was left to chance. How
-        many guesses there are must not depend on how the last of them fell: that would change their chances.
+        The text begins as it did the last time, up to the guesses, and is longer. Chances are None where nothing was
+        left to chance. How many guesses there are must not depend on how the last one fell: its chances would be
+        others.
         """
+        ...
+
+
+class Drafting(Protocol):
+    """Begin to guess in a text."""
+
+    def __call__(self, room: int, vocab: int, law: Law, dice: Dice) -> Draft:
+        """Return what guesses in a text that fills up to `room` positions with `vocab` tokens, and falls by `dice`."""
         ...
 
 
 @dataclass(slots=True)
 class Tally:
-    """What guessing was worth: how often the model read, how much was guessed, and how much of that was right."""
+    """What guessing was worth: how often the model read, what that wrote, how much was guessed, and how much held."""
 
     reads: int = 0
     tokens: int = 0
     guessed: int = 0
     right: int = 0
 
+    def add(self, guessed: int, right: int) -> None:
+        """Add a read, which wrote the guesses that were right and one token more."""
+        self.reads += 1
+        self.tokens += right + 1
+        self.guessed += guessed
+        self.right += right
+
     def __str__(self) -> str:
         share = self.right / self.guessed if self.guessed else 0.0
         each = self.tokens / self.reads if self.reads else 0.0
         return f"{self.right:,} of {self.guessed:,} guesses right ({share:.0%}), {each:.2f} tokens a read"
+
+
+@dataclass(frozen=True, slots=True)
+class Guessing:
+    """A way to write: up to `ahead` guesses a read, by what `drafting` begins for each text; `tally` counts them."""
+
+    drafting: Drafting
+    ahead: int
+    tally: Tally = field(default_factory=Tally)
+
+    def __call__(self, open_: Opener, texts: Sequence[Text], plan: Plan) -> Iterator[Drawn]:
+        """Yield the tokens that follow each text, one text behind the other.
+
+        The texts have the chances that they have without guesses, whatever the guesses are (Leviathan et al., 2023,
+        theorem 1). Texts are written one by one: each is as it is alone, and in a batch a read would go on as far as
+        its worst row.
+        """
+        for text in texts:
+            chances, dice = law(plan, text.start), Falls(text.stream)
+            yield from Writing(open_, text, plan, chances, dice, self).run()
+
+
+@dataclass(frozen=True, slots=True)
+class Falls:
+    """Dice that fall as a text's random numbers say."""
+
+    stream: Stream
+
+    def pick(self, weights_V: Tensor) -> int:
+        """Return the token whose stretch of the cumulated weights holds the next number, as `draw` does."""
+        edges_V = weights_V.cumsum(0)
+        token = int(torch.searchsorted(edges_V, edges_V[-1] * self.stream.next(), right=True))
+        if token == len(weights_V):
+            raise Undrawable("a score is no number" if bool(weights_V.isnan().any()) else "every token is ruled out")
+        return token
+
+    def passes(self, chance: float) -> bool:
+        """Return whether the next number is below `chance`."""
+        return self.stream.next() < chance
+
+
+def law(plan: Plan, start: int) -> Law:
+    """Return what a plan makes of logits, behind texts of which the first `start` tokens were given."""
+
+    def chances(text: Sequence[int], logits_V: Tensor) -> Tensor:
+        logits_1V = logits_V[None]
+        if plan.stages:
+            seen = Seen(torch.tensor([list(text)]), len(text) - start)
+            for stage in plan.stages:
+                logits_1V = stage.apply(seen, logits_1V)
+        if not plan.greedy:
+            return logits_1V.double().softmax(-1)[0]
+        sure_V = torch.zeros(len(logits_V), dtype=torch.float64)
+        sure_V[likeliest(logits_1V)] = 1.0
+        return sure_V
+
+    return chances
 
 
 def settle(law_V: Tensor, guess: int, guessed_V: Tensor | None, dice: Dice) -> int:
@@ -73,103 +145,72 @@ def settle(law_V: Tensor, guess: int, guessed_V: Tensor | None, dice: Dice) -> i
     return dice.pick(rest_V) if float(rest_V.sum()) > 0 else guess
 
 
-class Smaller:
-    """A smaller model as a draft: it writes ahead by its own chances, and goes back to what was right."""
+@dataclass(slots=True, eq=False)
+class Writing:
+    """One text, written with guesses."""
 
-    def __init__(self, opener: Opener, room: int, law: Law, dice: Dice) -> None:
-        self._opener, self._room, self._law, self._dice = opener, room, law, dice
+    open: Opener
+    text: Text
+    plan: Plan
+    law: Law
+    dice: Dice
+    guessing: Guessing
 
-    def begin(self, text: Sequence[int]) -> None:
-        """Read the text, or as much of its end as there is room for."""
-        self._open(text, self._room)
-
-    def guess(self, text: Sequence[int], most: int) -> tuple[list[int], list[Tensor | None]]:
-        """Return up to `most` tokens with which the smaller model goes on, and their chances."""
-        most = min(most, self._room)
-        logits_V = self._catch_up(text, most)
-        so_far, laws = list(text), list[Tensor | None]()
+    def run(self) -> Iterator[Drawn]:
+        """Yield its tokens."""
+        plan, tokens = self.plan, self.text.tokens
+        room = len(tokens) + plan.length - 1
+        room = room if plan.context is None else min(plan.context, room)
+        stop = len(tokens) + plan.length
+        reader, new = self._begin(tokens[-room:], room)
+        draft = self.guessing.drafting(room, len(new[0][1]), self.law, self.dice)
         while True:
-            laws.append(law_V := self._law(so_far, logits_V))
-            so_far.append(self._dice.pick(law_V))
-            if len(laws) == most:
-                return so_far[len(text) :], laws
-            logits_V = self._read(so_far[-1:])
+            for place, (token, logits_V) in enumerate(new, 1 - len(new)):
+                tokens.append(token)
+                full = place == 0 and reader.left == 0 and not plan.slide
+                end = self._end(token, "length" if len(tokens) == stop else "context" if full else None)
+                said = (None, ()) if plan.logprobs is None else told(logits_V[None], [token], plan.logprobs)[0]
+                yield Drawn(self.text.row, token, end, *said)
+                if end is not None:
+                    return
+            if reader.left == 0:
+                reader, new = self._begin(tokens[-max(1, room // 2) :], room)
+            else:
+                new = self._round(reader, draft, stop - len(tokens))
 
-    def _open(self, text: Sequence[int], most: int) -> Tensor:
-        self._start = max(0, len(text) - most)
-        self._seen = list(text[self._start :])
-        self._sure = len(self._seen)
-        self._reader, logits_BV = self._opener([self._seen], self._room)
-        return logits_BV[0]
+    def _begin(self, prompt: Sequence[int], room: int) -> tuple[Reader, list[tuple[int, Tensor]]]:
+        """Read what there is; return the reader and the token behind it, with its logits [V]."""
+        reader, logits_BV = self.open([prompt], room)
+        self.guessing.tally.add(0, 0)
+        with torch.inference_mode():
+            return reader, [(self.dice.pick(self.law(self.text.tokens, logits_BV[0])), logits_BV[0])]
 
-    def _catch_up(self, text: Sequence[int], ahead: int) -> Tensor:
-        """Read what is new in the text; return the logits [V] of what comes next."""
-        new = text[self._start :]
-        if len(new) + ahead - 1 > self._room:
-            return self._open(text, max(1, min(self._room // 2, self._room - ahead + 1)))
-        kept = self._sure
-        while kept < min(len(self._seen), len(new) - 1) and self._seen[kept] == new[kept]:
-            kept += 1
-        if kept < len(self._seen):
-            self._reader.back(len(self._seen) - kept)
-            del self._seen[kept:]
-        logits_V = self._read(new[kept:])
-        self._sure = len(self._seen)
-        return logits_V
+    def _round(self, reader: Reader, draft: Draft, wanted: int) -> list[tuple[int, Tensor]]:
+        """Read the newest token and guesses behind it; return those that hold and one more, with logits [V] of each."""
+        tokens = self.text.tokens
+        most = min(self.guessing.ahead, wanted - 1)
+        most = most if reader.left is None else min(most, reader.left - 1)
+        with torch.inference_mode():
+            reader.mark()
+            guesses, laws = draft.guess(tokens, most) if most > 0 else ([], [])
+            logits_TV = reader.read(torch.tensor([[tokens[-1], *guesses]]), last=len(guesses) + 1)[0]
+            held = self._held(guesses, laws, logits_TV)
+            right = len(held) - 1
+            if right < len(guesses):
+                reader.back(len(guesses) - right)
+        self.guessing.tally.add(len(guesses), right)
+        return list(zip(held, logits_TV, strict=False))
 
-    def _read(self, tokens: Sequence[int]) -> Tensor:
-        self._seen.extend(tokens)
-        return self._reader.read(torch.tensor([list(tokens)]))[0, -1]
+    def _held(self, guesses: Sequence[int], laws: Sequence[Tensor | None], logits_TV: Tensor) -> list[int]:
+        """Return the guesses that hold and the token behind them."""
+        so_far, count = list(self.text.tokens), len(self.text.tokens)
+        for guess, guessed_V, logits_V in zip(guesses, laws, logits_TV, strict=False):
+            so_far.append(settle(self.law(so_far, logits_V), guess, guessed_V, self.dice))
+            if so_far[-1] != guess:
+                return so_far[count:]
+        so_far.append(self.dice.pick(self.law(so_far, logits_TV[len(guesses)])))
+        return so_far[count:]
 
-
-def speculate(
-    reader: Reader,
-    logits_V: Tensor,
-    prompt: Sequence[int],
-    draft: Draft,
-    law: Law,
-    dice: Dice,
-    *,
-    ahead: int,
-    length: int,
-    tally: Tally,
-) -> Iterator[tuple[int, Tensor]]:
-    """Yield up to `length` tokens that follow the prompt, each with its logits [V]; fewer where the reader is full.
-
-    The reader has read the prompt, and foretells `logits_V`. Each round reads the newest token and up to `ahead`
-    guesses behind it, and writes those that hold and one more. The texts have the chances that they have without a
-    draft, whatever `ahead` is and however good the guesses are: Leviathan et al., 2023, theorem 1.
-    """
-    text = list(prompt)
-    text.append(dice.pick(law(text, logits_V)))
-    tally.reads += 1
-    tally.tokens += 1
-    yield text[-1], logits_V
-    draft.begin(prompt)
-    end = len(prompt) + length
-    while len(text) < end and reader.left != 0:
-        most = min(ahead, end - len(text) - 1, ahead if reader.left is None else reader.left - 1)
-        guesses, laws = draft.guess(text, most) if most > 0 else ([], [])
-        logits_TV = reader.read(torch.tensor([[text[-1], *guesses]]), last=len(guesses) + 1)[0]
-        new, first = _held(text, guesses, laws, logits_TV, law, dice), len(text)
-        if len(new) <= len(guesses):
-            reader.back(len(guesses) + 1 - len(new))
-        tally.reads += 1
-        tally.tokens += len(new)
-        tally.guessed += len(guesses)
-        tally.right += sum(one == other for one, other in zip(new, guesses, strict=False))
-        text += new
-        yield from zip(text[first:], logits_TV, strict=False)
-
-
-def _held(
-    text: Sequence[int], guesses: Sequence[int], laws: Sequence[Tensor | None], logits_TV: Tensor, law: Law, dice: Dice
-) -> list[int]:
-    """Return the guesses that hold and the token behind them."""
-    so_far = list(text)
-    for guess, guessed_V, logits_V in zip(guesses, laws, logits_TV, strict=False):
-        so_far.append(settle(law(so_far, logits_V), guess, guessed_V, dice))
-        if so_far[-1] != guess:
-            return so_far[len(text) :]
-    so_far.append(dice.pick(law(so_far, logits_TV[len(guesses)])))
-    return so_far[len(text) :]
+    def _end(self, token: int, last: End | None) -> End | None:
+        """Return why the text ends with this token, if it does."""
+        return ended(self.text, token, self.plan) or last
