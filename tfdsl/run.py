@@ -16,8 +16,9 @@ from tfdsl import building, checking, disk, document, heads, roles, sampling, se
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
-from tfdsl.sampling import Decoder, Generation, ready
+from tfdsl.sampling import Author, Decoder, Generation, ready
 from tfdsl.sampling.chain import Processor
+from tfdsl.sampling.decoder import PREFILL
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -79,32 +80,53 @@ class Run:
             self._made["module"] = self.model(lambda: building.build(self.checked()))
         return self._made["module"]
 
-    def decoder(self) -> Decoder:
-        """Return what reads prompts with the run's model; raises RunError where that does not go on from a text."""
-        if unfit := sampling.against(roles.of(self.checked())):
+    def author(self, prefill: int = PREFILL) -> Author:
+        """Return the run's model as one that writes; raises RunError where it does not go on from a text."""
+        checked = self.checked()
+        signature = roles.of(checked)
+        if unfit := sampling.against(signature):
             raise RunError(unfit)
         module: Any = self.built()
-        return Decoder(module, heads.leaving(module, heads.of(self.checked())))
+        opener = Decoder(module, heads.leaving(module, heads.of(checked)), prefill)
+        (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
+        return Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
 
     def generate(
-        self, prompts: str | Sequence[str] | None = None, *, processors: Sequence[Processor] = (), **chosen: Any
+        self,
+        prompts: str | Sequence[str] | None = None,
+        *,
+        processors: Sequence[Processor] = (),
+        draft: Run | Path | str | None = None,
+        **chosen: Any,
     ) -> Generation:
         """Return the texts that the model writes behind prompts, drawn while they are iterated over.
 
         `chosen` are settings of the `sample` section; what is not given is as the run's spec says. `processors` are
         functions of the tokens [B, T] so far (-1 stands before the shorter rows) and of logits [B, V], which return
-        such logits; they come before temperature and filters. Raises RunError for a prompt that the tokenizer cannot
-        read, and for a model that does not go on from a text.
+        such logits; they come before temperature and filters. `draft` is a smaller run, or its folder, which guesses
+        ahead. Raises RunError for a prompt that the tokenizer cannot read, and for a model that does not go on from a
+        text.
         """
+        if draft is not None:
+            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
         settled = settings.Sample.read({**self.sample.given(), **chosen})
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
-        opener = self.decoder()
         found, said = sampling.begin(
-            opener, self.tokenizer, settled, asked, processors, self.context, self.end, opener.ragged
+            self.author(settled.prefill), settled, asked, processors, drafting(draft or settled.draft, settled.prefill)
         )
         if found is None:
             raise RunError(said)
         return found
+
+
+def drafting(draft: Run | Path | str | None, prefill: int = PREFILL) -> Author | None:
+    """Return what guesses for another run, given that or its folder; raises RunError where it cannot be opened."""
+    if draft is None or isinstance(draft, Run):
+        return None if draft is None else draft.author(prefill)
+    found, said = open_run(Path(draft))
+    if found is None:
+        raise RunError(said)
+    return found.author(prefill)
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
