@@ -40,7 +40,7 @@ class Rows:
         self.model, self.head, self.room, self.prefill = model, head, room, prefill
         self.cache = model.new_cache(room)
         self.seen: list[Tensor] = []
-        self.place: Mark | None = None
+        self.marked: Mark | None = None
 
     @property
     def left(self) -> int:
@@ -61,24 +61,28 @@ class Rows:
 
     def pick(self, rows_N: Tensor) -> None:
         """Go on with these rows, in this order; a row may be left out, or taken more than once."""
-        self.seen, self.place, self.rows = [self._read()[rows_N]], None, len(rows_N)
+        self.seen, self.marked, self.rows = [self._read()[rows_N]], None, len(rows_N)
         with torch.inference_mode():
             cached.pick(self.cache, rows_N)
 
     def mark(self) -> None:
         """Remember this place: what is read from here on may be forgotten, until rows are picked."""
-        self.place = cached.mark(self.cache)
+        self.marked = cached.mark(self.cache)
 
     def back(self, count: int) -> None:
         """Forget the last `count` positions that were read since the last `mark`."""
         if count == 0:
             return
-        assert self.place is not None, "a reader goes back to what it was asked to remember"
-        self.seen = [self._read()[:, :-count]]
-        with torch.inference_mode():
-            again = cached.back(self.cache, self.place, count)
-            if again:  # a state holds all positions as one: those that stay are read once more
-                self._pieces(self.seen[0][:, -again:], 1)
+        kept_BT = self._read()[:, :-count]
+        self.seen = [kept_BT]
+        if self.marked is None:  # all was read again since
+            with torch.inference_mode():
+                self._anew(1)
+            return
+        again = cached.back(self.cache, self.marked, count)
+        if again:
+            self.seen = [kept_BT[:, :-again]]
+            self.read(kept_BT[:, -again:])
 
     def _pieces(self, tokens_BT: Tensor, last: int) -> Tensor:
         """Read piece by piece; of all but the `last` positions no scores are made, or as few as can be."""
@@ -105,8 +109,7 @@ class Rows:
 
     def _anew(self, last: int) -> Tensor:
         """Read all that was read once more, at once, into a new cache."""
-        self.cache = self.model.new_cache(self.room)
-        self.place = Mark(0, ())
+        self.cache, self.marked = self.model.new_cache(self.room), None
         return self._scored(self._read(), last).float()
 
     def _read(self) -> Tensor:
