@@ -51,7 +51,7 @@ def load(checked: Checked, path: Path, model: nn.Module | None = None) -> tuple[
 
 def _filled(checked: Checked, tensors: Tensors, model: nn.Module | None) -> tuple[nn.Module | None, list[Diagnostic]]:
     assert checked.spec is not None, "only a sound spec is filled"
-    if not checked.spec.weights.map:
+    if checked.spec.weights is None or not checked.spec.weights.map:
         message = f"the spec `{checked.spec.name}` does not say how a checkpoint's tensors map on to its weights"
         return None, [Diagnostic("R731", message, help="give it a `weights` section: docs/weights.md")]
     numbers = sum(tensors.count(name) for name in tensors)
@@ -162,7 +162,7 @@ def send(run: Run, output: Path, config: Path | None = None) -> tuple[int | None
     values, problems = _config(run, config)
     if values is None or checked.spec is None:
         return None, problems or list(checked.diagnostics)
-    if not checked.spec.weights.map:
+    if checked.spec.weights is None or not checked.spec.weights.map:
         message = f"the spec `{checked.spec.name}` does not say how its weights are called in a checkpoint"
         return None, [Diagnostic("R731", message, help="give it a `weights` section: docs/weights.md")]
     foreign = run.foreign or {}
