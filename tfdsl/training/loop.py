@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tfdsl import disk
+from tfdsl import disk, heads
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import blame, checkpoint, groups, head, order, parallel, peak, shards, signals
+from tfdsl.training import blame, checkpoint, groups, order, parallel, peak, shards, signals
 from tfdsl.training.average import Average
 from tfdsl.training.compiling import Compiled, pays
 from tfdsl.training.guards import first
@@ -92,10 +92,10 @@ class Loop:
             self._restore(start)
         self.weights = self.optimizer.weights
         left = None if self.spread.way == "fsdp" else job.subject.head  # sharded, its weight is whole in its call alone
-        self.plain = head.leave(self.model, left, self.model)
+        self.plain = heads.leave(self.model, left, self.model)
         asked = pays(self.set.compile, processes.device.type)
         self.compiled = Compiled(self.spread.call, self.said.append) if asked else None
-        self.call = head.leave(self.model, left, self.compiled or self.spread.call)
+        self.call = heads.leave(self.model, left, self.compiled or self.spread.call)
         self.started, self.first = time.monotonic() - self.seconds, self.step
         self.clock, self.measuring, self.fault = self.seconds, 0.0, ""
         self.ahead = Ahead(self._passes, self.set.steps)
