@@ -113,12 +113,17 @@ class Conv(Node):
         given = [w.x, *([f"keep_BT={keep}"] if keep else [])]
         if self.sight(step) == "behind" and w.cache():
             given.append(f"cache={w.cache()}")
+        if place := w.place(step.x.axes[1]):
+            given.append(f"place_BT={place}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
 
     def sight(self, step: Step) -> Sight:
         if self.stride == 1 and self.padding == "causal" and self.span:
             return "behind"
         return "here" if self.kernel == self.stride == 1 and not self.zeros else "everywhere"
+
+    def leaks(self, step: Step) -> str:
+        return "" if self.sight(step) == "behind" else super().leaks(step)
 
     def facts(self, step: Step) -> str:
         parts = [f"kernel {self.kernel}", f"stride {self.stride}" if self.stride > 1 else ""]
