@@ -98,7 +98,7 @@ def test_packed_mixers_compile_in_one_graph(name: str) -> None:
     torch.testing.assert_close(compiled(tokens, documents), model(tokens, documents), rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("conv groups", "linear")])
 def test_costs_are_those_of_pytorch(name: str) -> None:
     found = checked(MIXERS[name])
     axes = {"B": 3, "T": 32}

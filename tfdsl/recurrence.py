@@ -56,6 +56,16 @@ def taps(size: int, width: int, bias: bool) -> dict[str, Weight]:
     return weights
 
 
+def parted(step: Step) -> bool:
+    """Return whether a sequence holds several documents."""
+    return bool(step.x.axes[-2].parts)
+
+
+def masked(step: Step, size: int) -> Size:
+    """Return the elements of the masks that keep such a convolution within documents, a byte for each tap."""
+    return step.x.positions * (size - 1) // 4 if parted(step) else 0
+
+
 def padded(step: Step, size: int, width: int) -> Size:
     """Return the elements of what such a convolution takes: as many zeros before each sequence as it reaches back."""
     return sequences(step) * (step.x.axes[-2].size + (size - 1)) * width

@@ -88,6 +88,10 @@ class Conv(Node):
     def work(self, step: Step) -> Work:
         flops = 2 * step.output.count * (step.width // self.groups) * self.kernel
         before: Size = step.x.axes[0].size * self.span * step.width
+        if step.x.axes[1].parts:
+            # What each position reads, and which of it is of its own document.
+            read = step.x.positions * self.kernel
+            return Work(flops=flops, entering=flops, kept=read * step.width + read // 4, cache=self._cached(step))
         if self._copies(step):
             longer = before if self.padding == "causal" else 0
             return Work(flops=flops, entering=flops, kept=step.x.count + longer, cache=self._cached(step))

@@ -53,7 +53,7 @@ class Shift(Node):
         cached: Size = 0
         if self.sight(step) == "behind":
             cached = step.x.axes[0].size * self.by * step.x.axes[2].size
-        return Work(cache=cached)
+        return Work(cache=cached, kept=step.x.positions // 4 if step.x.axes[1].parts else 0)
 
     def call(self, step: Step) -> None:
         return None
