@@ -37,7 +37,10 @@ def smaller(opener: Opener, context: int | None) -> Drafting:
 def unlike(tokenizer: Tokenizer | None, drafts: Tokenizer | None) -> list[Diagnostic]:
     """Return why a draft cannot guess for a model, by the tokenizers of both: a token must be the same text."""
     if tokenizer is None or drafts is None:
-        message, help_ = "a run without a tokenizer cannot guess for another", "put the `tokenizer.json` into its folder"
+        message, help_ = (
+            "a run without a tokenizer cannot guess for another",
+            "put the `tokenizer.json` into its folder",
+        )
         return [Diagnostic("R851", message, help=help_)]
     ours, theirs = tokenizer.get_vocab(), drafts.get_vocab()
     if ours == theirs:
