@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tfdsl import checking, disk, document
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.refused import RunError
 from tfdsl.spec import Spec
 
 if TYPE_CHECKING:
@@ -29,16 +30,6 @@ class SpecError(ValueError):
 
         super().__init__("\n" + report.render(checked.diagnostics, checked.document.texts))
         self.diagnostics: tuple[Diagnostic, ...] = checked.diagnostics
-
-
-class RunError(ValueError):
-    """A run cannot be made, gone on with, or opened. `diagnostics` says why; the message is what the commands print."""
-
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        from tfdsl import report
-
-        super().__init__("\n" + report.render(list(diagnostics), {}))
-        self.diagnostics = tuple(diagnostics)
 
 
 def check(source: Source, overrides: Sequence[str] = ()) -> Checked:

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import disk, settings
+from tfdsl import building, checking, disk, document, settings
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.reading import classify as classifying
+from tfdsl.reading import embed as embedding
+from tfdsl.reading import fill as filling
+from tfdsl.reading import held_out as measuring
+from tfdsl.reading import score as scoring
+from tfdsl.reading.classify import Classified
+from tfdsl.reading.embed import Embedded
+from tfdsl.reading.examples import Example, Given
+from tfdsl.reading.fill import Filled
+from tfdsl.reading.score import Pair, Scored
+from tfdsl.reading.trained import Trained
+from tfdsl.refused import RunError
 from tfdsl.sampling import ready
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
 from tfdsl.training.subject import Subject
+from tfdsl.training.task import Measured
 
+Result = TypeVar("Result")
 FOREIGN = "foreign.json"  # what an imported run knows of the checkpoint that it was
 
 
@@ -28,7 +43,7 @@ class Run:
     """A trained model on disk. `context` is the number of positions that it was trained on.
 
     An imported one may have no `tokenizer`; `foreign` is what it knows of its checkpoint, `end` the tokens that end a
-    text.
+    text; `about` what it knows of its data, such as the names of classes. The model that answers is `kept`.
     """
 
     folder: Path
@@ -41,6 +56,8 @@ class Run:
     checkpoint: Checkpoint
     context: int
     foreign: dict[str, Any] | None = None
+    about: dict[str, Any] = field(default_factory=dict[str, Any])
+    kept: list[Trained] = field(default_factory=list[Trained], repr=False, compare=False)
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -56,12 +73,82 @@ class Run:
         checkpoint.fill(module, self.checkpoint.weights())
         return ready(module)
 
+    def trained(self) -> Trained:
+        """Return the model with its weights and what is known of it, made once."""
+        if not self.kept:
+            # From the spec, never from the folder's model.py: a run may come from elsewhere, a spec carries no code.
+            checked = checking.run(document.gather_text(self.spec, f"<{self.name}>", Path()))
+            if not checked.ok:
+                raise RunError(checked.diagnostics)
+            train = self.train.model_copy(update={"context": self.context})
+            made = self.train.tokenizer.file is None and self.foreign is None
+            model = self.model(lambda: building.build(checked))
+            self.kept.append(Trained(checked, model, train, self.tokenizer, made, self.about, self.foreign is not None))
+        return self.kept[0]
+
+    def fill(self, texts: str | Sequence[str], top: int = 5) -> tuple[Filled, ...]:
+        """Return the `top` likeliest words of each mask (`[MASK]`) of each text; raises RunError where none can be."""
+        return _sound(filling.fill(self.trained(), _several(texts), top))
+
+    def classify(
+        self, given: Given | Sequence[Given], top: int = 1, output: str | None = None
+    ) -> tuple[Classified, ...]:
+        """Return the `top` likeliest classes of each text, pair of texts or image (an array, or the path of some).
+
+        Raises RunError where they cannot be read, or the model tells no classes apart.
+        """
+        return _sound(classifying.classify(self.trained(), _listed(given), top, output))
+
+    def embed(self, given: Given | Sequence[Given], unit: bool = True, output: str | None = None) -> Embedded:
+        """Return the vectors of texts, or of images (arrays, or their paths), of length 1 unless `unit` is False.
+
+        Raises RunError where they cannot be read, or the model gives no vectors.
+        """
+        return _sound(embedding.embed(self.trained(), _listed(given), unit=unit, output=output))
+
+    def score(
+        self,
+        given: str | Pair | Sequence[str] | Sequence[Pair],
+        window: int | None = None,
+        stride: int | None = None,
+    ) -> tuple[Scored, ...]:
+        """Return how likely each text is, or each target given its source, in windows of so many tokens.
+
+        Raises RunError where they cannot be read, or the model foretells no text.
+        """
+        several: Any = [given] if isinstance(given, str | tuple) else given
+        return _sound(scoring.score(self.trained(), several, window=window, stride=stride))
+
+    def held_out(self) -> Measured:
+        """Return what the model comes to on the examples that the run held out; raises RunError where it has none."""
+        return _sound(measuring.held_out(self.trained(), self.folder))
+
+
+def _listed(given: Given | Sequence[Given]) -> Sequence[Given]:
+    alone = isinstance(given, str | Path | tuple | np.ndarray | Example)
+    return [given] if alone else given  # type: ignore[list-item, return-value]
+
+
+def _several(texts: str | Sequence[str]) -> Sequence[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
+    """Return an answer; raises RunError where something is wrong."""
+    found, said = answer
+    if any(each.severity == "error" for each in said):
+        raise RunError(said)
+    assert found is not None, "what is not there was said to be wrong"
+    return found
+
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
     """Open a run folder at its best checkpoint (by held-out loss), or at its last; a damaged one is named, not used."""
     foreign = json.loads((folder / FOREIGN).read_text()) if (folder / FOREIGN).is_file() else None
-    optional = () if foreign is None else (TOKENIZER,)
-    needed = [folder / name for name in (SPEC, SOURCE, SETTINGS, TOKENIZER) if name not in optional]
+    needed = [folder / name for name in (SPEC, SOURCE, SETTINGS)]
+    kept = json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).is_file() else {"model": {}}
+    if foreign is None and kept["model"].get("vocab"):  # an imported run may have none, and images need none
+        needed.append(folder / TOKENIZER)
     missing = [path.name for path in needed if not path.is_file()]
     if missing:
         label = f"`{missing[0]}` is missing"
@@ -73,7 +160,6 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
     last = whole[-1]
     wanted = last.state["best_step"] if best and last.state["best"] is not None else last.step
     chosen = next((point for point in whole if point.step == wanted), whole[-1])
-    kept = json.loads((folder / SETTINGS).read_text())
     train = settings.Train.model_validate(kept["train"])
     run = Run(
         folder,
@@ -86,6 +172,7 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
         chosen,
         train.context or kept["model"]["context"],
         foreign,
+        kept["model"],
     )
     return run, said
 
