@@ -103,3 +103,21 @@ def test_what_stands_alone_is_kept_where_a_field_beside_it_is_set() -> None:
         Data.read({"source": "text.txt", "held_out": 0.2}),
         TypeAdapter(Objective).validate_python({"type": "masked_token", "share": 0.3}),
     )
+
+
+@pytest.mark.parametrize("change", ["train.optimizer.type=muon", "train.optimizer={type: muon}"])
+def test_of_another_type_what_has_no_meaning_goes(change: str, tmp_path: Path) -> None:
+    """`betas` are AdamW's own, and `lr` is of both; what no type knows is still refused."""
+    head = "tfdsl: 1\nname: m\ninputs: {x: {shape: [B, 4], dtype: float}}\nmodel: [linear: {from: x, width: 4}]\n"
+    text = head + "train: {optimizer: {lr: 2e-3, betas: [0.9, 0.99], groups: [{match: '*', lr: 2}]}}\n"
+    optimizer = tfdsl.check(text, [change]).train.optimizer
+    assert (optimizer.type_name, optimizer.lr, len(optimizer.groups)) == ("muon", 2e-3, 1)
+    assert optimizer.model_fields_set == {"lr", "groups"}
+    (tmp_path / "base.yaml").write_text(text)
+    own = "extends: base.yaml\ntrain: {optimizer: {type: muon}}\n"
+    (tmp_path / "own.yaml").write_text(own)
+    assert checking.run(document.gather(tmp_path / "own.yaml")).train.optimizer == optimizer
+    wrong = tfdsl.check(text.replace("betas", "beta"), [change])
+    assert [each.code for each in wrong.diagnostics] == ["D102"]
+    same = tfdsl.check(text, ["train.optimizer.type=adamw"]).train.optimizer
+    assert same.model_fields_set == {"lr", "groups", "betas"}

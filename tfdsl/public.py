@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfdsl import checking, disk, document
 from tfdsl.checking import Checked
-from tfdsl.diagnostics import Diagnostic
-from tfdsl.refused import RunError
+from tfdsl.faults import RunError, SpecError
 from tfdsl.spec import Spec
 
 if TYPE_CHECKING:
@@ -20,16 +19,6 @@ if TYPE_CHECKING:
     from tfdsl.sweeping.run import Sweep
 
 Source = str | Path | Spec | Checked
-
-
-class SpecError(ValueError):
-    """A spec has errors. `diagnostics` holds all of them; the message is what `tfdsl check` prints."""
-
-    def __init__(self, checked: Checked) -> None:
-        from tfdsl import report
-
-        super().__init__("\n" + report.render(checked.diagnostics, checked.document.texts))
-        self.diagnostics: tuple[Diagnostic, ...] = checked.diagnostics
 
 
 def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
@@ -221,11 +210,8 @@ def sample(
     What is not given is as the `sample` section of the run's spec says. Raises RunError for a prompt that the tokenizer
     cannot read, and for a model that does not go on from a text.
     """
-    from tfdsl import building, roles, sampling, settings
-
     opened = open_run(source) if isinstance(source, str | Path) else source
     asked = {
-        "prompt": prompt,
         "length": length,
         "temperature": temperature,
         "top_k": top_k,
@@ -233,12 +219,6 @@ def sample(
         "greedy": greedy,
         "seed": seed,
     }
-    chosen = {**opened.sample.given(), **{name: value for name, value in asked.items() if value is not None}}
-    checked = sound(opened.spec)
-    if unfit := sampling.against(roles.of(checked)):
-        raise RunError(unfit)
-    model: Any = opened.model(lambda: building.build(checked))
-    text, found = sampling.sample(model, opened.tokenizer, settings.Sample.read(chosen), opened.context, opened.end)
-    if text is None:
-        raise RunError(found)
-    return text
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    generation = opened.generate(prompt, **given)
+    return (piece.text for piece in generation if piece.text)

@@ -13,8 +13,10 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, checking, disk, document, settings
+from tfdsl import building, checking, disk, document, heads, roles, sampling, settings
+from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.faults import RunError, SpecError
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
 from tfdsl.reading import fill as filling
@@ -26,8 +28,9 @@ from tfdsl.reading.examples import Example, Given
 from tfdsl.reading.fill import Filled
 from tfdsl.reading.score import Pair, Scored
 from tfdsl.reading.trained import Trained
-from tfdsl.refused import RunError
-from tfdsl.sampling import ready
+from tfdsl.sampling import Author, Decoder, Generation, ready
+from tfdsl.sampling.chain import Processor
+from tfdsl.sampling.decoder import PREFILL
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -57,7 +60,7 @@ class Run:
     context: int
     foreign: dict[str, Any] | None = None
     about: dict[str, Any] = field(default_factory=dict[str, Any])
-    kept: list[Trained] = field(default_factory=list[Trained], repr=False, compare=False)
+    _made: dict[str, Any] = field(default_factory=dict[str, Any], init=False, repr=False, compare=False)
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -73,18 +76,62 @@ class Run:
         checkpoint.fill(module, self.checkpoint.weights())
         return ready(module)
 
+    def checked(self) -> Checked:
+        """Return the run's spec, checked; raises SpecError where it has errors."""
+        if "checked" not in self._made:
+            found = checking.run(document.gather_text(self.spec, "<text>", Path()))
+            if not found.ok:
+                raise SpecError(found)
+            self._made["checked"] = found
+        return self._made["checked"]
+
+    def built(self) -> nn.Module:
+        """Return the run's model with its weights, ready for inference: built when it is first asked for.
+
+        It is built from the spec, never from the folder's model.py: a run may come from elsewhere, and a spec cannot
+        carry code.
+        """
+        if "module" not in self._made:
+            self._made["module"] = self.model(lambda: building.build(self.checked()))
+        return self._made["module"]
+
+    def author(self, prefill: int = PREFILL) -> Author:
+        """Return the run's model as one that writes; raises RunError where it does not go on from a text."""
+        checked = self.checked()
+        signature = roles.of(checked)
+        if unfit := sampling.against(signature):
+            raise RunError(unfit)
+        module: Any = self.built()
+        opener = Decoder(module, heads.leaving(module, heads.of(checked)), prefill)
+        (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
+        return Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
+
+    def generate(
+        self, prompts: str | Sequence[str] | None = None, *, processors: Sequence[Processor] = (), **chosen: Any
+    ) -> Generation:
+        """Return the texts that the model writes behind prompts, drawn while they are iterated over.
+
+        `chosen` are settings of the `sample` section; what is not given is as the run's spec says. `processors` are
+        functions of the tokens [B, T] so far (-1 stands before the shorter rows) and of logits [B, V], which return
+        such logits; they come before temperature and filters. Raises RunError for a prompt that the tokenizer cannot
+        read, and for a model that does not go on from a text.
+        """
+        settled = settings.Sample.read({**self.sample.given(), **chosen})
+        asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
+        found, said = sampling.begin(self.author(settled.prefill), settled, asked, processors)
+        if found is None:
+            raise RunError(said)
+        return found
+
     def trained(self) -> Trained:
-        """Return the model with its weights and what is known of it, made once."""
-        if not self.kept:
-            # From the spec, never from the folder's model.py: a run may come from elsewhere, a spec carries no code.
-            checked = checking.run(document.gather_text(self.spec, f"<{self.name}>", Path()))
-            if not checked.ok:
-                raise RunError(checked.diagnostics)
+        """Return the run's model and what is known of it, ready to be asked; raises SpecError."""
+        if "trained" not in self._made:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None
-            model = self.model(lambda: building.build(checked))
-            self.kept.append(Trained(checked, model, train, self.tokenizer, made, self.about, self.foreign is not None))
-        return self.kept[0]
+            imported = self.foreign is not None
+            known = (self.checked(), self.built(), train, self.tokenizer, made, self.about, imported)
+            self._made["trained"] = Trained(*known)
+        return self._made["trained"]
 
     def fill(self, texts: str | Sequence[str], top: int = 5) -> tuple[Filled, ...]:
         """Return the `top` likeliest words of each mask (`[MASK]`) of each text; raises RunError where none can be."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import TYPE_CHECKING
 
@@ -64,9 +63,7 @@ def command(
 
     found = vectors(given, files)
     if save is not None:
-        held = io.BytesIO()
-        _numpy_save(held, found)
-        write(save, held.getvalue())
+        write(save, found.array())
         remark(f"{save}: {found.vectors.shape[0]:,} vectors of {found.vectors.shape[1]:,} numbers")
     if search is not None or against:
         others = vectors(against, (search,) if search is not None else ())
@@ -77,12 +74,6 @@ def command(
     elif save is None:
         _table(found)
     return 0
-
-
-def _numpy_save(file: io.BytesIO, found: Embedded) -> None:
-    import numpy as np
-
-    np.save(file, found.vectors)
 
 
 def _near(found: Embedded, others: Embedded, top: int, as_json: bool) -> None:

@@ -73,23 +73,22 @@ def command(
 
 
 def _write(run: Run, given: dict[str, Any]) -> int:
-    from tfdsl import building, roles, sampling, settings
-    from tfdsl.public import sound
+    from tfdsl import sampling, settings
+    from tfdsl.faults import RunError
 
     chosen = settings.Sample.read({**run.sample.given(), **given})
-    # From the spec, never from the folder's model.py: a run may come from elsewhere, and a spec cannot carry code.
-    checked = sound(run.spec)
-    _show(unfit := sampling.against(roles.of(checked)))
-    if unfit:
-        raise Stop(code=1)
-    model: Any = run.model(lambda: building.build(checked))
-    text, found = sampling.sample(model, run.tokenizer, chosen, run.context, run.end)
+    try:
+        open_ = run.decoder()
+    except RunError as error:
+        _show(list(error.diagnostics))
+        raise Stop(code=1) from None
+    texts, found = sampling.begin(open_, run.tokenizer, chosen, [chosen.prompt], (), run.context, run.end)
     _show(found)
-    if text is None:
+    if texts is None:
         raise Stop(code=1)
     click.echo(chosen.prompt, nl=False)
-    for piece in text:
-        click.echo(piece, nl=False)
+    for piece in texts:
+        click.echo(piece.text, nl=False)
         sys.stdout.flush()
     click.echo()
     return 0

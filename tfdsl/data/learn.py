@@ -156,9 +156,8 @@ def against(asked: Asked, tokenizer: Tokenizer) -> Problems:
         message = f"the tokenizer pads with token {found.pad:,}, the model's input with {pad:,}"
         help_ = f"write `pad: {found.pad}` at the model's input"
         problems.append(("train.tokenizer", Diagnostic("R752", message, None, what, help=help_)))
-    missing = [
-        name for name in wanted.marks if getattr(found, name) is None and not (name == "pad" and pad is not None)
-    ]
+    spare = {*wanted.spare, *(["pad"] if pad is not None else [])}
+    missing = [name for name in wanted.marks if getattr(found, name) is None and name not in spare]
     if missing or len(found.extras) < wanted.extras:
         numbered = [f"{wanted.extras} numbered marks (it has {len(found.extras)})"] * (
             len(found.extras) < wanted.extras

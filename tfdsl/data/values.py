@@ -64,6 +64,8 @@ def label(value: Any, known: tuple[str, ...]) -> str:
         return known[int(value)] if known else str(int(value))
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return label(value.item(), known)
+    if value == "":
+        raise Unfit("is empty, not a class: a text or a whole number")
     if isinstance(value, str):
         return value
     raise Unfit(f"is {named(value)}, not a class: a text or a whole number")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,12 @@ class Embedded:
     def against(self, others: Embedded) -> Vectors:
         """Return the cosine of the angle between each vector and each of the others, [N, M]."""
         return _unit(self.vectors) @ _unit(others.vectors).T
+
+    def array(self) -> bytes:
+        """Return the vectors as the content of a NumPy file (`.npy`)."""
+        content = io.BytesIO()
+        np.lib.format.write_array(content, self.vectors, allow_pickle=False)
+        return content.getvalue()
 
     def nearest(self, others: Embedded, top: int = 5) -> tuple[tuple[Near, ...], ...]:
         """Return for each vector the `top` nearest of the others, the nearest first."""

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from tfdsl import tokens
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.heads import Unscored
 from tfdsl.reading.batches import batches
 from tfdsl.reading.trained import Row, Trained
 from tfdsl.training import binding, head
-from tfdsl.training.crossentropy import Unscored
 from tfdsl.training.figures import wide
 from tfdsl.training.rows import Filled as Filling
 from tfdsl.training.rows import Rows

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.heads import Unscored
 from tfdsl.reading.batches import batches
 from tfdsl.reading.trained import Row, Trained
 from tfdsl.settings.objective import Seq2seq as Chosen
 from tfdsl.training import binding, head
-from tfdsl.training.crossentropy import CHUNK, IGNORED, Unscored
+from tfdsl.training.crossentropy import CHUNK, IGNORED
 from tfdsl.training.figures import perplexity, wide
 from tfdsl.training.objectives import seq2seq
 from tfdsl.training.task import Place

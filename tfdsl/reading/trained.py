@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import roles, settings, tokens
+from tfdsl import heads, roles, settings, tokens
 from tfdsl.checking import Checked
 from tfdsl.data.encode import Encoder
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
-from tfdsl.training import binding, head
+from tfdsl.training import binding
 
 Row = NDArray[np.int64]
 
@@ -84,7 +84,7 @@ class Trained:
     @cached_property
     def scored(self) -> Any:
         """Return the model as a call whose head can be left to who reads its scores."""
-        return head.leave(self.model, head.of(self.checked), self.model)
+        return heads.leave(self.model, heads.of(self.checked), self.model)
 
     def mark(self, name: str) -> int | None:
         """Return a mark of the tokenizer."""

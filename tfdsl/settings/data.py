@@ -78,8 +78,8 @@ class Data(Part):
     headline = "source"
 
     source: str = Field(
-        description="A text file or a folder of text; JSONL, Parquet or Arrow files; a folder of images, one folder a "
-        "class; `.npy` arrays; a folder that `tfdsl prepare` wrote; or built in: `stdlib`, `digits`, …"
+        description="A text file or a folder of text; JSONL, CSV, TSV, Parquet or Arrow files; a folder of images, one "
+        "folder a class; `.npy` arrays; a folder that `tfdsl prepare` wrote; or built in: `stdlib`, `digits`, …"
     )
     files: str = Field(default="*", description="Which files of a folder are read: a pattern such as `*.md`")
     fields: Annotated[dict[str, str], BeforeValidator(_names)] = Field(

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tfdsl import disk
+from tfdsl import disk, heads
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import blame, checkpoint, groups, head, order, parallel, peak, shards, signals
+from tfdsl.training import blame, checkpoint, groups, order, parallel, peak, shards, signals
 from tfdsl.training.average import Average
 from tfdsl.training.compiling import Compiled, pays
 from tfdsl.training.guards import first
@@ -92,10 +92,10 @@ class Loop:
             self._restore(start)
         self.weights = self.optimizer.weights
         left = None if self.spread.way == "fsdp" else job.subject.head  # sharded, its weight is whole in its call alone
-        self.plain = head.leave(self.model, left, self.model)
+        self.plain = heads.leave(self.model, left, self.model)
         asked = pays(self.set.compile, processes.device.type)
         self.compiled = Compiled(self.spread.call, self.said.append) if asked else None
-        self.call = head.leave(self.model, left, self.compiled or self.spread.call)
+        self.call = heads.leave(self.model, left, self.compiled or self.spread.call)
         self.started, self.first = time.monotonic() - self.seconds, self.step
         self.clock, self.measuring, self.fault = self.seconds, 0.0, ""
         self.ahead = Ahead(self._passes, self.set.steps)
@@ -197,6 +197,8 @@ class Loop:
                 own = self._own(part) / (len(passes) * self.processes.count)
                 (part + own).backward()
             summed += torch.tensor([part.item(), own.item()], dtype=torch.float64)
+        if self.step == 0 and self.spread.way == "one":
+            self._idle()
         self.spread.settle()
         loss, own = self.processes.total(summed).tolist()
         norm = self.spread.norm(self.weights)
@@ -213,6 +215,13 @@ class Loop:
             self.average.stepped(self.step)
         facts = {"auxiliary": own} if own else {}
         self._tell(passes, {"lr": learning, "norm": norm.item(), **facts})
+
+    def _idle(self) -> None:
+        """Say which weights the first step has no gradient for; several processes have found them beforehand."""
+        names = [name for name, each in self.model.named_parameters() if each.requires_grad and each.grad is None]
+        if names:
+            self.said.append(_unused(tuple(names)))
+            self.report.warned(self.said[-1:])
 
     def _rate(self) -> float:
         """Return the learning rate of the step that comes."""
@@ -378,7 +387,7 @@ class Loop:
 
 def _unused(names: tuple[str, ...]) -> Diagnostic:
     some = ", ".join(f"`{name}`" for name in names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
-    message = f"the objective reaches no gradient to {some}: left as drawn, so that no process waits for it"
+    message = f"the objective reaches no gradient to {some}: not trained"
     return Diagnostic("W561", message, help="take the nodes out of the spec, or choose an objective that uses them")
 
 

@@ -42,7 +42,7 @@ def prepare(
     """Make a job in a new run folder, or say what stands in its way; nothing is left there before all is well."""
     chosen = _resolved(train, subject)
     task, found = objectives.bind(chosen, subject.signature)
-    found = [*found, *groups.against(subject.known(), chosen.optimizer)]
+    found = [*_unread(train, subject), *found, *groups.against(subject.known(), chosen.optimizer)]
     found += [("train.report", problem) for problem in reports.missing(chosen)]
     if task is not None and task.begins_trained and not subject.trained:
         found.append(("train.objective", _untrained(chosen.objective.type_name)))
@@ -86,6 +86,11 @@ def asked(subject: Subject, train: settings.Train) -> tuple[Asked | None, list[D
     return Asked(chosen.data, chosen.tokenizer, task.wanted, subject.vocab, *about), []
 
 
+def remarks(job: Job) -> list[Diagnostic]:
+    """Return what is worth a word of a job's data, though it can be trained."""
+    return [_placed(job.subject, *each) for each in job.task.remarks(job.data)]
+
+
 def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]]:
     """Return the job of an existing run folder: its settings and its very examples, whatever became of the data."""
     needed = [folder / SETTINGS, folder / DATA / data.MANIFEST]
@@ -116,6 +121,15 @@ def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
     context = train.context or subject.context or UNBOUNDED_CONTEXT
     schedule = train.schedule.settled(train.steps)
     return train.model_copy(update={"context": context, "precision": precision, "schedule": schedule})
+
+
+def _unread(train: settings.Train, subject: Subject) -> list[tuple[str, Diagnostic]]:
+    """Refuse settings of texts for a model that reads none."""
+    if subject.signature.texts():
+        return []
+    given = [name for name in ("context", "tokenizer") if name in train.model_fields_set]
+    message = "`{}` is for texts, and the model reads none"
+    return [(f"train.{name}", Diagnostic("R871", message.format(name), label="leave it out")) for name in given]
 
 
 def _placed(subject: Subject, path: str, problem: Diagnostic) -> Diagnostic:

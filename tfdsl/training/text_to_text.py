@@ -17,10 +17,11 @@ from torch.nn.parallel import DistributedDataParallel
 from tfdsl import settings, tokens
 from tfdsl.data.table import Prepared, Table
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.heads import Headed, Unscored
 from tfdsl.sampling.greedy import greedy
 from tfdsl.training import binding, head
 from tfdsl.training.binding import Problems
-from tfdsl.training.crossentropy import IGNORED, Unscored, summed
+from tfdsl.training.crossentropy import IGNORED, summed
 from tfdsl.training.figures import hits, perplexity
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
@@ -146,7 +147,7 @@ class TextToText(Task):
 
 def bare(model: Any) -> Any:
     """Return the module itself, out of what leaves its head out, compiles it, or spreads it over processes."""
-    if isinstance(model, head.Headed):
+    if isinstance(model, Headed):
         return bare(model.call)
     if isinstance(model, DistributedDataParallel):
         return bare(model.module)

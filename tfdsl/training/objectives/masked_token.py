@@ -18,7 +18,7 @@ from tfdsl.settings.objective import MaskedToken as Chosen
 from tfdsl.training import binding, head
 from tfdsl.training.crossentropy import IGNORED, summed
 from tfdsl.training.figures import hits, perplexity
-from tfdsl.training.hidden import Hidden
+from tfdsl.training.hidden import EDGES, Hidden
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
 from tfdsl.training.windows import draws
@@ -36,7 +36,7 @@ class MaskedToken(Hidden):
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(((Field("text"),),), marks=("mask", "first", "separator"), whole=True)
+        return Wanted(((Field("text"),),), marks=("mask", *EDGES), spare=EDGES, whole=True)
 
     def open(self, data: Prepared) -> None:
         Hidden.open(self, data)

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from tfdsl import disk, settings, tokens
 from tfdsl.data.table import Prepared, Table
 from tfdsl.data.wanted import Field, Wanted
+from tfdsl.heads import Unscored
 from tfdsl.roles import Signature
 from tfdsl.settings.objective import Preference as Chosen
 from tfdsl.training import answers, binding, head
 from tfdsl.training.answers import Answers
-from tfdsl.training.crossentropy import IGNORED, Unscored
+from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.figures import wide
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task

@@ -17,7 +17,7 @@ from tfdsl.roles import Signature
 from tfdsl.settings.objective import ReplacedToken as Chosen
 from tfdsl.training import binding
 from tfdsl.training.figures import wide
-from tfdsl.training.hidden import Hidden
+from tfdsl.training.hidden import EDGES, Hidden
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
 from tfdsl.training.windows import draws
@@ -31,7 +31,7 @@ class ReplacedToken(Hidden):
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(((Field("text"),),), marks=("first", "separator"), whole=True)
+        return Wanted(((Field("text"),),), marks=EDGES, spare=EDGES, whole=True)
 
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:
         rows_BT, chosen, new_BT = self.drawn(table, places)

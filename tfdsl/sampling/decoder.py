@@ -1,0 +1,143 @@
+"""decoder: a causal model as something that reads prompts, in pieces, and goes on from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tfdsl.heads import Leaving
+from tfdsl.sampling import cached
+from tfdsl.sampling.cached import Cache, Mark
+
+PREFILL = 512  # positions that are read at once where nobody says how many
+
+
+class Model(Protocol):
+    """A compiled model: logits [B, T, V] of tokens [B, T], which a cache places after those that it holds."""
+
+    def new_cache(self, length: int) -> Cache:
+        """Return an empty cache for `length` positions."""
+        ...
+
+    def __call__(self, tokens_BT: Tensor, *, cache: Cache) -> Tensor:
+        """Return the logits of `tokens_BT`, and append them to the cache."""
+        ...
+
+
+class Rows:
+    """Rows of tokens that a causal model has read: a `Reader`.
+
+    What was read is kept besides its cache: positions may depend on how long a sequence is (LongRoPE, dynamic NTK),
+    and then all of it is read again.
+    """
+
+    def __init__(self, model: Model, head: Leaving | None, room: int, prefill: int, rows: int) -> None:
+        self.rows = rows
+        self.model, self.head, self.room, self.prefill = model, head, room, prefill
+        self.cache = model.new_cache(room)
+        self.seen: list[Tensor] = []
+        self.marked: Mark | None = None
+
+    @property
+    def left(self) -> int:
+        """Return how many positions can still be read."""
+        return self.room - self.cache.position
+
+    def read(self, tokens_BT: Tensor, last: int = 1) -> Tensor:
+        """Read tokens behind those that were read; return float32 logits [B, last, V] at the last positions."""
+        self.seen.append(tokens_BT)
+        cache, single = self.cache, tokens_BT.size(1) == 1
+        with torch.inference_mode():
+            try:
+                return self.model(tokens_BT, cache=cache).float() if single else self._pieces(tokens_BT, last)
+            except ValueError:
+                if cache.position == 0 and tokens_BT.size(1) <= self.prefill:
+                    raise
+                return self._anew(last)
+
+    def pick(self, rows_N: Tensor) -> None:
+        """Go on with these rows, in this order; a row may be left out, or taken more than once."""
+        self.seen, self.marked, self.rows = [self._read()[rows_N]], None, len(rows_N)
+        with torch.inference_mode():
+            cached.pick(self.cache, rows_N)
+
+    def mark(self) -> None:
+        """Remember this place: what is read from here on may be forgotten, until rows are picked."""
+        self.marked = cached.mark(self.cache)
+
+    def back(self, count: int) -> None:
+        """Forget the last `count` positions that were read since the last `mark`."""
+        if count == 0:
+            return
+        kept_BT = self._read()[:, :-count]
+        self.seen = [kept_BT]
+        if self.marked is None:  # all was read again since
+            with torch.inference_mode():
+                self._anew(1)
+            return
+        again = cached.back(self.cache, self.marked, count)
+        if again:
+            self.seen = [kept_BT[:, :-again]]
+            self.read(kept_BT[:, -again:])
+
+    def _pieces(self, tokens_BT: Tensor, last: int) -> Tensor:
+        """Read piece by piece; of all but the `last` positions no scores are made, or as few as can be."""
+        found: list[Tensor] = []
+        behind = tokens_BT.size(1)  # positions from the beginning of a piece to the end
+        for piece_BT in tokens_BT.split(self.prefill, dim=1):
+            count = piece_BT.size(1)
+            wanted = max(0, count - max(0, behind - last))
+            behind -= count
+            logits_BLV = self._scored(piece_BT, max(1, wanted))
+            if wanted:
+                found.append(logits_BLV.float())
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
+
+    def _scored(self, tokens_BT: Tensor, last: int) -> Tensor:
+        """Read tokens at once; return the logits of the last positions."""
+        if self.head is None:
+            return self.model(tokens_BT, cache=self.cache)[:, -last:]
+        self.head.last = last
+        try:
+            return self.model(tokens_BT, cache=self.cache)
+        finally:
+            self.head.last = None
+
+    def _anew(self, last: int) -> Tensor:
+        """Read all that was read once more, at once, into a new cache."""
+        self.cache, self.marked = self.model.new_cache(self.room), None
+        return self._scored(self._read(), last).float()
+
+    def _read(self) -> Tensor:
+        """Return all tokens that were read, [B, T]."""
+        if len(self.seen) > 1:
+            self.seen = [torch.cat(self.seen, 1)]
+        return self.seen[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoder:
+    """The `Opener` of a causal model: prompts of one length are read by `model`, `prefill` positions at a time.
+
+    `head` makes the scores, and is asked for those that are wanted alone. Prompts of several lengths are read by what
+    `parted` gives (the same weights, in a model that takes documents), where that can be had.
+    """
+
+    model: Model
+    head: Leaving | None = None
+    prefill: int = PREFILL
+    parted: Callable[[], Model] | None = None
+
+    @property
+    def ragged(self) -> bool:
+        """Return whether prompts of several lengths can be read at once."""
+        return False
+
+    def __call__(self, prompts: Sequence[Sequence[int]], room: int) -> tuple[Rows, Tensor]:
+        """Read prompts of one or more tokens each; return the reader and float32 logits [B, V] of what comes next."""
+        reader = Rows(self.model, self.head, room, self.prefill, len(prompts))
+        return reader, reader.read(torch.tensor(prompts))[:, -1]

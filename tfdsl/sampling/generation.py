@@ -1,0 +1,100 @@
+"""A generation: the texts that a model writes behind prompts, piece by piece, and what was done to draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tfdsl.sampling.draw import Stream
+from tfdsl.sampling.generate import Drawn, End, Plan, Text, generate
+from tfdsl.sampling.reader import Opener
+from tfdsl.sampling.speculative import Guessing, Tally
+from tfdsl.sampling.text import Writer
+
+Write = Callable[[Opener, Sequence[Text], Plan], Iterator[Drawn]]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one token adds to the text `row`: `text` may be empty, and the last piece of a row says why it is the `end`.
+
+    Row `r` is sample `r % n` of prompt `r // n`. `logprob` is the natural logarithm of the token's probability by the
+    model alone, before penalties, temperature and filters, and `likeliest` are the likeliest tokens with theirs.
+    """
+
+    row: int
+    token: int
+    text: str
+    end: End | None = None
+    logprob: float | None = None
+    likeliest: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Generation:
+    """Texts that are being written: iterate over their pieces, or take whole `texts()`. They are drawn once.
+
+    `write` is how: token by token, with guesses, or by beams.
+    """
+
+    open: Opener
+    plan: Plan
+    starts: Sequence[Sequence[int]]
+    pieces: Sequence[bytes]
+    stops: tuple[str, ...] = ()
+    n: int = 1
+    seed: int = 0
+    write: Write = generate
+    _written: list[str] = field(init=False)
+    _coming: Iterator[Piece] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._written = [""] * (len(self.starts) * self.n)
+        self._coming = self._run()
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """Return what is done to the scores before a token is drawn, stage by stage in order."""
+        return (*(stage.name for stage in self.plan.stages), "greedy" if self.plan.greedy else "draw")
+
+    @property
+    def tally(self) -> Tally | None:
+        """Return what guessing was worth so far, where tokens are guessed."""
+        return self.write.tally if isinstance(self.write, Guessing) else None
+
+    def __iter__(self) -> Iterator[Piece]:
+        return self._coming
+
+    def texts(self) -> list[str]:
+        """Return the texts, those of the first prompt before those of the second, once all are written."""
+        for _ in self._coming:
+            pass
+        return list(self._written)
+
+    def _run(self) -> Iterator[Piece]:
+        writers = [Writer(self.pieces, self.stops) for _ in self._written]
+        texts: list[Text] = []
+        for row, writer in enumerate(writers):
+            stream = Stream(self.seed + row % self.n)
+            texts.append(Text(row, list(self.starts[row // self.n]), stream, _Watch(writer)))
+        for drawn in self.write(self.open, texts, self.plan):
+            watch = texts[drawn.row].watch
+            assert isinstance(watch, _Watch), "it was made above"
+            ended = drawn.token in self.plan.end or drawn.token in self.plan.stop
+            text = "" if ended else watch.text
+            if drawn.end is not None:
+                text += watch.writer.finish()
+            self._written[drawn.row] += text
+            yield Piece(drawn.row, drawn.token, text, drawn.end, drawn.logprob, drawn.likeliest)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Write each token that is drawn, and say whether the text stops there."""
+
+    writer: Writer
+    text: str = ""
+
+    def __call__(self, token: int) -> bool:
+        self.text = self.writer.take(token)
+        return self.writer.stopped
