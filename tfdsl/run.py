@@ -16,8 +16,9 @@ from tfdsl import building, checking, disk, document, heads, roles, sampling, se
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
-from tfdsl.sampling import Decoder, Generation, ready
+from tfdsl.sampling import Author, Decoder, Generation, ready
 from tfdsl.sampling.chain import Processor
+from tfdsl.sampling.decoder import PREFILL
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -79,12 +80,16 @@ class Run:
             self._made["module"] = self.model(lambda: building.build(self.checked()))
         return self._made["module"]
 
-    def decoder(self) -> Decoder:
-        """Return what reads prompts with the run's model; raises RunError where that does not go on from a text."""
-        if unfit := sampling.against(roles.of(self.checked())):
+    def author(self, prefill: int = PREFILL) -> Author:
+        """Return the run's model as one that writes; raises RunError where it does not go on from a text."""
+        checked = self.checked()
+        signature = roles.of(checked)
+        if unfit := sampling.against(signature):
             raise RunError(unfit)
         module: Any = self.built()
-        return Decoder(module, heads.leaving(module, heads.of(self.checked())))
+        opener = Decoder(module, heads.leaving(module, heads.of(checked)), prefill)
+        (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
+        return Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
 
     def generate(
         self, prompts: str | Sequence[str] | None = None, *, processors: Sequence[Processor] = (), **chosen: Any
@@ -98,10 +103,7 @@ class Run:
         """
         settled = settings.Sample.read({**self.sample.given(), **chosen})
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
-        opener = self.decoder()
-        found, said = sampling.begin(
-            opener, self.tokenizer, settled, asked, processors, self.context, self.end, opener.ragged
-        )
+        found, said = sampling.begin(self.author(settled.prefill), settled, asked, processors)
         if found is None:
             raise RunError(said)
         return found

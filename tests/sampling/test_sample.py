@@ -8,13 +8,13 @@ from tests.training.gpt import GPT
 from tests.training.runs import LETTERS, chosen, subject
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.run import Run, open_run
-from tfdsl.sampling import Decoder, Generation, begin
+from tfdsl.sampling import Author, Decoder, Generation, begin
 from tfdsl.settings import Sample
 from tfdsl.training import train
 
 
 def start(run: Run, sample: Sample, build: Callable[[], Any]) -> tuple[Generation | None, list[Diagnostic]]:
-    return begin(Decoder(run.model(build)), run.tokenizer, sample, [sample.prompt], (), run.context)
+    return begin(Author(Decoder(run.model(build)), run.tokenizer, 260, run.context), sample, [sample.prompt])
 
 
 def build() -> GPT:

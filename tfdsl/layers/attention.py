@@ -131,7 +131,7 @@ class Attention(nn.Module):
         earlier: tuple[Tensor, Tensor] | None = None,
         cache: Cache | None = None,
         rank: Tensor | None = None,
-        begin_BT: Tensor | None = None,
+        place_BT: Tensor | None = None,
     ) -> Any:
         B, T = x_BTD.shape[:2]
         if self.value_dim is None and not self.tied and self.bias in ("", "qkv"):
@@ -148,7 +148,7 @@ class Attention(nn.Module):
         if self.q_norm is not None and self.k_norm is not None and self.norm_late:
             q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
         if self.temperature is not None:
-            q_BHTK = self.temperature(q_BHTK, 0 if cache is None else cache.position, begin_BT=begin_BT)
+            q_BHTK = self.temperature(q_BHTK, 0 if cache is None else cache.position, place_BT=place_BT)
         v_BHTK = v_BHTK if self.residual is None else self.residual(v_BHTK, earlier)
         if self.method is not None:
             y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache)

@@ -17,12 +17,15 @@ class Cache:
     `position` counts the positions seen so far.
     """
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, parted: bool = False) -> None:
         self.length = length
         self.position = 0
         self.entries: list[Any] = []
         self.turn = 0
         self.ahead = 0
+        if parted:
+            # Whether rows hold several documents: the first forward says so.
+            self.parted: bool | None = None
 
     def extend(self, x: Tensor, axis: int) -> Tensor:
         """Put `x` behind what earlier forwards gave, along `axis`; return all of it.
@@ -78,6 +81,23 @@ class Cache:
             self.entries.append(make(*inputs))
         self.turn += 1
         return self.entries[self.turn - 1]
+
+    def documents(self, documents_BT: Tensor | None, x_BT: Tensor) -> Tensor | None:
+        """Return the numbers of documents of all positions so far; None where a row is one document.
+
+        Positions that come without numbers go on with the document before them.
+        """
+        told = documents_BT is not None
+        if self.position == 0 and self.parted is None:
+            self.parted = told
+        if told != self.parted and (told or self.position == 0):
+            raise ValueError("numbers of documents come from the first forward on, or not at all")
+        if documents_BT is not None:
+            return self.extend(documents_BT, 1)
+        if not self.parted:
+            return None
+        last_B1 = self.entries[self.turn].narrow(1, self.position - 1, 1)
+        return self.extend(last_B1.expand(x_BT.shape[:2]), 1)
 
     def lower_right(self, x_BTD: Tensor) -> Tensor | None:
         """Return the mask for several positions behind earlier ones; one sees all."""

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from tfdsl.heads import Leaving
+from tfdsl.sampling import cached
+from tfdsl.sampling.cached import Cache, Mark
 
 PREFILL = 512  # positions that are read at once where nobody says how many
-
-
-class Cache(Protocol):
-    """What a model keeps of the positions that it has seen; each entry has the rows along its first axis."""
-
-    length: int
-    position: int
-    entries: list[Any]
 
 
 class Model(Protocol):
@@ -46,6 +40,7 @@ class Rows:
         self.model, self.head, self.room, self.prefill = model, head, room, prefill
         self.cache = model.new_cache(room)
         self.seen: list[Tensor] = []
+        self.marked: Mark | None = None
 
     @property
     def left(self) -> int:
@@ -55,31 +50,39 @@ class Rows:
     def read(self, tokens_BT: Tensor, last: int = 1) -> Tensor:
         """Read tokens behind those that were read; return float32 logits [B, last, V] at the last positions."""
         self.seen.append(tokens_BT)
+        cache, single = self.cache, tokens_BT.size(1) == 1
         with torch.inference_mode():
             try:
-                if tokens_BT.size(1) == 1:
-                    return self.model(tokens_BT, cache=self.cache).float()
-                return self._pieces(tokens_BT, last)
+                return self.model(tokens_BT, cache=cache).float() if single else self._pieces(tokens_BT, last)
             except ValueError:
-                if self.cache.position == 0 and tokens_BT.size(1) <= self.prefill:
+                if cache.position == 0 and tokens_BT.size(1) <= self.prefill:
                     raise
                 return self._anew(last)
 
     def pick(self, rows_N: Tensor) -> None:
         """Go on with these rows, in this order; a row may be left out, or taken more than once."""
-        self.seen = [self._read()[rows_N]]
-        self.rows = len(rows_N)
+        self.seen, self.marked, self.rows = [self._read()[rows_N]], None, len(rows_N)
         with torch.inference_mode():
-            self.cache.entries[:] = [_picked(entry, rows_N) for entry in self.cache.entries]
+            cached.pick(self.cache, rows_N)
 
     def mark(self) -> None:
         """Remember this place: what is read from here on may be forgotten, until rows are picked."""
+        self.marked = cached.mark(self.cache)
 
     def back(self, count: int) -> None:
         """Forget the last `count` positions that were read since the last `mark`."""
-        if count:
-            self.seen = [self._read()[:, :-count]]
-            self.cache.position -= count
+        if count == 0:
+            return
+        kept_BT = self._read()[:, :-count]
+        self.seen = [kept_BT]
+        if self.marked is None:  # all was read again since
+            with torch.inference_mode():
+                self._anew(1)
+            return
+        again = cached.back(self.cache, self.marked, count)
+        if again:
+            self.seen = [kept_BT[:, :-again]]
+            self.read(kept_BT[:, -again:])
 
     def _pieces(self, tokens_BT: Tensor, last: int) -> Tensor:
         """Read piece by piece; of all but the `last` positions no scores are made, or as few as can be."""
@@ -106,7 +109,7 @@ class Rows:
 
     def _anew(self, last: int) -> Tensor:
         """Read all that was read once more, at once, into a new cache."""
-        self.cache = self.model.new_cache(self.room)
+        self.cache, self.marked = self.model.new_cache(self.room), None
         return self._scored(self._read(), last).float()
 
     def _read(self) -> Tensor:
@@ -114,14 +117,6 @@ class Rows:
         if len(self.seen) > 1:
             self.seen = [torch.cat(self.seen, 1)]
         return self.seen[0]
-
-
-def _picked(entry: Any, rows_N: Tensor) -> Any:
-    if isinstance(entry, Tensor):
-        return entry[rows_N]
-    if isinstance(entry, tuple | list):
-        return type(entry)(_picked(each, rows_N) for each in entry)
-    return entry
 
 
 @dataclass(frozen=True, slots=True, eq=False)

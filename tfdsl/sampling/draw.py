@@ -37,7 +37,7 @@ def draw(logits_BV: Tensor, points: Sequence[float]) -> list[int]:
     wanted_B1 = edges_BV[:, -1:] * torch.tensor(points, dtype=torch.float64, device=logits_BV.device)[:, None]
     found: list[int] = torch.searchsorted(edges_BV, wanted_B1, right=True)[:, 0].tolist()
     if max(found) == logits_BV.size(-1):
-        raise _cause(logits_BV)
+        raise Undrawable
     return found
 
 
@@ -47,10 +47,5 @@ def likeliest(logits_BV: Tensor) -> list[int]:
     found: list[int] = token_B.tolist()
     highest: list[float] = logits_BV.gather(-1, token_B[:, None])[:, 0].tolist()
     if any(each != each or each == -torch.inf for each in highest):
-        raise _cause(logits_BV)
+        raise Undrawable
     return found
-
-
-def _cause(logits_BV: Tensor) -> Undrawable:
-    broken = bool(logits_BV.isnan().any()) or bool((logits_BV == torch.inf).any())
-    return Undrawable("a score is no number" if broken else "every token is ruled out")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tfdsl.sampling.chain import Seen, Stage
-from tfdsl.sampling.draw import Stream, draw, likeliest
+from tfdsl.sampling.draw import Stream, Undrawable, draw, likeliest
 from tfdsl.sampling.reader import Opener, Reader
 
 End = Literal["end", "stop", "length", "context"]
@@ -21,16 +21,17 @@ End = Literal["end", "stop", "length", "context"]
 class Plan:
     """How tokens are drawn: up to `length` for each text, behind the `stages`, the likeliest where it is `greedy`.
 
-    `end` are the tokens that end a text, `context` the most positions that are read (None: any number); when they are
-    full, a text ends, or with `slide` the newer half of them is read once more. `logprobs` is how many of the likeliest
-    tokens are told with each, None where no probabilities are wanted. `batch` is the most texts at once, and they may
-    be `ragged`, of different lengths.
+    `end` are the tokens that end a text, `stop` those that the settings stop it at. `context` is the most positions
+    that are read (None: any number); when they are full, a text ends, or with `slide` the newer half of them is read
+    once more. `logprobs` is how many of the likeliest tokens are told with each, None where no probabilities are
+    wanted. `batch` is the most texts at once, and they may be `ragged`, of different lengths.
     """
 
     length: int
     stages: tuple[Stage, ...] = ()
     greedy: bool = False
     end: frozenset[int] = frozenset()
+    stop: frozenset[int] = frozenset()
     context: int | None = None
     slide: bool = False
     logprobs: int | None = None
@@ -107,9 +108,10 @@ class _Batch:
 
     def __init__(self, open_: Opener, texts: list[Text], plan: Plan) -> None:
         self.open, self.texts, self.plan = open_, texts, plan
-        longest = max(len(text.tokens) for text in texts)
-        room = longest + plan.length - 1
+        self.longest = max(len(text.tokens) for text in texts)
+        room = self.longest + plan.length - 1
         self.room = room if plan.context is None else min(plan.context, room)
+        self.held_BT = self.hold() if any(stage.reads for stage in plan.stages) else None
 
     def run(self) -> Iterator[Drawn]:
         """Yield the tokens of all of them."""
@@ -124,19 +126,17 @@ class _Batch:
             kept: list[int] = []
             for place, (text, token) in enumerate(zip(self.texts, tokens, strict=True)):
                 text.tokens.append(token)
-                end: End | None = "end" if token in plan.end else None
-                if end is None and text.watch is not None and text.watch(token):
-                    end = "stop"
-                end = end or last
+                end = _end(text, token, plan) or last
                 if end is None:
                     kept.append(place)
                 yield Drawn(text.row, token, end) if said is None else Drawn(text.row, token, end, *said[place])
             if not kept:
                 return
+            if self.held_BT is not None:
+                self.held_BT[:, self.longest + drawn] = torch.tensor(tokens)
             if len(kept) < len(self.texts):
-                self.texts = [self.texts[place] for place in kept]
                 tokens = [tokens[place] for place in kept]
-                reader.pick(torch.tensor(kept))
+                self.drop(kept, reader)
             if reader.left == 0:
                 reader, logits_BV = self.begin(max(1, self.room // 2))
             else:
@@ -156,20 +156,45 @@ class _Batch:
 
     def choose(self, logits_BV: Tensor, drawn: int) -> list[int]:
         """Return the next token of each row."""
-        stages = self.plan.stages
+        scores_BV = logits_BV
         with torch.inference_mode():
-            if stages:
-                seen = Seen(self.tokens(), drawn)
-                for stage in stages:
-                    logits_BV = stage.apply(seen, logits_BV)
-            if self.plan.greedy:
-                return likeliest(logits_BV)
-            return draw(logits_BV, [text.stream.next() for text in self.texts])
+            seen = Seen(_NONE if self.held_BT is None else self.held_BT[:, : self.longest + drawn], drawn)
+            for stage in self.plan.stages:
+                scores_BV = stage.apply(seen, scores_BV)
+            try:
+                if self.plan.greedy:
+                    return likeliest(scores_BV)
+                return draw(scores_BV, [text.stream.next() for text in self.texts])
+            except Undrawable:
+                whole = bool(logits_BV.isfinite().any(-1).all()) and not bool(logits_BV.isnan().any())
+                raise Undrawable("every token is ruled out" if whole else "the model's scores are no numbers") from None
 
-    def tokens(self) -> Tensor:
-        """Return the tokens of all texts, [B, T], -1 before the shorter ones."""
-        longest = max(len(text.tokens) for text in self.texts)
-        return torch.tensor([[-1] * (longest - len(text.tokens)) + text.tokens for text in self.texts])
+    def hold(self) -> Tensor:
+        """Return the tokens of all texts, [B, T], -1 before the shorter ones, with room for those to come."""
+        held_BT = torch.full((len(self.texts), self.longest + self.plan.length), -1)
+        for row, text in enumerate(self.texts):
+            held_BT[row, self.longest - len(text.tokens) : self.longest] = torch.tensor(text.tokens)
+        return held_BT
+
+    def drop(self, kept: list[int], reader: Reader) -> None:
+        """Go on with these rows alone."""
+        rows_N = torch.tensor(kept)
+        self.texts = [self.texts[place] for place in kept]
+        reader.pick(rows_N)
+        if self.held_BT is not None:
+            self.held_BT = self.held_BT[rows_N]
+
+
+_NONE = torch.empty(0, 0, dtype=torch.long)
+
+
+def _end(text: Text, token: int, plan: Plan) -> End | None:
+    """Return why a text ends with a token, if it does."""
+    if token in plan.end:
+        return "end"
+    if token in plan.stop or (text.watch is not None and text.watch(token)):
+        return "stop"
+    return None
 
 
 def told(logits_BV: Tensor, tokens: list[int], count: int) -> list[tuple[float, tuple[tuple[int, float], ...]]]:

@@ -80,7 +80,8 @@ class Generation:
         for drawn in self.write(self.open, texts, self.plan):
             watch = texts[drawn.row].watch
             assert isinstance(watch, _Watch), "it was made above"
-            text = watch.text if drawn.end != "end" else ""
+            ended = drawn.token in self.plan.end or drawn.token in self.plan.stop
+            text = "" if ended else watch.text
             if drawn.end is not None:
                 text += watch.writer.finish()
             self._written[drawn.row] += text

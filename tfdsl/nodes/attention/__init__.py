@@ -219,8 +219,8 @@ class Attention(Node):
             given.append(f"earlier={w.value('value_residual')}")
         if "rank" in shared:
             given.append(f"rank={w.shared(shared['rank'])}")
-        if self.temperature is not None and (begin := w.begin(step.x.axes[-2])):
-            given.append(f"begin_BT={begin}")
+        if self.temperature is not None and (place := w.place(step.x.axes[-2])):
+            given.append(f"place_BT={place}")
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})", self.keep or "")

@@ -1,0 +1,136 @@
+"""begin: from prompts and settings to texts that are ready to be written, or to what is wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from tfdsl import settings, tokens
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.sampling.chain import Processor, chain
+from tfdsl.sampling.generate import Plan
+from tfdsl.sampling.generation import Generation
+from tfdsl.sampling.reader import Opener
+from tfdsl.sampling.words import resolve
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Author:
+    """A model that writes: what reads its prompts, its tokenizer, and how many tokens its scores are of.
+
+    It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
+    that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
+    """
+
+    open: Opener
+    tokenizer: Tokenizer | None
+    vocab: int
+    trained: int | None = None
+    limit: int | None = None
+    end: tuple[int, ...] = ()
+    ragged: bool = False
+
+
+def begin(
+    author: Author, chosen: settings.Sample, prompts: Sequence[str], own: Sequence[Processor] = ()
+) -> tuple[Generation | None, list[Diagnostic]]:
+    """Return the texts that follow the prompts, to be drawn as they are asked for, or what is wrong with one.
+
+    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
+    """
+    tokenizer = author.tokenizer
+    if tokenizer is None:
+        help_ = "put the `tokenizer.json` of the model into the run's folder"
+        return None, [Diagnostic("R732", "the run has no tokenizer, so it reads and writes no text", help=help_)]
+    starts, wrong = _starts(tokenizer, prompts)
+    words, unsaid = resolve(chosen, tokenizer, author.vocab)
+    context, beyond = _context(author, chosen)
+    longest = max(map(len, starts), default=0)
+    wrong += [*unsaid, *beyond] or _overlong(longest, chosen, context)
+    if any(each.severity == "error" for each in wrong):
+        return None, wrong
+    mark: int | None = tokenizer.token_to_id(tokens.END)
+    pieces = tokens.pieces(tokenizer)
+    end = frozenset(author.end if mark is None else (*author.end, mark))
+    plan = Plan(
+        length=chosen.length,
+        stages=chain(chosen, words, end, pieces, own),
+        greedy=chosen.greedy or chosen.temperature == 0,
+        end=end,
+        stop=words.stop,
+        context=context,
+        slide=chosen.overflow == "slide",
+        logprobs=chosen.logprobs,
+        batch=chosen.batch,
+        ragged=author.ragged,
+    )
+    found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed)
+    return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
+
+
+def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> tuple[list[list[int]], list[Diagnostic]]:
+    """Return the tokens of the prompts, or what is wrong with one; an empty one begins a document."""
+    mark = tokenizer.token_to_id(tokens.END)
+    starts: list[list[int]] = []
+    for number, prompt in enumerate(prompts, 1):
+        which = "the prompt" if len(prompts) == 1 else f"prompt {number}"
+        if unknown := tokens.unknown(tokenizer, prompt):
+            names = ", ".join(repr(letter) for letter in unknown[:5])
+            message = f"{which} holds characters that the model never saw: {names}"
+            return [], [Diagnostic("R711", message, help="write the prompt in characters of the training text")]
+        start = tokenizer.encode(prompt).ids or ([] if mark is None else [mark])
+        if not start:
+            return [], [Diagnostic("R712", f"{which} is empty", help="give at least one character to start from")]
+        starts.append(start)
+    return starts, []
+
+
+def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[Diagnostic]]:
+    """Return the most positions to read at once, or why the model has not so many."""
+    limit, trained, asked = author.limit, author.trained, chosen.context
+    if asked is None:
+        known = [each for each in (limit, trained) if each is not None]
+        return min(known, default=None), []
+    if limit is not None and asked > limit:
+        message = f"`context` asks for {asked:,} positions, and the model has {limit:,}"
+        help_ = (
+            "a model reads further with rotary positions that are scaled (`scaling`), with relative ones or a sliding "
+            f"window; `context: {limit}` with `overflow: slide` goes on from the newest"
+        )
+        return None, [Diagnostic("R813", message, label="too many", help=help_)]
+    if trained is not None and asked > trained:
+        message = f"the model was trained on {trained:,} positions, and is to read {asked:,}"
+        help_ = f"what stands beyond them it never saw; `context: {trained}` is what it knows"
+        return asked, [Diagnostic("I673", message, help=help_)]
+    return asked, []
+
+
+def _overlong(longest: int, chosen: settings.Sample, context: int | None) -> list[Diagnostic]:
+    """Refuse a prompt that fills more than the context where nothing may slide."""
+    if context is None or longest <= context or chosen.overflow == "slide":
+        return []
+    message = f"the prompt has {longest:,} tokens, and the model reads {context:,} positions"
+    help_ = f"shorten it, or write `overflow: slide`, which reads its newest {context:,}"
+    return [Diagnostic("R815", message, label="too long", help=help_)]
+
+
+def _limits(start: int, chosen: settings.Sample, context: int | None) -> list[Diagnostic]:
+    if context is None or start + chosen.length <= context:
+        return []
+    message = f"{start:,} tokens of prompt and {chosen.length:,} more do not fit the model's {context:,} positions"
+    if chosen.overflow == "slide":
+        help_ = f"each time they are full, the newest {max(1, context // 2):,} are read again and the rest is forgotten"
+        if start > context:
+            help_ = f"of the prompt the newest {context:,} tokens are read; {help_}"
+    else:
+        help_ = f"the text ends when they are full, after {context - start + 1:,} tokens; `overflow: slide` goes on"
+    return [Diagnostic("I671", message, help=help_)]
+
+
+def _alike(plan: Plan, chosen: settings.Sample) -> list[Diagnostic]:
+    if chosen.n == 1 or not plan.greedy:
+        return []
+    message = f"all {chosen.n} texts of a prompt will be the same: each takes the likeliest token"
+    return [Diagnostic("W601", message, help="`greedy: false` and a `temperature` above 0 draw different ones")]
