@@ -22,9 +22,15 @@ LEAST = 1 << 12  # numbers in a matrix below which it stays as it is: what is sa
 class Shrunk:
     """What became of a model's weights: the bytes of those that are small now, before and after, and of the others."""
 
+    weights: str
     before: int
     after: int
     others: int
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        before, after, others = (f"{size / 1e6:,.1f} MB" for size in (self.before, self.after, self.others))
+        return f"weights in {self.weights}: {before} became {after}; {others} stay in float32"
 
 
 class Bfloat16(nn.Module):
@@ -111,6 +117,7 @@ def shrink(model: nn.Module, weights: Weights, plain: bool = False) -> Shrunk:
     Left as they are: embeddings, norms, experts, small matrices, and those that a layer reads by itself.
     """
     before = after = 0
+    plain = plain or not _packs(weights)
     kind = {"bfloat16": Bfloat16, "int8": Int8}.get(weights)
     for parent in list(model.modules()):
         text = _text(parent)
@@ -124,7 +131,13 @@ def shrink(model: nn.Module, weights: Weights, plain: bool = False) -> Shrunk:
             after += child.weight.numel() * (1 if weights == "int8" else 2)
             setattr(parent, name, Narrowed(child, small) if isinstance(child, Leaving) else small)
     kept = {id(weight): weight.numel() * weight.element_size() for weight in model.parameters()}
-    return Shrunk(before, after, sum(kept.values()))
+    return Shrunk(weights, before, after, sum(kept.values()))
+
+
+def _packs(weights: Weights) -> bool:
+    """Return whether this processor has a use for weights that are packed."""
+    mkldnn = torch.backends.mkldnn.is_available()
+    return mkldnn and (weights == "int8" or torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _text(module: nn.Module) -> str:

@@ -66,24 +66,41 @@ def named(rows: int) -> str:
     return ONE if rows == 1 else FEW if rows <= AS_FEW else MANY
 
 
-def filled(model: Any, rows: int, room: int, prompt: int) -> Any:
-    """Return a cache of `room` positions that has seen a prompt."""
+def filled(model: Any, rows: int, room: int, prompt: int, parted: bool) -> Any:
+    """Return a cache of `room` positions that has seen a prompt: of `parted` rows, with the numbers of documents."""
     cache = model.new_cache(room)
+    tokens_BT = torch.zeros(rows, prompt, dtype=torch.long)
     with torch.no_grad():
-        model(torch.zeros(rows, prompt, dtype=torch.long), cache=cache)
+        model(tokens_BT, *([torch.zeros_like(tokens_BT)] if parted else []), cache=cache)
     return cache
 
 
-def trace(model: nn.Module, rows: str) -> tuple[torch.export.ExportedProgram, Form, list[int]]:
-    """Return the step of a model for one row or for many, the form of its cache, and which entries it puts anew.
+def trace(model: nn.Module, rows: str, parted: bool) -> tuple[torch.export.ExportedProgram, Form, list[int]]:
+    """Return the step of a model for one row or for more, the form of its cache, and which entries it puts anew.
 
     Raises whatever the tracer raises at a model that it cannot trace.
     """
     count = 1 if rows == ONE else ROW_COUNTS[0]
-    cache = filled(model, count, ROOMS[0], PROMPTS[0])
-    others = [filled(model, count, ROOMS[1], PROMPTS[0]), filled(model, count, ROOMS[0], PROMPTS[1])]
+    first = (count, ROOMS[0], PROMPTS[0])
+    others = [(count, ROOMS[1], PROMPTS[0]), (count, ROOMS[0], PROMPTS[1])]
     if rows != ONE:
-        others.append(filled(model, ROW_COUNTS[1], ROOMS[0], PROMPTS[0]))
+        others.append((ROW_COUNTS[1], ROOMS[0], PROMPTS[0]))
+    cache = filled(model, *first, parted)
+    form = _form(cache, [filled(model, *other, parted) for other in others])
+    free = torch.export.Dim.DYNAMIC
+    entries = [{axis: free for axis, size in enumerate(shape) if size is None} for shape in form.shapes]
+    dynamic = ({0: free} if rows != ONE else {}, {0: free}, _like(cache.entries, entries))
+    step = Step(model, cache)
+    given = (torch.zeros(count, 1, dtype=torch.long), torch.empty(PROMPTS[0]), cache.entries)
+    with torch.no_grad(), dull(model), _traceable(model), Rows() if rows != MANY else contextlib.nullcontext():
+        program = torch.export.export(
+            step, given, dynamic_shapes=dynamic, strict=False, prefer_deferred_runtime_asserts_over_guards=True
+        )
+    return program, form, _put(step, cache)
+
+
+def _form(cache: Any, others: Sequence[Any]) -> Form:
+    """Return the form of a cache: what differs in one of the others is free."""
     leaves = tree.tree_leaves(cache.entries)
     varied = [tree.tree_leaves(other.entries) for other in others]
     shapes = tuple(
@@ -93,17 +110,7 @@ def trace(model: nn.Module, rows: str) -> tuple[torch.export.ExportedProgram, Fo
         )
         for place, leaf in enumerate(leaves)
     )
-    form = Form(shapes, tuple(str(leaf.dtype) for leaf in leaves))
-    free = torch.export.Dim.DYNAMIC
-    entries = [{axis: free for axis, size in enumerate(shape) if size is None} for shape in shapes]
-    dynamic = ({0: free} if rows != ONE else {}, {0: free}, _like(cache.entries, entries))
-    step = Step(model, cache)
-    given = (torch.zeros(count, 1, dtype=torch.long), torch.empty(PROMPTS[0]), cache.entries)
-    with torch.no_grad(), dull(model), _traceable(model), Rows() if rows != MANY else contextlib.nullcontext():
-        program = torch.export.export(
-            step, given, dynamic_shapes=dynamic, strict=False, prefer_deferred_runtime_asserts_over_guards=True
-        )
-    return program, form, _put(step, cache)
+    return Form(shapes, tuple(str(leaf.dtype) for leaf in leaves))
 
 
 def _like(entries: list[Any], leaves: list[Any]) -> list[Any]:
@@ -229,13 +236,13 @@ class Stepped:
         self.model, self.steps = model, dict(steps)
         self.new_cache = model.new_cache
 
-    def __call__(self, tokens_BT: Tensor, *, cache: Any) -> Tensor:
+    def __call__(self, tokens_BT: Tensor, *documents_BT: Tensor, cache: Any) -> Tensor:
         """Return the logits of tokens [B, T], and append them to the cache."""
-        if tokens_BT.size(1) == 1:
+        if tokens_BT.size(1) == 1 and not documents_BT:
             step = self.steps.get(named(tokens_BT.size(0)))
             if step is not None and step.takes(cache):
                 try:
                     return step(tokens_BT, cache)
                 except RuntimeError:  # a condition that the step was traced under does not hold here: nothing was done
                     pass
-        return self.model(tokens_BT, cache=cache)
+        return self.model(tokens_BT, *documents_BT, cache=cache)

@@ -1,4 +1,4 @@
-"""kept: compiled steps in a run's folder: each with what it was made for, its sum, and a seal of who made it."""
+"""packages: compiled steps in a run's folder: each with what it was made for, its sum, and a seal of who made it."""
 
 from __future__ import annotations
 
