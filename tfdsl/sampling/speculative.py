@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tfdsl.sampling.chain import Seen
 from tfdsl.sampling.draw import Stream, Undrawable, likeliest
-from tfdsl.sampling.generate import Drawn, End, Plan, Text, told
+from tfdsl.sampling.generate import Drawn, End, Plan, Text, ended, told
 from tfdsl.sampling.reader import Opener, Reader
 
 Law = Callable[[Sequence[int], Tensor], Tensor]  # the tokens so far and logits [V] of the next, to its chances [V]
@@ -213,8 +213,4 @@ class Writing:
 
     def _end(self, token: int, last: End | None) -> End | None:
         """Return why the text ends with this token, if it does."""
-        if token in self.plan.end:
-            return "end"
-        if self.text.watch is not None and self.text.watch(token):
-            return "stop"
-        return last
+        return ended(self.text, token, self.plan) or last
