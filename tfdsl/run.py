@@ -15,8 +15,10 @@ from torch import nn
 
 from tfdsl import building, checking, disk, document, heads, roles, sampling, settings
 from tfdsl.checking import Checked
+from tfdsl.codegen.write import write
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
+from tfdsl.heads import Leaving
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
 from tfdsl.reading import fill as filling
@@ -31,6 +33,8 @@ from tfdsl.reading.trained import Trained
 from tfdsl.sampling import Author, Decoder, Generation, ready
 from tfdsl.sampling.chain import Processor
 from tfdsl.sampling.decoder import PREFILL
+from tfdsl.sampling.quick import Quick, Shop, quicken
+from tfdsl.sampling.small import shrink
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -95,16 +99,36 @@ class Run:
             self._made["module"] = self.model(lambda: building.build(self.checked()))
         return self._made["module"]
 
-    def author(self, prefill: int = PREFILL) -> Author:
-        """Return the run's model as one that writes; raises RunError where it does not go on from a text."""
+    def quick(self, chosen: settings.Sample, rows: int) -> tuple[Quick, Leaving | None]:
+        """Return the run's model with the weights that are chosen and with compiled steps, and its head."""
+        checked = self.checked()
+        shop = Shop(self.folder, write(checked).text, chosen.weights)
+        plain = chosen.compile or (chosen.compile is None and shop.has(1))
+        if chosen.weights == "float32":
+            module, shrunk = self.built(), None
+            head = heads.leaving(module, heads.of(checked))
+        else:
+            module = self.model(lambda: building.build(checked))
+            head = heads.leaving(module, heads.of(checked))
+            shrunk = shrink(module, chosen.weights, plain)
+            ready(module)
+        made = quicken(module, shop, rows, chosen.compile is True) if chosen.compile is not False else Quick(module)
+        return replace(made, notes=(*([str(shrunk)] if shrunk else []), *made.notes)), head
+
+    def author(self, prefill: int = PREFILL, chosen: settings.Sample | None = None, rows: int = 1) -> Author:
+        """Return the run's model as one that writes; raises RunError where it does not go on from a text.
+
+        `chosen` says how it is run, for so many `rows`.
+        """
         checked = self.checked()
         signature = roles.of(checked)
         if unfit := sampling.against(signature):
             raise RunError(unfit)
-        module: Any = self.built()
-        opener = Decoder(module, heads.leaving(module, heads.of(checked)), prefill)
+        made, head = self.quick(chosen or settings.Sample(), rows)
+        opener = Decoder(made.model, head, prefill)
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
-        return Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
+        author = Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
+        return replace(author, notes=made.notes, said=made.said)
 
     def generate(
         self,
@@ -126,8 +150,13 @@ class Run:
             chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
         settled = settings.Sample.read({**self.sample.given(), **chosen})
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
+        rows = min(len(asked) * settled.n, settled.batch)
         found, said = sampling.begin(
-            self.author(settled.prefill), settled, asked, processors, drafting(draft or settled.draft, settled.prefill)
+            self.author(settled.prefill, settled, rows),
+            settled,
+            asked,
+            processors,
+            drafting(draft or settled.draft, settled.prefill),
         )
         if found is None:
             raise RunError(said)
