@@ -92,21 +92,41 @@ class Run:
         return Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
 
     def generate(
-        self, prompts: str | Sequence[str] | None = None, *, processors: Sequence[Processor] = (), **chosen: Any
+        self,
+        prompts: str | Sequence[str] | None = None,
+        *,
+        processors: Sequence[Processor] = (),
+        draft: Run | Path | str | None = None,
+        **chosen: Any,
     ) -> Generation:
         """Return the texts that the model writes behind prompts, drawn while they are iterated over.
 
         `chosen` are settings of the `sample` section; what is not given is as the run's spec says. `processors` are
         functions of the tokens [B, T] so far (-1 stands before the shorter rows) and of logits [B, V], which return
-        such logits; they come before temperature and filters. Raises RunError for a prompt that the tokenizer cannot
-        read, and for a model that does not go on from a text.
+        such logits; they come before temperature and filters. `draft` is a smaller run, or its folder, which guesses
+        ahead. Raises RunError for a prompt that the tokenizer cannot read, and for a model that does not go on from a
+        text.
         """
+        if draft is not None:
+            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
         settled = settings.Sample.read({**self.sample.given(), **chosen})
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
-        found, said = sampling.begin(self.author(settled.prefill), settled, asked, processors)
+        found, said = sampling.begin(
+            self.author(settled.prefill), settled, asked, processors, drafting(draft or settled.draft, settled.prefill)
+        )
         if found is None:
             raise RunError(said)
         return found
+
+
+def drafting(draft: Run | Path | str | None, prefill: int = PREFILL) -> Author | None:
+    """Return what guesses for another run, given that or its folder; raises RunError where it cannot be opened."""
+    if draft is None or isinstance(draft, Run):
+        return None if draft is None else draft.author(prefill)
+    found, said = open_run(Path(draft))
+    if found is None:
+        raise RunError(said)
+    return found.author(prefill)
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
