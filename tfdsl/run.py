@@ -103,10 +103,16 @@ class Run:
         """
         settled = settings.Sample.read({**self.sample.given(), **chosen})
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
-        found, said = sampling.begin(self.author(settled.prefill), settled, asked, processors)
+        found, said = self.write(settled, asked, processors)
         if found is None:
             raise RunError(said)
         return found
+
+    def write(
+        self, chosen: settings.Sample, prompts: Sequence[str], processors: Sequence[Processor] = ()
+    ) -> tuple[Generation | None, list[Diagnostic]]:
+        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong."""
+        return sampling.begin(self.author(chosen.prefill), chosen, prompts, processors)
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.expressions import Expression
 from tfdsl.sampling.chain import Processor, chain
 from tfdsl.sampling.generate import Plan
 from tfdsl.sampling.generation import Generation
@@ -40,6 +41,8 @@ def begin(
 
     Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
     """
+    if wrong := _unknown(chosen):
+        return None, wrong
     tokenizer = author.tokenizer
     if tokenizer is None:
         help_ = "put the `tokenizer.json` of the model into the run's folder"
@@ -68,6 +71,15 @@ def begin(
     )
     found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed)
     return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
+
+
+def _unknown(chosen: settings.Sample) -> list[Diagnostic]:
+    """Refuse what a spec may write and nobody can count here: expressions of its dims."""
+    return [
+        Diagnostic("R814", f"`{name}` is the text `{value}`, and is to be a number", help="write the number itself")
+        for name, value in chosen.given().items()
+        if isinstance(value, Expression)
+    ]
 
 
 def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> tuple[list[list[int]], list[Diagnostic]]:
