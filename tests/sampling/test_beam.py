@@ -17,7 +17,7 @@ from tfdsl.sampling.beam import Beams, Found, search
 Text = tuple[int, ...]
 
 
-def unchanged(_: Sequence[Sequence[int]], logits_BV: Tensor) -> Tensor:
+def unchanged(_: Sequence[Sequence[int]], __: int, logits_BV: Tensor) -> Tensor:
     return logits_BV
 
 
@@ -40,7 +40,9 @@ def all_texts(table: Tensor, prompt: Text, length: int, end: int) -> list[tuple[
 def test_as_many_beams_as_texts_find_the_best(penalty: float, seed: int) -> None:
     table = tables.table(3, seed)
     wanted = {text: total / len(text) ** penalty for text, total in all_texts(table, (1, 2), 4, 0)}
-    (found,) = search(tables.opener(table), [(1, 2)], unchanged, Beams(81, penalty, "never"), length=4, ends={0})
+    (found,) = search(
+        tables.opener(table), [(1, 2)], unchanged, Beams(81, penalty, "never"), room=20, length=4, ends={0}
+    )
     scores = {(*each.tokens, *([] if each.ended is None else [each.ended])): each.score for each in found}
     assert scores == pytest.approx(wanted, rel=1e-12)
     assert list(scores.values()) == sorted(scores.values(), reverse=True)
@@ -49,7 +51,7 @@ def test_as_many_beams_as_texts_find_the_best(penalty: float, seed: int) -> None
 @pytest.mark.parametrize("seed", range(5))
 def test_one_beam_is_greedy(seed: int) -> None:
     table, text = tables.table(5, seed), [4, 2]
-    (found,) = search(tables.opener(table), [(4, 2)], unchanged, Beams(1), length=7)
+    (found,) = search(tables.opener(table), [(4, 2)], unchanged, Beams(1), room=20, length=7)
     for _ in range(7):
         text.append(int(table[text[-2], text[-1]].argmax()))
     assert [list(each.tokens) for each in found] == [text[2:]]
@@ -59,28 +61,31 @@ def test_one_beam_is_greedy(seed: int) -> None:
 def test_prompts_side_by_side_are_as_each_alone(stopping: Any) -> None:
     table, prompts = tables.table(6, 3), [(1, 2, 3), (4,), (0, 5), (2, 2, 2, 2)]
     beams = Beams(3, 1.0, stopping)
-    together = search(tables.opener(table), prompts, unchanged, beams, length=9, ends={0, 4})
-    alone = [search(tables.opener(table), [prompt], unchanged, beams, length=9, ends={0, 4})[0] for prompt in prompts]
+    together = search(tables.opener(table), prompts, unchanged, beams, room=20, length=9, ends={0, 4})
+    alone = [
+        search(tables.opener(table), [prompt], unchanged, beams, room=20, length=9, ends={0, 4})[0]
+        for prompt in prompts
+    ]
     assert together == alone
     assert {each.ended for found in together for each in found} <= {0, 4, None}
 
 
 def test_a_text_of_no_chance_is_not_found() -> None:
-    def only_one(_: Sequence[Sequence[int]], logits_BV: Tensor) -> Tensor:
+    def only_one(_: Sequence[Sequence[int]], __: int, logits_BV: Tensor) -> Tensor:
         return logits_BV.index_fill(1, torch.tensor([0, 2, 3]), -torch.inf)
 
-    (found,) = search(tables.opener(tables.table(4, 0)), [(1,)], only_one, Beams(3), length=4)
+    (found,) = search(tables.opener(tables.table(4, 0)), [(1,)], only_one, Beams(3), room=20, length=4)
     assert found == [Found((1, 1, 1, 1), 0.0, 0.0, None)]
 
 
 def test_the_chain_sees_each_beginning() -> None:
-    def once(texts: Sequence[Sequence[int]], logits_BV: Tensor) -> Tensor:
+    def once(texts: Sequence[Sequence[int]], _: int, logits_BV: Tensor) -> Tensor:
         seen = torch.zeros_like(logits_BV, dtype=torch.bool)
         for row, text in enumerate(texts):
             seen[row, list(text)] = True
         return logits_BV.masked_fill(seen, -torch.inf)
 
-    found = search(tables.opener(tables.table(6, 0)), [(1,), (2, 3)], once, Beams(4), length=4)
+    found = search(tables.opener(tables.table(6, 0)), [(1,), (2, 3)], once, Beams(4), room=20, length=4)
     for prompt, texts in zip([(1,), (2, 3)], found, strict=True):
         assert len(texts) == 4
         assert all(sorted({*prompt, *each.tokens}) == sorted([*prompt, *each.tokens]) for each in texts)
@@ -90,7 +95,7 @@ def test_what_has_room_for_less_writes_less() -> None:
     def short(prompts: Sequence[Sequence[int]], room: int) -> Any:
         return tables.opener(tables.table(4, 1))(prompts, min(room, 5))
 
-    (found,) = search(short, [(1, 2, 3)], unchanged, Beams(2), length=9)
+    (found,) = search(short, [(1, 2, 3)], unchanged, Beams(2), room=20, length=9)
     assert [len(each.tokens) for each in found] == [3, 3]  # the fifth position still foretells one
 
 
@@ -183,7 +188,7 @@ def test_a_causal_model_writes_what_transformers_finds(setting: tuple[int, float
         reader = Whole(causal(), prompts)
         found = search(
             lambda *_: (reader, reader.logits(1)[:, -1]),
-            prompts, unchanged, Beams(beams, penalty, stopping), length=12, ends=ends,
+            prompts, unchanged, Beams(beams, penalty, stopping), room=20, length=12, ends=ends,
         )  # fmt: skip
     agree(found, theirs(causal(), torch.tensor(prompts), setting, 12))
 
@@ -196,7 +201,7 @@ def test_a_text_to_text_model_writes_what_transformers_finds(setting: tuple[int,
         reader = Whole(answering(), [[0], [0]], sources)
         found = search(
             lambda *_: (reader, reader.logits(1)[:, -1]),
-            [[0], [0]], unchanged, Beams(beams, penalty, stopping), length=9, ends=ends,
+            [[0], [0]], unchanged, Beams(beams, penalty, stopping), room=20, length=9, ends=ends,
         )  # fmt: skip
     agree(found, theirs(answering(), sources, setting, 9))
 
@@ -205,6 +210,6 @@ def test_a_text_to_text_model_writes_what_transformers_finds(setting: tuple[int,
 def test_beams_that_hold_every_beginning_are_never_below_greedy(seed: int) -> None:
     """With fewer beams greedy may be better: its text may fall out of the beams. With all beginnings, never."""
     table = tables.table(3, seed, spread=3.0)
-    (found,) = search(tables.opener(table), [(1, 2)], unchanged, Beams(9, 0.0), length=3, ends={0})
-    ((greedy,),) = search(tables.opener(table), [(1, 2)], unchanged, Beams(1, 0.0), length=3, ends={0})
+    (found,) = search(tables.opener(table), [(1, 2)], unchanged, Beams(9, 0.0), room=20, length=3, ends={0})
+    ((greedy,),) = search(tables.opener(table), [(1, 2)], unchanged, Beams(1, 0.0), room=20, length=3, ends={0})
     assert found[0].logprob >= greedy.logprob

@@ -70,8 +70,8 @@ class Writer(Protocol):
         """Return the same of all positions up to the last, those that a cache holds among them."""
         ...
 
-    def begin(self, axis: Axis) -> str:
-        """Return where the document of each position begins, or None, where an input parts the axis; else nothing."""
+    def place(self, axis: Axis) -> str:
+        """Return the place of each position in its document, or None, where an input parts the axis; else nothing."""
         ...
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from tfdsl.sampling.chain import Seen
+from tfdsl.sampling.generate import Drawn, End, Plan, Text, groups
 from tfdsl.sampling.reader import Opener
 
-Chain = Callable[
-    [Sequence[Sequence[int]], Tensor], Tensor
-]  # the tokens so far of each row and logits [B, V], to logits
+Chain = Callable[[Sequence[Sequence[int]], int, Tensor], Tensor]
+"""From texts so far, how many tokens of each were written, and logits [B, V] of the next, to such logits."""
+
 Stopping = Literal["enough", "likely", "never"]
 
 
@@ -107,21 +109,23 @@ def search(
     chain: Chain,
     beams: Beams,
     *,
+    room: int,
     length: int,
     ends: Collection[int] = (),
 ) -> list[list[Found]]:
     """Return the texts of up to `length` tokens that beam search finds behind each prompt, the best ones first.
 
-    The prompts are read once, and go on together. Where there is less room, texts are shorter. `chain` changes the
-    logits before they become probabilities, which are summed in float64.
+    The prompts are read once, and go on together; where there is less room, texts are shorter. `chain` changes the
+    logits before they become probabilities, whose logarithms are summed in float64.
     """
-    reader, logits_BV = opener(prompts, max(map(len, prompts)) + length - 1)
+    reader, logits_BV = opener(prompts, room)
     length = length if reader.left is None else min(length, reader.left + 1)
     searches = [Search(beams, length, ends) for _ in prompts]
     open_ = list(range(len(prompts)))
     while open_:
         so_far = [[*prompts[which], *text] for which in open_ for text in searches[which].texts]
-        logprobs_BV = chain(so_far, logits_BV).double().log_softmax(-1)
+        written = len(searches[open_[0]].texts[0])
+        logprobs_BV = chain(so_far, written, logits_BV).double().log_softmax(-1)
         first, rows, going = 0, list[int](), list[int]()
         for which in open_:
             count = len(searches[which].texts)
@@ -136,3 +140,45 @@ def search(
             logits_BV = reader.read(torch.tensor(newest))[:, -1]
         open_ = going
     return [search.found for search in searches]
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """A way to write: by beam search, of which the best `n` texts behind each prompt are written."""
+
+    beams: Beams
+    n: int = 1
+
+    def __call__(self, open_: Opener, texts: Sequence[Text], plan: Plan) -> Iterator[Drawn]:
+        """Yield the tokens of the texts, of which `n` in a row have the same prompt, one text behind the other."""
+        for group in groups(texts[:: self.n], plan):
+            room = max(len(text.tokens) for text in group) + plan.length - 1
+            room = room if plan.context is None else min(plan.context, room)
+            prompts = [text.tokens[-room:] for text in group]
+            with torch.inference_mode():
+                found = search(open_, prompts, _chain(plan), self.beams, room=room, length=plan.length, ends=plan.end)
+            for text, best in zip(group, found, strict=True):
+                for row, each in enumerate(best[: self.n], text.row):
+                    yield from _drawn(row, each, plan.length)
+
+
+def _chain(plan: Plan) -> Chain:
+    """Return the stages of a plan as what changes the logits of beginnings."""
+
+    def apply(texts: Sequence[Sequence[int]], drawn: int, logits_BV: Tensor) -> Tensor:
+        if plan.stages:
+            longest = max(map(len, texts))
+            seen = Seen(torch.tensor([[-1] * (longest - len(text)) + list(text) for text in texts]), drawn)
+            for stage in plan.stages:
+                logits_BV = stage.apply(seen, logits_BV)
+        return logits_BV
+
+    return apply
+
+
+def _drawn(row: int, found: Found, length: int) -> Iterator[Drawn]:
+    """Yield the tokens of a text that was found, the one that ended it too."""
+    tokens = found.tokens if found.ended is None else (*found.tokens, found.ended)
+    last: End = "end" if found.ended is not None else "length" if len(tokens) == length else "context"
+    for place, token in enumerate(tokens, 1):
+        yield Drawn(row, token, last if place == len(tokens) else None)

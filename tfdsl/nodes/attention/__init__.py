@@ -17,6 +17,7 @@ from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking, Tempe
 from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
+from tfdsl.nodes.attention.near import Near, near
 from tfdsl.nodes.attention.norms import HeadNorm
 from tfdsl.nodes.attention.positions import Nowhere, Place, Relative, Rotary
 from tfdsl.nodes.attention.seen import Blocks
@@ -183,7 +184,14 @@ class Attention(Node):
             return [Shared("mask", name, table, place.here, place.keys, optional=True)] if parts else []
         if self.blocks(place) is not None:
             table = replace(table, named={**table.named, "whole": self.mask.whole})
-        return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys)]
+        held = self.near(place)
+        one = held.single if held is not None else self.mask.built_in and not keep and not parts and not adds
+        behind = held.behind if held is not None else "{start}"
+        return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys, single=one, behind=behind)]
+
+    def near(self, place: Place) -> Near | None:
+        """Return what a cache keeps of its keys and values, where that is not all."""
+        return near(self, place)
 
     def blocks(self, place: Place) -> Blocks | None:
         """Return how long sequences are taken in blocks, where they are and that does what is asked."""
@@ -219,8 +227,8 @@ class Attention(Node):
             given.append(f"earlier={w.value('value_residual')}")
         if "rank" in shared:
             given.append(f"rank={w.shared(shared['rank'])}")
-        if self.temperature is not None and (begin := w.begin(step.x.axes[-2])):
-            given.append(f"begin_BT={begin}")
+        if self.temperature is not None and (place := w.place(step.x.axes[-2])):
+            given.append(f"place_BT={place}")
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})", self.keep or "")
