@@ -16,9 +16,11 @@ from tfdsl import building, checking, disk, document, heads, roles, sampling, se
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
+from tfdsl.ragged import ragged
 from tfdsl.sampling import Author, Decoder, Generation, ready
 from tfdsl.sampling.chain import Processor
 from tfdsl.sampling.decoder import PREFILL
+from tfdsl.sampling.layout import share
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -87,9 +89,25 @@ class Run:
         if unfit := sampling.against(signature):
             raise RunError(unfit)
         module: Any = self.built()
-        opener = Decoder(module, heads.leaving(module, heads.of(checked)), prefill)
+        opener = Decoder(module, heads.leaving(module, heads.of(checked)), prefill, self._parted())
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
         return Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
+
+    def _parted(self) -> Callable[[], tuple[Any, heads.Leaving | None]] | None:
+        """Return what makes the model that reads prompts of several lengths, where there is one: it has the same weights."""
+        if "documents" not in self._made:
+            self._made["documents"] = ragged(self.checked())
+        told: Checked | None = self._made["documents"]
+        if told is None:
+            return None
+
+        def make() -> tuple[Any, heads.Leaving | None]:
+            if "parted" not in self._made:
+                module = share(building.meta(told), self.built())
+                self._made["parted"] = module, heads.leaving(module, heads.of(told))
+            return self._made["parted"]
+
+        return make
 
     def generate(
         self, prompts: str | Sequence[str] | None = None, *, processors: Sequence[Processor] = (), **chosen: Any

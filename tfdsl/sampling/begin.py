@@ -70,7 +70,7 @@ def begin(
         ragged=author.ragged,
     )
     found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed)
-    return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
+    return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
 
 
 def _unknown(chosen: settings.Sample) -> list[Diagnostic]:
@@ -146,3 +146,12 @@ def _alike(plan: Plan, chosen: settings.Sample) -> list[Diagnostic]:
         return []
     message = f"all {chosen.n} texts of a prompt will be the same: each takes the likeliest token"
     return [Diagnostic("W601", message, help="`greedy: false` and a `temperature` above 0 draw different ones")]
+
+
+def _apart(author: Author, starts: Sequence[Sequence[int]]) -> list[Diagnostic]:
+    lengths = len({len(start) for start in starts})
+    if author.ragged or lengths < 2:
+        return []
+    message = f"prompts of {lengths} lengths are written one length after the other"
+    help_ = "the model has a part that would see the padding before the shorter ones (T283, T284)"
+    return [Diagnostic("I672", message, help=help_)]
