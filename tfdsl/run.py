@@ -94,7 +94,7 @@ class Run:
         return Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
 
     def _parted(self) -> Callable[[], tuple[Any, heads.Leaving | None]] | None:
-        """Return what makes the model that reads prompts of several lengths, where there is one: it has the same weights."""
+        """Return what makes the model that reads prompts of several lengths, with the same weights; None: none does."""
         if "documents" not in self._made:
             self._made["documents"] = ragged(self.checked())
         told: Checked | None = self._made["documents"]
@@ -110,27 +110,53 @@ class Run:
         return make
 
     def generate(
-        self, prompts: str | Sequence[str] | None = None, *, processors: Sequence[Processor] = (), **chosen: Any
+        self,
+        prompts: str | Sequence[str] | None = None,
+        *,
+        processors: Sequence[Processor] = (),
+        draft: Run | Path | str | None = None,
+        **chosen: Any,
     ) -> Generation:
         """Return the texts that the model writes behind prompts, drawn while they are iterated over.
 
         `chosen` are settings of the `sample` section; what is not given is as the run's spec says. `processors` are
         functions of the tokens [B, T] so far (-1 stands before the shorter rows) and of logits [B, V], which return
-        such logits; they come before temperature and filters. Raises RunError for a prompt that the tokenizer cannot
-        read, and for a model that does not go on from a text.
+        such logits; they come before temperature and filters. `draft` is a smaller run, or its folder, which guesses
+        ahead. Raises RunError for a prompt that the tokenizer cannot read, and for a model that does not go on from a
+        text.
         """
+        if draft is not None:
+            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
         settled = settings.Sample.read({**self.sample.given(), **chosen})
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
-        found, said = self.write(settled, asked, processors)
+        found, said = self.write(settled, asked, processors, draft)
         if found is None:
             raise RunError(said)
         return found
 
     def write(
-        self, chosen: settings.Sample, prompts: Sequence[str], processors: Sequence[Processor] = ()
+        self,
+        chosen: settings.Sample,
+        prompts: Sequence[str],
+        processors: Sequence[Processor] = (),
+        draft: Run | Path | str | None = None,
     ) -> tuple[Generation | None, list[Diagnostic]]:
-        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong."""
-        return sampling.begin(self.author(chosen.prefill), chosen, prompts, processors)
+        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong.
+
+        `draft` is what guesses ahead where it is not the run that `chosen` names. Raises RunError as `generate` does.
+        """
+        guesses = drafting(draft or chosen.draft, chosen.prefill)
+        return sampling.begin(self.author(chosen.prefill), chosen, prompts, processors, guesses)
+
+
+def drafting(draft: Run | Path | str | None, prefill: int = PREFILL) -> Author | None:
+    """Return what guesses for another run, given that or its folder; raises RunError where it cannot be opened."""
+    if draft is None or isinstance(draft, Run):
+        return None if draft is None else draft.author(prefill)
+    found, said = open_run(Path(draft))
+    if found is None:
+        raise RunError(said)
+    return found.author(prefill)
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:

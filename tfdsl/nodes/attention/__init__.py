@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from tfdsl.look import Element
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Writer
 from tfdsl.nodes.attention import checks, costs, layer, projections
 from tfdsl.nodes.attention.biases import Biases
 from tfdsl.nodes.attention.documents import leaks
 from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking, Temperature, ValueMix
-from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
 from tfdsl.nodes.attention.near import Near, near
@@ -25,6 +23,9 @@ from tfdsl.parts import Name, Positive, PositiveReal, Probability, needed
 from tfdsl.shapes import Axis, Tensor
 
 __all__ = ["Attention", "Biases", "Full", "Mask", "Method", "Nowhere", "Relative", "Rotary", "Sliding", "Softmax"]
+
+if TYPE_CHECKING:
+    from tfdsl.look import Element
 
 
 class Attention(Node):
@@ -234,6 +235,8 @@ class Attention(Node):
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})", self.keep or "")
 
     def inside(self, step: Step) -> tuple[Element, ...]:
+        from tfdsl.nodes.attention.inside import inside  # for figures alone
+
         return inside(self, step)
 
     def sight(self, step: Step) -> Sight:
