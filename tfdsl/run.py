@@ -18,7 +18,7 @@ from tfdsl.checking import Checked
 from tfdsl.codegen.write import write
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
-from tfdsl.heads import Leaving
+from tfdsl.ragged import ragged
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
 from tfdsl.reading import fill as filling
@@ -33,6 +33,7 @@ from tfdsl.reading.trained import Trained
 from tfdsl.sampling import Author, Decoder, Generation, ready
 from tfdsl.sampling.chain import Processor
 from tfdsl.sampling.decoder import PREFILL
+from tfdsl.sampling.layout import share
 from tfdsl.sampling.quick import Quick, Shop, quicken
 from tfdsl.sampling.small import shrink
 from tfdsl.training import checkpoint
@@ -99,21 +100,19 @@ class Run:
             self._made["module"] = self.model(lambda: building.build(self.checked()))
         return self._made["module"]
 
-    def quick(self, chosen: settings.Sample, rows: int) -> tuple[Quick, Leaving | None]:
-        """Return the run's model with the weights that are chosen and with compiled steps, and its head."""
+    def quick(self, chosen: settings.Sample, rows: int) -> tuple[Quick, nn.Module]:
+        """Return the run's model with the weights that are chosen and with compiled steps, and without those."""
         checked = self.checked()
         shop = Shop(self.folder, write(checked).text, chosen.weights)
         plain = chosen.compile or (chosen.compile is None and shop.has(1))
         if chosen.weights == "float32":
             module, shrunk = self.built(), None
-            head = heads.leaving(module, heads.of(checked))
         else:
             module = self.model(lambda: building.build(checked))
-            head = heads.leaving(module, heads.of(checked))
             shrunk = shrink(module, chosen.weights, plain)
             ready(module)
         made = quicken(module, shop, rows, chosen.compile is True) if chosen.compile is not False else Quick(module)
-        return replace(made, notes=(*([str(shrunk)] if shrunk else []), *made.notes)), head
+        return replace(made, notes=(*([str(shrunk)] if shrunk else []), *made.notes)), module
 
     def author(self, prefill: int = PREFILL, chosen: settings.Sample | None = None, rows: int = 1) -> Author:
         """Return the run's model as one that writes; raises RunError where it does not go on from a text.
@@ -124,11 +123,25 @@ class Run:
         signature = roles.of(checked)
         if unfit := sampling.against(signature):
             raise RunError(unfit)
-        made, head = self.quick(chosen or settings.Sample(), rows)
-        opener = Decoder(made.model, head, prefill)
+        made, module = self.quick(chosen or settings.Sample(), rows)
+        opener = Decoder(made.model, heads.leaving(module, heads.of(checked)), prefill, self._parted(module))
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
         author = Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
         return replace(author, notes=made.notes, said=made.said)
+
+    def _parted(self, module: nn.Module) -> Callable[[], tuple[Any, heads.Leaving | None]] | None:
+        """Return what makes the model of ragged prompts, with a module's weights; None where there is none."""
+        if "documents" not in self._made:
+            self._made["documents"] = ragged(self.checked())
+        told: Checked | None = self._made["documents"]
+        if told is None:
+            return None
+
+        def make() -> tuple[Any, heads.Leaving | None]:
+            parted = share(building.meta(told), module)
+            return parted, heads.leaving(parted, heads.of(told))
+
+        return make
 
     def generate(
         self,
@@ -150,17 +163,25 @@ class Run:
             chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
         settled = settings.Sample.read({**self.sample.given(), **chosen})
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
-        rows = min(len(asked) * settled.n, settled.batch)
-        found, said = sampling.begin(
-            self.author(settled.prefill, settled, rows),
-            settled,
-            asked,
-            processors,
-            drafting(draft or settled.draft, settled.prefill),
-        )
+        found, said = self.write(settled, asked, processors, draft)
         if found is None:
             raise RunError(said)
         return found
+
+    def write(
+        self,
+        chosen: settings.Sample,
+        prompts: Sequence[str],
+        processors: Sequence[Processor] = (),
+        draft: Run | Path | str | None = None,
+    ) -> tuple[Generation | None, list[Diagnostic]]:
+        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong.
+
+        `draft` is what guesses ahead where it is not the run that `chosen` names. Raises RunError as `generate` does.
+        """
+        guesses = drafting(draft or chosen.draft, chosen.prefill)
+        rows = min(len(prompts) * chosen.n, chosen.batch)
+        return sampling.begin(self.author(chosen.prefill, chosen, rows), chosen, prompts, processors, guesses)
 
     def trained(self) -> Trained:
         """Return the run's model and what is known of it, ready to be asked; raises SpecError."""
