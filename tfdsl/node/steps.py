@@ -81,7 +81,8 @@ class Shared:
     `role` says what attention makes of it: `rope` turns queries and keys, `bias` is added to the scores (its call takes
     the mask too), `table` holds rows for distances, `rank` makes a few keys of all, `mask` says what may be read: a
     function's call, or None where padding alone is hidden. Two with one `name` are the same, and must be equal.
-    `queries` and `keys` are the axes that it spans. An `optional` mask is None where a row is one document.
+    `queries` and `keys` are the axes that it spans. An `optional` mask is None where a row is one document, a `single`
+    one for one query. Of the keys that a cache holds, it spans those `behind`: Python of how many came before.
     """
 
     role: Literal["rope", "bias", "mask", "table", "rank"]
@@ -92,6 +93,8 @@ class Shared:
     weights: Mapping[str, Weight] = field(default_factory=dict[str, Weight])
     work: Work = Work()
     optional: bool = False
+    single: bool = False
+    behind: str = "{start}"
 
     @property
     def held(self) -> str:

@@ -50,12 +50,13 @@ class Rows:
     def read(self, tokens_BT: Tensor, last: int = 1) -> Tensor:
         """Read tokens behind those that were read; return float32 logits [B, last, V] at the last positions."""
         self.seen.append(tokens_BT)
-        cache, single = self.cache, tokens_BT.size(1) == 1
         with torch.inference_mode():
             try:
-                return self.model(tokens_BT, cache=cache).float() if single else self._pieces(tokens_BT, last)
+                if tokens_BT.size(1) == 1:
+                    return self.model(tokens_BT, cache=self.cache).float()
+                return self._pieces(tokens_BT, last)
             except ValueError:
-                if cache.position == 0 and tokens_BT.size(1) <= self.prefill:
+                if self.cache.position == 0 and tokens_BT.size(1) <= self.prefill:
                     raise
                 return self._anew(last)
 
@@ -75,12 +76,10 @@ class Rows:
             return
         kept_BT = self._read()[:, :-count]
         self.seen = [kept_BT]
-        if self.marked is None:  # all was read again since
+        if self.marked is None:  # the cache was made anew since
             with torch.inference_mode():
                 self._anew(1)
-            return
-        again = cached.back(self.cache, self.marked, count)
-        if again:
+        elif again := cached.back(self.cache, self.marked, count):
             self.seen = [kept_BT[:, :-again]]
             self.read(kept_BT[:, -again:])
 

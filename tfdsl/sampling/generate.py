@@ -119,7 +119,7 @@ class _Batch:
         reader, logits_BV = self.begin(self.room)
         for drawn in range(plan.length):
             tokens = self.choose(logits_BV, drawn)
-            said = told(logits_BV, tokens, plan.logprobs) if plan.logprobs is not None else None
+            said = None if plan.logprobs is None else told(logits_BV, tokens, plan.logprobs)
             last: End | None = "length" if drawn + 1 == plan.length else None
             if last is None and reader.left == 0 and not plan.slide:
                 last = "context"

@@ -24,6 +24,7 @@ def work(attention: Attention, step: Step) -> Work:
     q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * value
     read = attention.heads * value
     there, here = memory.positions, step.x.positions
+    near = attention.near(place)
     makes = 0 if attention.reuse is not None else k + (v if attention.values == "own" else 0)
     asking, reading = 2 * here * step.width * (q + _gates(attention, step)), 2 * there * memory.width * makes
     entering = asking if attention.kv is not None else asking + reading
@@ -39,7 +40,7 @@ def work(attention: Attention, step: Step) -> Work:
         products, kept = method.flops, method.kept + _made(attention, step, place)
     added, first = attention.position.work(place, batch), attention.mask.work(attention, place, batch, step.width)
     decodes = attention.reuse is None and (attention.kv is not None or attention.mask.decodes)
-    cache = there * (k + v) if decodes else 0
+    cache = (there if near is None else batch * near.rows(place.keys.size)) * (k + v) if decodes else 0
     return Work(
         flops=asking + reading + products + out + added.flops + first.flops,
         entering=entering + first.entering,
