@@ -16,9 +16,10 @@ from tfdsl import building, checking, disk, document, heads, roles, sampling, se
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
+from tfdsl.ragged import ragged
 from tfdsl.sampling import Author, Decoder, Generation, ready
 from tfdsl.sampling.chain import Processor
-from tfdsl.sampling.decoder import PREFILL
+from tfdsl.sampling.layout import share
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -45,7 +46,7 @@ class Run:
     checkpoint: Checkpoint
     context: int
     foreign: dict[str, Any] | None = None
-    _made: dict[str, Any] = field(default_factory=dict[str, Any], init=False, repr=False, compare=False)
+    _made: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False, repr=False, compare=False)
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -80,16 +81,51 @@ class Run:
             self._made["module"] = self.model(lambda: building.build(self.checked()))
         return self._made["module"]
 
-    def author(self, prefill: int = PREFILL) -> Author:
-        """Return the run's model as one that writes; raises RunError where it does not go on from a text."""
+    def author(self, chosen: settings.Sample, draft: Run | Path | str | None = None) -> Author:
+        """Return the run's model as one that writes; raises RunError where it does not go on from a text.
+
+        `draft` guesses ahead: a smaller run, or its folder, which the settings may name too.
+        """
         checked = self.checked()
         signature = roles.of(checked)
         if unfit := sampling.against(signature):
             raise RunError(unfit)
         module: Any = self.built()
-        opener = Decoder(module, heads.leaving(module, heads.of(checked)), prefill)
+        opener = Decoder(module, heads.leaving(module, heads.of(checked)), chosen.prefill, self._parted())
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
-        return Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
+        small = self._drafting(draft or chosen.draft, chosen)
+        return Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged, small)
+
+    def _drafting(self, draft: Run | Path | str | None, chosen: settings.Sample) -> Author | None:
+        """Return what guesses for this run; raises RunError where it cannot be opened."""
+        if draft is None:
+            return None
+        if isinstance(draft, Run):
+            small = draft
+        else:
+            if ("draft", str(draft)) not in self._made:
+                found, said = open_run(Path(draft))
+                if found is None:
+                    raise RunError(said)
+                self._made["draft", str(draft)] = found
+            small: Run = self._made["draft", str(draft)]
+        return small.author(chosen.model_copy(update={"draft": None}))
+
+    def _parted(self) -> Callable[[], tuple[Any, heads.Leaving | None]] | None:
+        """Return what makes a model of the same weights that reads prompts of several lengths, where one can."""
+        if "documents" not in self._made:
+            self._made["documents"] = ragged(self.checked())
+        told: Checked | None = self._made["documents"]
+        if told is None:
+            return None
+
+        def make() -> tuple[Any, heads.Leaving | None]:
+            if "parted" not in self._made:
+                module = share(building.meta(told), self.built())
+                self._made["parted"] = module, heads.leaving(module, heads.of(told))
+            return self._made["parted"]
+
+        return make
 
     def generate(
         self,
@@ -111,22 +147,20 @@ class Run:
             chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
         settled = settings.Sample.read({**self.sample.given(), **chosen})
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
-        found, said = sampling.begin(
-            self.author(settled.prefill), settled, asked, processors, drafting(draft or settled.draft, settled.prefill)
-        )
+        found, said = self.write(settled, asked, processors, draft)
         if found is None:
             raise RunError(said)
         return found
 
-
-def drafting(draft: Run | Path | str | None, prefill: int = PREFILL) -> Author | None:
-    """Return what guesses for another run, given that or its folder; raises RunError where it cannot be opened."""
-    if draft is None or isinstance(draft, Run):
-        return None if draft is None else draft.author(prefill)
-    found, said = open_run(Path(draft))
-    if found is None:
-        raise RunError(said)
-    return found.author(prefill)
+    def write(
+        self,
+        chosen: settings.Sample,
+        prompts: Sequence[str],
+        processors: Sequence[Processor] = (),
+        draft: Run | Path | str | None = None,
+    ) -> tuple[Generation | None, list[Diagnostic]]:
+        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong."""
+        return sampling.begin(self.author(chosen, draft), chosen, prompts, processors)
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
