@@ -24,7 +24,8 @@ class Author:
 
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
-    `notes` tell how it is run, and `said` what of that could not be done.
+    `draft` is a smaller model that guesses for it. `notes` tell how it is run, and `said` what of that could not be
+    done.
     """
 
     open: Opener
@@ -34,21 +35,17 @@ class Author:
     limit: int | None = None
     end: tuple[int, ...] = ()
     ragged: bool = False
+    draft: Author | None = None
     notes: tuple[str, ...] = ()
     said: tuple[Diagnostic, ...] = ()
 
 
 def begin(
-    author: Author,
-    chosen: settings.Sample,
-    prompts: Sequence[str],
-    own: Sequence[Processor] = (),
-    draft: Author | None = None,
+    author: Author, chosen: settings.Sample, prompts: Sequence[str], own: Sequence[Processor] = ()
 ) -> tuple[Generation | None, list[Diagnostic]]:
     """Return the texts that follow the prompts, to be drawn as they are asked for, or what is wrong with one.
 
-    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own, `draft`
-    is a smaller model that guesses ahead.
+    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
     """
     if wrong := _unknown(chosen):
         return None, wrong
@@ -59,8 +56,8 @@ def begin(
     if chosen.beams is not None:  # several beginnings have no one text to be read again
         chosen = chosen.model_copy(update={"overflow": "stop"})
     starts, wrong = _starts(tokenizer, prompts)
-    if draft is not None:
-        wrong += ways.unlike(tokenizer, draft.tokenizer)
+    if (small := author.draft) is not None:
+        wrong += ways.unlike(tokenizer, small.tokenizer)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
     context, beyond = _context(author, chosen)
     longest = max(map(len, starts), default=0)
@@ -82,7 +79,7 @@ def begin(
         batch=chosen.batch,
         ragged=author.ragged,
     )
-    write = ways.way(chosen, None if draft is None else ways.smaller(draft.open, _known(draft)))
+    write = ways.way(chosen, None if small is None else ways.smaller(small.open, _known(small)))
     found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write)
     told = [*author.said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
     return found, [*told, *_apart(author, starts)]
