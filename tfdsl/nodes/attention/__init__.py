@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from tfdsl.look import Element
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Writer
 from tfdsl.nodes.attention import checks, costs, layer, projections
 from tfdsl.nodes.attention.biases import Biases
 from tfdsl.nodes.attention.documents import leaks
 from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking, Temperature, ValueMix
-from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
+from tfdsl.nodes.attention.near import Near, near
 from tfdsl.nodes.attention.norms import HeadNorm
 from tfdsl.nodes.attention.positions import Nowhere, Place, Relative, Rotary
 from tfdsl.nodes.attention.seen import Blocks
@@ -24,6 +23,9 @@ from tfdsl.parts import Name, Positive, PositiveReal, Probability, needed
 from tfdsl.shapes import Axis, Tensor
 
 __all__ = ["Attention", "Biases", "Full", "Mask", "Method", "Nowhere", "Relative", "Rotary", "Sliding", "Softmax"]
+
+if TYPE_CHECKING:
+    from tfdsl.look import Element
 
 
 class Attention(Node):
@@ -186,7 +188,14 @@ class Attention(Node):
             return [Shared("mask", name, table, place.here, place.keys, optional=True)] if parts else []
         if self.blocks(place) is not None:
             table = replace(table, named={**table.named, "whole": self.mask.whole})
-        return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys)]
+        held = self.near(place)
+        one = held.single if held is not None else self.mask.built_in and not keep and not parts and not adds
+        behind = held.behind if held is not None else "{start}"
+        return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys, single=one, behind=behind)]
+
+    def near(self, place: Place) -> Near | None:
+        """Return what a cache keeps of its keys and values, where that is not all."""
+        return near(self, place)
 
     def blocks(self, place: Place) -> Blocks | None:
         """Return how long sequences are taken in blocks, where they are and that does what is asked."""
@@ -230,6 +239,8 @@ class Attention(Node):
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})", self.keep or "")
 
     def inside(self, step: Step) -> tuple[Element, ...]:
+        from tfdsl.nodes.attention.inside import inside  # for figures alone
+
         return inside(self, step)
 
     def sight(self, step: Step) -> Sight:
