@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,7 +90,8 @@ def _make(model: nn.Module, shop: Shop, rows: int) -> tuple[Kept | None, list[st
     try:
         if not _compiler():
             return None, [], [_instead("there is no C++ compiler", "install g++ or clang, or name yours in `CXX`")]
-        with tempfile.TemporaryDirectory() as aside:
+        with tempfile.TemporaryDirectory() as aside, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the tracer, about itself
             made = Path(aside) / path.name
             program, form, put = step.trace(model, wanted.rows, shop.parted)
             step.compile_to(made, program, wanted.threads)
