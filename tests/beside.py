@@ -132,6 +132,35 @@ model:
 train:
   {objective: classify, output: scores, data: pets.jsonl, steps: 2, batch: 2, context: 16, threads: 1, clip: 0}
 """
+MASKED_WORDS = """\
+tfdsl: 1
+name: words
+inputs: {tokens: {shape: [B, T], vocab: 260, pad: 256}}
+outputs: {logits: [B, T, 260]}
+model:
+  - embed: {id: tok, from: tokens, width: 16}
+  - residual: [norm: rms, attention: {heads: 2, position: rope}]
+  - unembed: {id: logits, tie: tok}
+train: {objective: masked_token, data: text.txt, steps: 2, batch: 2, context: 16, threads: 1, evaluate: {batches: 1}}
+"""
+MATCHED = """\
+tfdsl: 1
+name: matched
+inputs:
+  tokens: {shape: [N, T], vocab: 259}
+  pixels: {shape: [M, 1, 16, 16], dtype: float}
+outputs: {logits: [N, M]}
+model:
+  words:
+    - embed: {from: tokens, width: 8}
+    - pool: first
+  picture:
+    - patch: {from: pixels, size: 8, width: 8}
+    - pool: first
+  match:
+    - einsum: {id: logits, from: [words, picture], pattern: "n d, m d -> n m"}
+train: {objective: contrastive, data: {source: captions, size: 20}, steps: 2, batch: 2, context: 8, threads: 1}
+"""
 PETS = ({"text": "It barks.", "label": "dog"}, {"text": "It purrs.", "label": "cat"})
 ASIDE = """\
 tfdsl: 1
@@ -153,6 +182,8 @@ FILES = {
     "bert.yaml": BERT,
     "pets.jsonl": "".join(json.dumps(each) + "\n" for each in PETS * 10),
     "beasts.jsonl": "".join(json.dumps(each) + "\n" for each in (*PETS, {"text": "It sings.", "label": "bird"}) * 10),
+    "words.yaml": MASKED_WORDS,
+    "matched.yaml": MATCHED,
     "aside.yaml": ASIDE + TRAIN,
     "base.yaml": HEAD.format("base") + MODEL,
     "parts.yaml": "tfdsl: 1\nname: parts\nblocks:\n  branch:\n" + BRANCH,
@@ -202,6 +233,7 @@ SHAPES = {
     "model.norm.weight": [8],
     "lm_head.weight": [256, 8],
 }
+FLOATS = {"F32": np.float32, "F64": np.float64}
 SAID = re.compile(r"^(?:error|warning|note)\[[A-Z]\d{3}\].*?(?=^\n|\Z|^[a-z]+ after )", re.MULTILINE | re.DOTALL)
 
 
@@ -210,19 +242,20 @@ def lay(folder: Path) -> None:
     for name, text in FILES.items():
         (folder / name).write_text(text)
     (folder / "latin.txt").write_bytes("Montréal".encode("latin-1"))
-    (folder / "llama").mkdir()
-    for name, content in checkpoint().items():
-        (folder / "llama" / name).write_bytes(content)
+    for kind, files in (("llama", checkpoint()), ("wide", checkpoint("F64")), ("large", checkpoint(times=1e6))):
+        (folder / kind).mkdir()
+        for name, content in files.items():
+            (folder / kind / name).write_bytes(content)
 
 
 @cache
-def checkpoint() -> dict[str, bytes]:
+def checkpoint(dtype: str = "F32", times: float = 1.0) -> dict[str, bytes]:
     """Return the files of a checkpoint: a small Llama of bytes, each tensor of another number throughout."""
     header: dict[str, object] = {}
     data = b""
     for index, (name, shape) in enumerate(SHAPES.items(), 1):
-        tensor = np.full(shape, index / 16, np.float32).tobytes()
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(tensor)]}
+        tensor = np.full(shape, times * index / 16, FLOATS[dtype]).tobytes()
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(tensor)]}
         data += tensor
     head = json.dumps(header).encode()
     return {

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.sampling import ways
 from tfdsl.sampling.chain import Processor, chain
 from tfdsl.sampling.generate import Plan
 from tfdsl.sampling.generation import Generation
@@ -22,7 +23,6 @@ class Author:
 
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
-    `notes` tell how it is run, and `said` what of that could not be done.
     """
 
     open: Opener
@@ -32,22 +32,29 @@ class Author:
     limit: int | None = None
     end: tuple[int, ...] = ()
     ragged: bool = False
-    notes: tuple[str, ...] = ()
-    said: tuple[Diagnostic, ...] = ()
 
 
 def begin(
-    author: Author, chosen: settings.Sample, prompts: Sequence[str], own: Sequence[Processor] = ()
+    author: Author,
+    chosen: settings.Sample,
+    prompts: Sequence[str],
+    own: Sequence[Processor] = (),
+    draft: Author | None = None,
 ) -> tuple[Generation | None, list[Diagnostic]]:
     """Return the texts that follow the prompts, to be drawn as they are asked for, or what is wrong with one.
 
-    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
+    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own, `draft`
+    is a smaller model that guesses ahead.
     """
     tokenizer = author.tokenizer
     if tokenizer is None:
         help_ = "put the `tokenizer.json` of the model into the run's folder"
         return None, [Diagnostic("R732", "the run has no tokenizer, so it reads and writes no text", help=help_)]
+    if chosen.beams is not None:  # several beginnings have no one text to be read again
+        chosen = chosen.model_copy(update={"overflow": "stop"})
     starts, wrong = _starts(tokenizer, prompts)
+    if draft is not None:
+        wrong += ways.unlike(tokenizer, draft.tokenizer)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
     context, beyond = _context(author, chosen)
     longest = max(map(len, starts), default=0)
@@ -69,8 +76,9 @@ def begin(
         batch=chosen.batch,
         ragged=author.ragged,
     )
-    found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed)
-    return found, [*author.said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
+    write = ways.way(chosen, None if draft is None else ways.smaller(draft.open, _known(draft)))
+    found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write)
+    return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
 
 
 def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> tuple[list[list[int]], list[Diagnostic]]:
@@ -90,12 +98,16 @@ def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> tuple[list[list[int
     return starts, []
 
 
+def _known(author: Author) -> int | None:
+    """Return the most positions that a model was made for and trained on."""
+    return min((each for each in (author.limit, author.trained) if each is not None), default=None)
+
+
 def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[Diagnostic]]:
     """Return the most positions to read at once, or why the model has not so many."""
     limit, trained, asked = author.limit, author.trained, chosen.context
     if asked is None:
-        known = [each for each in (limit, trained) if each is not None]
-        return min(known, default=None), []
+        return _known(author), []
     if limit is not None and asked > limit:
         message = f"`context` asks for {asked:,} positions, and the model has {limit:,}"
         help_ = (
