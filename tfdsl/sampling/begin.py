@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.expressions import Expression
 from tfdsl.sampling import ways
 from tfdsl.sampling.chain import Processor, chain
 from tfdsl.sampling.generate import Plan
@@ -46,6 +47,8 @@ def begin(
     Notes beside them say what will happen that was not asked for. `own` are processors of the user's own, `draft`
     is a smaller model that guesses ahead.
     """
+    if wrong := _unknown(chosen):
+        return None, wrong
     tokenizer = author.tokenizer
     if tokenizer is None:
         help_ = "put the `tokenizer.json` of the model into the run's folder"
@@ -78,7 +81,16 @@ def begin(
     )
     write = ways.way(chosen, None if draft is None else ways.smaller(draft.open, _known(draft)))
     found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write)
-    return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
+    return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+
+
+def _unknown(chosen: settings.Sample) -> list[Diagnostic]:
+    """Refuse what a spec may write and nobody can count here: expressions of its dims."""
+    return [
+        Diagnostic("R814", f"`{name}` is the text `{value}`, and is to be a number", help="write the number itself")
+        for name, value in chosen.given().items()
+        if isinstance(value, Expression)
+    ]
 
 
 def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> tuple[list[list[int]], list[Diagnostic]]:
@@ -149,3 +161,12 @@ def _alike(plan: Plan, chosen: settings.Sample) -> list[Diagnostic]:
         return []
     message = f"all {chosen.n} texts of a prompt will be the same: each takes the likeliest token"
     return [Diagnostic("W601", message, help="`greedy: false` and a `temperature` above 0 draw different ones")]
+
+
+def _apart(author: Author, starts: Sequence[Sequence[int]]) -> list[Diagnostic]:
+    lengths = len({len(start) for start in starts})
+    if author.ragged or lengths < 2:
+        return []
+    message = f"prompts of {lengths} lengths are written one length after the other"
+    help_ = "the model has a part that would see the padding before the shorter ones (T283, T284)"
+    return [Diagnostic("I672", message, help=help_)]
