@@ -99,7 +99,8 @@ class GatedDelta(Recurrence, Node):
             entering=entering,
             kept=self._kept(step),
             backward=2 * sequences(step) * count * chunk * chunk * self.heads * (key + value),
-            cache=sequences(step) * ((self.size - 1) * self.mixed + self.heads * key * value),
+            cache=sequences(step) * (self.size - 1) * self.mixed,
+            states=sequences(step) * self.heads * key * value,
             needs=("x",),
         )
 

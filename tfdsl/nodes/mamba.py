@@ -80,7 +80,8 @@ class Mamba(Recurrence, Node):
             flops=entering + selecting + reading + 2 * here * self.inner * width,
             entering=entering,
             kept=self._kept(step),
-            cache=sequences(step) * self.inner * (self.size - 1 + self.state),
+            cache=sequences(step) * self.inner * (self.size - 1),
+            states=sequences(step) * self.inner * self.state,
             needs=("x",),
         )
 

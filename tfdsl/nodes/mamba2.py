@@ -113,7 +113,8 @@ class Mamba2(Recurrence, Node):
             flops=entering + sequences(step) * (among + between) + 2 * here * self.inner * width,
             entering=entering,
             kept=self._kept(step),
-            cache=sequences(step) * ((self.size - 1) * self.mixed + self.state * self.inner),
+            cache=sequences(step) * (self.size - 1) * self.mixed,
+            states=sequences(step) * self.state * self.inner,
             needs=("x",),
         )
 

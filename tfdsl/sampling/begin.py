@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
@@ -14,8 +14,12 @@ from tfdsl.sampling import ways
 from tfdsl.sampling.chain import Processor, chain
 from tfdsl.sampling.generate import Plan
 from tfdsl.sampling.generation import Generation
+from tfdsl.sampling.models import Hastened
 from tfdsl.sampling.reader import Opener
 from tfdsl.sampling.words import resolve
+
+
+Hasten = Callable[[settings.Sample, int, bool], Hastened]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +28,7 @@ class Author:
 
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
+    `hasten` gives what reads them with other weights or compiled steps.
     """
 
     open: Opener
@@ -33,6 +38,7 @@ class Author:
     limit: int | None = None
     end: tuple[int, ...] = ()
     ragged: bool = False
+    hasten: Hasten | None = None
 
 
 def begin(
@@ -79,9 +85,16 @@ def begin(
         batch=chosen.batch,
         ragged=author.ragged,
     )
+    made = author.hasten(chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1) if author.hasten else None
+    opener, notes, said = (author.open, (), ()) if made is None else (made.open, made.notes, made.said)
     write = ways.way(chosen, None if draft is None else ways.smaller(draft.open, _known(draft)))
-    found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write)
-    return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+    found = Generation(opener, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, notes)
+    return found, [*said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+
+
+def _rows(chosen: settings.Sample, starts: Sequence[Sequence[int]]) -> int:
+    """Return how many texts are written at once."""
+    return min(len(starts) * (chosen.beams or chosen.n), chosen.batch)
 
 
 def _unknown(chosen: settings.Sample) -> list[Diagnostic]:

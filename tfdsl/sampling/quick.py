@@ -52,6 +52,10 @@ class Shop:
         """Return whether there is a step for so many rows, whole or not."""
         return self.purpose(rows).package(self.folder).exists()
 
+    def has_any(self) -> bool:
+        """Return whether there is a step for any number of rows."""
+        return any(self.has(rows) for rows in (1, step.AS_FEW, step.AS_FEW + 1))
+
 
 def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool) -> Quick:
     """Return a model with the compiled steps that are in a run's folder.
