@@ -17,6 +17,7 @@ from tfdsl import building, checking, disk, document, heads, roles, sampling, se
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
+from tfdsl.reading import answers
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
 from tfdsl.reading import fill as filling
@@ -99,6 +100,9 @@ class Run:
         """Return the run's model as one that writes; raises RunError where it does not go on from a text."""
         checked = self.checked()
         signature = roles.of(checked)
+        if answers.writes(signature):
+            config = (self.foreign or {}).get("config")
+            return _sound(answers.author(self.trained(), self.end, config))
         if unfit := sampling.against(signature):
             raise RunError(unfit)
         module: Any = self.built()

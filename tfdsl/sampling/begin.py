@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
@@ -15,6 +15,10 @@ from tfdsl.sampling.generation import Generation
 from tfdsl.sampling.reader import Opener
 from tfdsl.sampling.words import resolve
 
+Starts = tuple[list[list[int]], list[Diagnostic]]
+Sources = Callable[[Sequence[str]], Starts]
+"""From prompts to the tokens that each begins with, or to what is wrong with one."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Author:
@@ -22,6 +26,7 @@ class Author:
 
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
+    Where a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone.
     """
 
     open: Opener
@@ -31,6 +36,7 @@ class Author:
     limit: int | None = None
     end: tuple[int, ...] = ()
     ragged: bool = False
+    sources: Sources | None = None
 
 
 def begin(
@@ -44,11 +50,12 @@ def begin(
     if tokenizer is None:
         help_ = "put the `tokenizer.json` of the model into the run's folder"
         return None, [Diagnostic("R732", "the run has no tokenizer, so it reads and writes no text", help=help_)]
-    starts, wrong = _starts(tokenizer, prompts)
+    starts, wrong = _starts(tokenizer, prompts) if author.sources is None else author.sources(prompts)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
     context, beyond = _context(author, chosen)
     longest = max(map(len, starts), default=0)
     wrong += [*unsaid, *beyond] or _overlong(longest, chosen, context)
+    slide = chosen.overflow == "slide" and author.sources is None
     if any(each.severity == "error" for each in wrong):
         return None, wrong
     mark: int | None = tokenizer.token_to_id(tokens.END)
@@ -61,7 +68,7 @@ def begin(
         end=end,
         stop=words.stop,
         context=context,
-        slide=chosen.overflow == "slide",
+        slide=slide,
         logprobs=chosen.logprobs,
         batch=chosen.batch,
         ragged=author.ragged,
@@ -70,7 +77,7 @@ def begin(
     return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
 
 
-def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> tuple[list[list[int]], list[Diagnostic]]:
+def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> Starts:
     """Return the tokens of the prompts, or what is wrong with one; an empty one begins a document."""
     mark = tokenizer.token_to_id(tokens.END)
     starts: list[list[int]] = []
@@ -89,6 +96,8 @@ def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> tuple[list[list[int
 
 def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[Diagnostic]]:
     """Return the most positions to read at once, or why the model has not so many."""
+    if author.sources is not None:
+        return None, _written(author, chosen)
     limit, trained, asked = author.limit, author.trained, chosen.context
     if asked is None:
         known = [each for each in (limit, trained) if each is not None]
@@ -105,6 +114,17 @@ def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[
         help_ = f"what stands beyond them it never saw; `context: {trained}` is what it knows"
         return asked, [Diagnostic("I673", message, help=help_)]
     return asked, []
+
+
+def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
+    """Say which settings are none for a text that is written for a source, and how long it may be."""
+    if chosen.context is not None:
+        message = "`context` is for a model that goes on from a text, and this one writes one for a source"
+        return [Diagnostic("R843", message, label="not honoured", help="leave it out; `length` says how much is written")]
+    if author.limit is None or chosen.length <= author.limit:
+        return []
+    message = f"the model has {author.limit:,} positions for what it writes, and `length` is {chosen.length:,}"
+    return [Diagnostic("I678", message, help="a text ends when they are full")]
 
 
 def _overlong(longest: int, chosen: settings.Sample, context: int | None) -> list[Diagnostic]:
