@@ -233,6 +233,7 @@ SHAPES = {
     "model.norm.weight": [8],
     "lm_head.weight": [256, 8],
 }
+FLOATS = {"F32": np.float32, "F64": np.float64}
 SAID = re.compile(r"^(?:error|warning|note)\[[A-Z]\d{3}\].*?(?=^\n|\Z|^[a-z]+ after )", re.MULTILINE | re.DOTALL)
 
 
@@ -241,19 +242,20 @@ def lay(folder: Path) -> None:
     for name, text in FILES.items():
         (folder / name).write_text(text)
     (folder / "latin.txt").write_bytes("Montréal".encode("latin-1"))
-    (folder / "llama").mkdir()
-    for name, content in checkpoint().items():
-        (folder / "llama" / name).write_bytes(content)
+    for kind, files in (("llama", checkpoint()), ("wide", checkpoint("F64")), ("large", checkpoint(times=1e6))):
+        (folder / kind).mkdir()
+        for name, content in files.items():
+            (folder / kind / name).write_bytes(content)
 
 
 @cache
-def checkpoint() -> dict[str, bytes]:
+def checkpoint(dtype: str = "F32", times: float = 1.0) -> dict[str, bytes]:
     """Return the files of a checkpoint: a small Llama of bytes, each tensor of another number throughout."""
     header: dict[str, object] = {}
     data = b""
     for index, (name, shape) in enumerate(SHAPES.items(), 1):
-        tensor = np.full(shape, index / 16, np.float32).tobytes()
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(tensor)]}
+        tensor = np.full(shape, times * index / 16, FLOATS[dtype]).tobytes()
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(tensor)]}
         data += tensor
     head = json.dumps(header).encode()
     return {

@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from tfdsl import source
 from tfdsl.diagnostics import Diagnostic, Note, Span, suggest
-from tfdsl.settings import headlines
 from tfdsl.source import Mapping, Scalar, Sequence, Value
 
 OVERRIDABLE = ("dims", "train", "sample", "init")
@@ -190,6 +189,8 @@ def _override(gathering: Gathering, value: Mapping, override: str) -> Mapping:
 
 def _opened(value: Mapping, path: tuple[str, ...]) -> Mapping:
     """Return the mapping with a value that stands alone above `path` written in full: `data: {source: text.txt}`."""
+    from tfdsl.settings import headlines  # slow, and of use to few
+
     for length in range(2, len(path)):
         lone = source.find(value, path[:length])
         field = headlines.headline(path[:length])
@@ -215,6 +216,8 @@ def _met(base: Mapping, own: Mapping) -> Mapping:
 
 def _retyped(base: Mapping, over: Value) -> Mapping:
     """Return `base` without the settings that lose their meaning, as `over` gives what they are of another type."""
+    from tfdsl.settings import headlines  # slow, and of use to few
+
     for section, content in over.entries if isinstance(over, Mapping) else ():
         for key, value in content.entries if isinstance(content, Mapping) else ():
             path, new = (section.text, key.text), _type(value)

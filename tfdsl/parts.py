@@ -161,6 +161,14 @@ class Part(BaseModel):
     type_name: ClassVar[str] = ""
     holds: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **rest: Any) -> None:
+        """Have what is no field of the bases read once: pydantic reads their annotations again for each class."""
+        super().__init_subclass__(**rest)
+        for base in cls.__mro__[1 : cls.__mro__.index(BaseModel)]:
+            written = base.__dict__.get("__annotations__", {})
+            for name in [name for name, said in written.items() if isinstance(said, str) and said[:8] == "ClassVar"]:
+                written[name] = ClassVar
+
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:

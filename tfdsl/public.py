@@ -180,17 +180,21 @@ def import_checkpoint(folder: str | Path, output: str | Path, source: Source | N
     return open_run(brought.folder)
 
 
-def export_checkpoint(source: Run | str | Path, output: str | Path, config: str | Path | None = None) -> None:
+def export_checkpoint(
+    source: Run | str | Path, output: str | Path, config: str | Path | None = None, dtype: str = "float32"
+) -> None:
     """Write a run as a Hugging Face checkpoint: `config.json` and `model.safetensors` under the names of its family.
 
-    `config` is the `config.json` to write; a run that was imported has one. Raises RunError where a weight has no place
-    in the checkpoint.
+    `config` is the `config.json` to write; a run that was imported has one. `dtype` is `float32`, `bfloat16` or
+    `float16`. Raises RunError where a weight has no place in the checkpoint.
     """
     from tfdsl import porting
 
     opened = open_run(source) if isinstance(source, str | Path) else source
-    count, found = porting.send(opened, Path(output), None if config is None else Path(config))
-    if count is None:
+    if dtype not in porting.DTYPES:
+        raise ValueError(f"dtype is one of {', '.join(porting.DTYPES)}, and not {dtype}")
+    sent, found = porting.send(opened, Path(output), None if config is None else Path(config), dtype)
+    if sent is None:
         raise RunError(found)
 
 

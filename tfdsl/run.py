@@ -15,8 +15,10 @@ from torch import nn
 
 from tfdsl import building, checking, disk, document, heads, roles, sampling, settings
 from tfdsl.checking import Checked
+from tfdsl.codegen.write import write
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
+from tfdsl.ragged import ragged
 from tfdsl.reading import answers
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
@@ -32,6 +34,9 @@ from tfdsl.reading.trained import Trained
 from tfdsl.sampling import Author, Decoder, Generation, ready
 from tfdsl.sampling.chain import Processor
 from tfdsl.sampling.decoder import PREFILL
+from tfdsl.sampling.layout import share
+from tfdsl.sampling.quick import Quick, Shop, quicken
+from tfdsl.sampling.small import shrink
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -96,36 +101,100 @@ class Run:
             self._made["module"] = self.model(lambda: building.build(self.checked()))
         return self._made["module"]
 
-    def author(self, prefill: int = PREFILL) -> Author:
-        """Return the run's model as one that writes; raises RunError where it does not go on from a text."""
+    def quick(self, chosen: settings.Sample, rows: int) -> tuple[Quick, nn.Module]:
+        """Return the run's model with the weights that are chosen and with compiled steps, and without those."""
+        checked = self.checked()
+        shop = Shop(self.folder, write(checked).text, chosen.weights)
+        plain = chosen.compile or (chosen.compile is None and shop.has(1))
+        if chosen.weights == "float32":
+            module, shrunk = self.built(), None
+        else:
+            module = self.model(lambda: building.build(checked))
+            shrunk = shrink(module, chosen.weights, plain)
+            ready(module)
+        made = quicken(module, shop, rows, chosen.compile is True) if chosen.compile is not False else Quick(module)
+        return replace(made, notes=(*([str(shrunk)] if shrunk else []), *made.notes)), module
+
+    def author(self, prefill: int = PREFILL, chosen: settings.Sample | None = None, rows: int = 1) -> Author:
+        """Return the run's model as one that writes; raises RunError where it does not go on from a text.
+
+        `chosen` says how it is run, for so many `rows`.
+        """
         checked = self.checked()
         signature = roles.of(checked)
         if answers.writes(signature):
-            config = (self.foreign or {}).get("config")
-            return _sound(answers.author(self.trained(), self.end, config))
+            return self._answering(chosen or settings.Sample())
         if unfit := sampling.against(signature):
             raise RunError(unfit)
-        module: Any = self.built()
-        opener = Decoder(module, heads.leaving(module, heads.of(checked)), prefill)
+        made, module = self.quick(chosen or settings.Sample(), rows)
+        opener = Decoder(made.model, heads.leaving(module, heads.of(checked)), prefill, self._parted(module))
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
-        return Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
+        author = Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
+        return replace(author, notes=made.notes, said=made.said)
+
+    def _answering(self, chosen: settings.Sample) -> Author:
+        """Return the run's model as one that writes a text for a source."""
+        if chosen.compile:
+            message = "`compile` is for a model that goes on from a text, and this one writes one for a source"
+            raise RunError([Diagnostic("R843", message, label="not honoured", help="leave it out")])
+        made, module = self.quick(chosen.model_copy(update={"compile": False}), 1)
+        config = (self.foreign or {}).get("config")
+        author = _sound(answers.author(replace(self.trained(), model=module), self.end, config))
+        return replace(author, notes=made.notes, said=made.said)
+
+    def _parted(self, module: nn.Module) -> Callable[[], tuple[Any, heads.Leaving | None]] | None:
+        """Return what makes the model of ragged prompts, with a module's weights; None where there is none."""
+        if "documents" not in self._made:
+            self._made["documents"] = ragged(self.checked())
+        told: Checked | None = self._made["documents"]
+        if told is None:
+            return None
+
+        def make() -> tuple[Any, heads.Leaving | None]:
+            parted = share(building.meta(told), module)
+            return parted, heads.leaving(parted, heads.of(told))
+
+        return make
 
     def generate(
-        self, prompts: str | Sequence[str] | None = None, *, processors: Sequence[Processor] = (), **chosen: Any
+        self,
+        prompts: str | Sequence[str] | None = None,
+        *,
+        processors: Sequence[Processor] = (),
+        draft: Run | Path | str | None = None,
+        **chosen: Any,
     ) -> Generation:
         """Return the texts that the model writes behind prompts, drawn while they are iterated over.
 
         `chosen` are settings of the `sample` section; what is not given is as the run's spec says. `processors` are
         functions of the tokens [B, T] so far (-1 stands before the shorter rows) and of logits [B, V], which return
-        such logits; they come before temperature and filters. Raises RunError for a prompt that the tokenizer cannot
-        read, and for a model that does not go on from a text.
+        such logits; they come before temperature and filters. `draft` is a smaller run, or its folder, which guesses
+        ahead. Raises RunError for a prompt that the tokenizer cannot read, and for a model that does not go on from a
+        text.
         """
+        if draft is not None:
+            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
         settled = settings.Sample.read({**self.sample.given(), **chosen})
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
-        found, said = sampling.begin(self.author(settled.prefill), settled, asked, processors)
+        found, said = self.write(settled, asked, processors, draft)
         if found is None:
             raise RunError(said)
         return found
+
+    def write(
+        self,
+        chosen: settings.Sample,
+        prompts: Sequence[str],
+        processors: Sequence[Processor] = (),
+        draft: Run | Path | str | None = None,
+    ) -> tuple[Generation | None, list[Diagnostic]]:
+        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong.
+
+        `draft` is what guesses ahead where it is not the run that `chosen` names. Raises RunError as `generate` does.
+        """
+        guesses = drafting(draft or chosen.draft, chosen.prefill)
+        rows = min(len(prompts) * chosen.n, chosen.batch)
+        return sampling.begin(self.author(chosen.prefill, chosen, rows), chosen, prompts, processors, guesses)
 
     def trained(self) -> Trained:
         """Return the run's model and what is known of it, ready to be asked; raises SpecError."""
@@ -191,6 +260,16 @@ def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
         raise RunError(said)
     assert found is not None, "what is not there was said to be wrong"
     return found
+
+
+def drafting(draft: Run | Path | str | None, prefill: int = PREFILL) -> Author | None:
+    """Return what guesses for another run, given that or its folder; raises RunError where it cannot be opened."""
+    if draft is None or isinstance(draft, Run):
+        return None if draft is None else draft.author(prefill)
+    found, said = open_run(Path(draft))
+    if found is None:
+        raise RunError(said)
+    return found.author(prefill)
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:

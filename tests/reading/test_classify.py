@@ -19,6 +19,7 @@ TEXTS = ["a cat", "dogs and dogs", "x"]
 def test_probabilities_are_those_of_the_softmax() -> None:
     trained = asked(CLASSES, labels=LABELS)
     (found,), said = classify(trained, ["a cat"], top=3)
+    assert trained.tokenizer is not None
     marks = tokens.marks(trained.tokenizer)
     scores = trained.model(torch.tensor([[marks.first, *b"a cat", marks.separator]]))[0].softmax(0)
     assert said == []

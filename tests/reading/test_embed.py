@@ -9,7 +9,7 @@ import torch
 from tests.reading.models import CLASSES, GPT, MATCHED, PICTURES, asked
 from tfdsl.reading.embed import Embedded, embed
 
-VECTORS = CLASSES.replace("scores", "vector").replace("objective: classify", "objective: contrastive").replace("12}", "20}")
+VECTORS = CLASSES.replace("scores", "vector").replace("classify, context: 12", "contrastive, context: 20")
 TEXTS = ["red", "green and blue", "x"]
 
 

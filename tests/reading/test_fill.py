@@ -14,6 +14,7 @@ def test_words_are_those_of_the_softmax_at_the_mask() -> None:
     trained = asked(WORDS)
     (found,), said = fill(trained, ["a [MASK] b"], top=3)
     assert said == []
+    assert trained.tokenizer is not None
     marks = tokens.marks(trained.tokenizer)
     row = [marks.first, *b"a ", marks.mask, *b" b", marks.separator]
     logits = trained.model(torch.tensor([row]), torch.zeros(1, len(row), dtype=torch.long))[0, 3]

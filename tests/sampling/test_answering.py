@@ -86,7 +86,8 @@ def test_a_text_for_a_source_is_the_same_in_any_batch_and_holds_no_padding() -> 
 
 
 def test_settings_that_are_none_for_a_source_are_told() -> None:
-    short = author(PAIRS.replace("tie: tok}\n    - res", "tie: tok}\n    - position: {type: learned, length: 5}\n    - res"))
+    table = "tie: tok}\n    - position: {type: learned, length: 5}\n    - res"
+    short = author(PAIRS.replace("tie: tok}\n    - res", table))
     for chosen, code in ((settings.Sample(context=4), "R843"), (settings.Sample(length=9), "I678")):
         _, said = begin(short, chosen, ["a"])
         assert [each.code for each in said] == [code]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import click
 
@@ -59,3 +60,70 @@ def with_data(data: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
     if any(each.startswith("train.data.") for each in overrides):
         return (f"train.data={{source: {json.dumps(data, ensure_ascii=False)}}}", *overrides)
     return (*overrides, f"train.data={data}")
+
+
+def sampled(function: Function) -> Function:
+    """Add an option for each setting of the `sample` section; those that are not given are None, or empty."""
+    from tfdsl.settings import Sample
+
+    for name, field in reversed(Sample.model_fields.items()):
+        if name == "prompt":
+            continue
+        kind, words = _kind(field.annotation)
+        flag = f"--{name.replace('_', '-')}"
+        about: dict[str, Any] = {"help": f"{field.description}."}
+        if kind is bool:
+            function = click.option(f"{flag}/--no-{name.replace('_', '-')}", name, default=None, **about)(function)
+        elif words:
+            function = click.option(flag, name, type=click.Choice(words), **about)(function)
+        elif kind in (int, float):
+            metavar = "N" if kind is int else "X"
+            function = click.option(flag, name, type=kind, metavar=metavar, **about)(function)
+        else:
+            metavar = "TEXT=X" if kind is dict else "TEXT"
+            function = click.option(flag, name, multiple=kind in (tuple, dict), metavar=metavar, **about)(function)
+    return function
+
+
+def given(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that options gave, as a spec would have them."""
+    found: dict[str, Any] = {}
+    for name, value in chosen.items():
+        if name == "logit_bias" and value:
+            found[name] = dict(_bias(each) for each in value)
+        elif value is not None and value != ():
+            found[name] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def settled(given: Mapping[str, Any]) -> Any:
+    """Return the `sample` section with these settings; an option that is out of range ends the command."""
+    from pydantic import ValidationError
+
+    from tfdsl.sampling.prompts import explain
+    from tfdsl.settings import Sample
+
+    try:
+        return Sample.read(given)
+    except ValidationError as error:
+        raise click.UsageError(explain(error)) from None
+
+
+def _bias(text: str) -> tuple[str, float]:
+    word, equals, weight = text.rpartition("=")
+    try:
+        if equals and word:
+            return word, float(weight)
+    except ValueError:
+        pass
+    raise click.UsageError(f"`--logit-bias {text}` is not a text, `=` and a number, such as `--logit-bias the=-2`")
+
+
+def _kind(annotation: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return the Python type of a setting, and the words of one that is one of several."""
+    origin, parts = get_origin(annotation), [each for each in get_args(annotation) if each is not NoneType]
+    if origin is Annotated or (origin in (Union, UnionType) and len(parts) == 1):
+        return _kind(parts[0])
+    if origin is Literal:
+        return str, tuple(map(str, parts))
+    return (annotation if origin is None else origin), ()

@@ -44,7 +44,8 @@ class Want:
     @property
     def optional(self) -> bool:
         """Return whether it may be None, and a parameter for it may be left out."""
-        return isinstance(self.about, Begun | Placed) or (isinstance(self.about, Shared) and self.about.optional)
+        shared = self.about if isinstance(self.about, Shared) else None
+        return isinstance(self.about, Begun | Placed) or (shared is not None and (shared.optional or shared.single))
 
     @property
     def parameter(self) -> str:

@@ -45,6 +45,63 @@ class Cache:
         entry.narrow(axis, self.position, self.ahead).copy_(x)
         return entry.narrow(axis, 0, end)
 
+    def recent(self, x: Tensor, axis: int, window: int) -> Tensor:
+        """Put `x` behind the newest `window - 1` positions of earlier forwards, along `axis`; return these and `x`.
+
+        There is room for an eighth of a window more, so that they are moved once in a while alone.
+        """
+        step = max(window // 8, 16)
+        begin = max(0, self.position - window + 1)
+        old = max(0, (self.position - window) // step * step)
+        new = max(0, (self.position + x.size(axis) - window) // step * step)
+        return self.near(x, axis, begin, old, new, window + step - 1)
+
+    def same_chunk(self, x: Tensor, axis: int, size: int) -> Tensor:
+        """Put `x` behind what earlier forwards gave since the last multiple of `size`, along `axis`; return both."""
+        begin = self.position // size * size
+        old = max(0, (self.position - 1) // size * size)
+        new = (self.position + x.size(axis) - 1) // size * size
+        return self.near(x, axis, begin, old, new, size)
+
+    def near(self, x: Tensor, axis: int, begin: int, old: int, new: int, room: int) -> Tensor:
+        """Put `x` behind what earlier forwards gave, along `axis`; return what stands from position `begin` on.
+
+        The entry held positions from `old` on, and will from `new` on. Where that is not the same, it is another one.
+        """
+        self.ahead = x.size(axis)
+        end = self.position + self.ahead
+        if end > self.length:
+            raise ValueError(f"the cache has room for {self.length}, not {end} positions")
+        if self.turn == len(self.entries):
+            shape = list(x.shape)
+            shape[axis] = min(room, self.length)
+            self.entries.append(x.new_empty(shape))
+        entry = self.entries[self.turn]
+        if new == old:
+            entry.narrow(axis, self.position - old, self.ahead).copy_(x)
+            x = entry.narrow(axis, begin - old, end - begin)
+        else:
+            x = torch.cat((entry.narrow(axis, begin - old, self.position - begin), x), dim=axis)
+            entry, first = torch.empty_like(entry), max(begin, new)
+            entry.narrow(axis, first - new, end - first).copy_(x.narrow(axis, first - begin, end - first))
+            self.entries[self.turn] = entry
+        self.turn += 1
+        return x
+
+    def first_and_recent(self, x: Tensor, axis: int, first: int, window: int) -> Tensor:
+        """Put `x` behind the `first` positions and the newest `window - 1` of the others; return all of them."""
+        if self.turn == len(self.entries):
+            shape = list(x.shape)
+            shape[axis] = min(first, self.length)
+            self.entries.append(x.new_empty(shape))
+        entry = self.entries[self.turn]
+        self.turn += 1
+        some = min(first - self.position, x.size(axis))
+        if some > 0:
+            entry.narrow(axis, self.position, some).copy_(x.narrow(axis, 0, some))
+        before = max(0, min(first, self.position - window + 1))
+        return torch.cat((entry.narrow(axis, 0, before), self.recent(x, axis, window)), dim=axis)
+
     def tail(self, x: Tensor, axis: int, count: int) -> Tensor:
         """Put the last `count` positions of earlier forwards before `x`, along `axis`.
 

@@ -34,8 +34,9 @@ def author(
 
     `end` are tokens that end a text besides the tokenizer's own, `config` that of the checkpoint that it was.
     """
-    heard = sound_to_text.sound(trained.signature)
-    pair, found = binding.pair(trained.signature, "sample") if heard is None else sound_to_text.pair(trained.signature, heard)
+    signature = trained.signature
+    heard = sound_to_text.sound(signature)
+    pair, found = binding.pair(signature, "sample") if heard is None else sound_to_text.pair(signature, heard)
     if pair is None:
         return None, [each for _, each in found]
     ends, problems = _ends(trained, end, config or {})
@@ -44,11 +45,12 @@ def author(
     sources = _Texts(trained, pair, ends.end) if heard is None else _Sounds(pair, ends.start)
     target = pair.target.words
     axis = target.shape[1]
-    limit = axis if isinstance(axis, int) else trained.signature.limits.get(axis)
+    limit = axis if isinstance(axis, int) else signature.limits.get(axis)
     opener = Answering(trained.model, writing(pair, ends), sources.inputs, limit)
     ragged = heard is not None or pair.source.words.pad is not None or bool(pair.source.masks)
     last = tuple(dict.fromkeys((ends.end, *end)))
-    return Author(opener, trained.tokenizer, target.vocab, None, limit, last, ragged, sources.read), []
+    tokenizer, vocab = trained.tokenizer, target.vocab
+    return Author(opener, tokenizer, vocab, limit=limit, end=last, ragged=ragged, sources=sources.read), []
 
 
 def _ends(trained: Trained, end: Sequence[int], config: Mapping[str, Any]) -> tuple[Ends | None, list[Diagnostic]]:

@@ -19,7 +19,7 @@ Feed = Callable[[Tensor, int], Inputs]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """What a model is to do with a source: its inputs in `order`, the `output` [B, T, V], and what each text begins with.
+    """What a model is to do with a source: its inputs in `order`, the `output` [B, T, V], and how each text starts.
 
     Tokens that are `never` written have no chance: padding would not be seen by what comes behind it.
     """
@@ -51,7 +51,7 @@ class Held:
         """Return an empty cache for `length` positions of what is written."""
         return self.made(length) if self.made is not None else Told(length)
 
-    def __call__(self, tokens_BT: Tensor, *, cache: Cache) -> Tensor:
+    def __call__(self, tokens_BT: Tensor, *documents_BT: Tensor, cache: Cache) -> Tensor:
         """Return the logits of `tokens_BT`, and append them to the cache."""
         with torch.inference_mode(not self.apart and torch.is_inference_mode_enabled()), torch.no_grad():
             if isinstance(cache, Told):

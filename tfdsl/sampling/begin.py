@@ -9,6 +9,8 @@ from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.expressions import Expression
+from tfdsl.sampling import ways
 from tfdsl.sampling.chain import Processor, chain
 from tfdsl.sampling.generate import Plan
 from tfdsl.sampling.generation import Generation
@@ -26,7 +28,8 @@ class Author:
 
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
-    Where a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone.
+    `notes` tell how it is run, and `said` what of that could not be done. Where a text is written for a source,
+    `sources` reads the prompts, and `limit` is of what is written alone.
     """
 
     open: Opener
@@ -36,26 +39,38 @@ class Author:
     limit: int | None = None
     end: tuple[int, ...] = ()
     ragged: bool = False
+    notes: tuple[str, ...] = ()
+    said: tuple[Diagnostic, ...] = ()
     sources: Sources | None = None
 
 
 def begin(
-    author: Author, chosen: settings.Sample, prompts: Sequence[str], own: Sequence[Processor] = ()
+    author: Author,
+    chosen: settings.Sample,
+    prompts: Sequence[str],
+    own: Sequence[Processor] = (),
+    draft: Author | None = None,
 ) -> tuple[Generation | None, list[Diagnostic]]:
     """Return the texts that follow the prompts, to be drawn as they are asked for, or what is wrong with one.
 
-    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
+    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own, `draft`
+    is a smaller model that guesses ahead.
     """
+    if wrong := _unknown(chosen):
+        return None, wrong
     tokenizer = author.tokenizer
     if tokenizer is None:
         help_ = "put the `tokenizer.json` of the model into the run's folder"
         return None, [Diagnostic("R732", "the run has no tokenizer, so it reads and writes no text", help=help_)]
+    if chosen.beams is not None or author.sources is not None:  # there is no one text that could be read again
+        chosen = chosen.model_copy(update={"overflow": "stop"})
     starts, wrong = _starts(tokenizer, prompts) if author.sources is None else author.sources(prompts)
+    if draft is not None:
+        wrong += ways.unlike(tokenizer, draft.tokenizer)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
     context, beyond = _context(author, chosen)
     longest = max(map(len, starts), default=0)
     wrong += [*unsaid, *beyond] or _overlong(longest, chosen, context)
-    slide = chosen.overflow == "slide" and author.sources is None
     if any(each.severity == "error" for each in wrong):
         return None, wrong
     mark: int | None = tokenizer.token_to_id(tokens.END)
@@ -68,13 +83,24 @@ def begin(
         end=end,
         stop=words.stop,
         context=context,
-        slide=slide,
+        slide=chosen.overflow == "slide",
         logprobs=chosen.logprobs,
         batch=chosen.batch,
         ragged=author.ragged,
     )
-    found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed)
-    return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
+    write = ways.way(chosen, None if draft is None else ways.smaller(draft.open, _known(draft)))
+    found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write)
+    told = [*author.said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
+    return found, [*told, *_apart(author, starts)]
+
+
+def _unknown(chosen: settings.Sample) -> list[Diagnostic]:
+    """Refuse what a spec may write and nobody can count here: expressions of its dims."""
+    return [
+        Diagnostic("R814", f"`{name}` is the text `{value}`, and is to be a number", help="write the number itself")
+        for name, value in chosen.given().items()
+        if isinstance(value, Expression)
+    ]
 
 
 def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> Starts:
@@ -94,14 +120,18 @@ def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> Starts:
     return starts, []
 
 
+def _known(author: Author) -> int | None:
+    """Return the most positions that a model was made for and trained on."""
+    return min((each for each in (author.limit, author.trained) if each is not None), default=None)
+
+
 def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[Diagnostic]]:
     """Return the most positions to read at once, or why the model has not so many."""
     if author.sources is not None:
         return None, _written(author, chosen)
     limit, trained, asked = author.limit, author.trained, chosen.context
     if asked is None:
-        known = [each for each in (limit, trained) if each is not None]
-        return min(known, default=None), []
+        return _known(author), []
     if limit is not None and asked > limit:
         message = f"`context` asks for {asked:,} positions, and the model has {limit:,}"
         help_ = (
@@ -118,9 +148,11 @@ def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[
 
 def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
     """Say which settings are none for a text that is written for a source, and how long it may be."""
-    if chosen.context is not None:
-        message = "`context` is for a model that goes on from a text, and this one writes one for a source"
-        return [Diagnostic("R843", message, label="not honoured", help="leave it out; `length` says how much is written")]
+    for name in ("context", "draft"):
+        if getattr(chosen, name) is not None:
+            message = f"`{name}` is for a model that goes on from a text, and this one writes one for a source"
+            help_ = "leave it out" + ("; `length` says how much is written" if name == "context" else "")
+            return [Diagnostic("R843", message, label="not honoured", help=help_)]
     if author.limit is None or chosen.length <= author.limit:
         return []
     message = f"the model has {author.limit:,} positions for what it writes, and `length` is {chosen.length:,}"
@@ -154,3 +186,12 @@ def _alike(plan: Plan, chosen: settings.Sample) -> list[Diagnostic]:
         return []
     message = f"all {chosen.n} texts of a prompt will be the same: each takes the likeliest token"
     return [Diagnostic("W601", message, help="`greedy: false` and a `temperature` above 0 draw different ones")]
+
+
+def _apart(author: Author, starts: Sequence[Sequence[int]]) -> list[Diagnostic]:
+    lengths = len({len(start) for start in starts})
+    if author.ragged or lengths < 2:
+        return []
+    message = f"prompts of {lengths} lengths are written one length after the other"
+    help_ = "the model has a part that would see the padding before the shorter ones (T283, T284)"
+    return [Diagnostic("I672", message, help=help_)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tfdsl.sampling.chain import Seen
 from tfdsl.sampling.draw import Stream, Undrawable, likeliest
-from tfdsl.sampling.generate import Drawn, End, Plan, Text, told
+from tfdsl.sampling.generate import Drawn, Plan, Text, ending, told, undrawable
 from tfdsl.sampling.reader import Opener, Reader
 
 Law = Callable[[Sequence[int], Tensor], Tensor]  # the tokens so far and logits [V] of the next, to its chances [V]
@@ -103,7 +103,7 @@ class Falls:
         edges_V = weights_V.cumsum(0)
         token = int(torch.searchsorted(edges_V, edges_V[-1] * self.stream.next(), right=True))
         if token == len(weights_V):
-            raise Undrawable("a score is no number" if bool(weights_V.isnan().any()) else "every token is ruled out")
+            raise Undrawable
         return token
 
     def passes(self, chance: float) -> bool:
@@ -121,9 +121,15 @@ def law(plan: Plan, start: int) -> Law:
             for stage in plan.stages:
                 logits_1V = stage.apply(seen, logits_1V)
         if not plan.greedy:
-            return logits_1V.double().softmax(-1)[0]
+            chances_V = logits_1V.double().softmax(-1)[0]
+            if bool(chances_V[0].isnan()):  # one that is no number makes all of them so
+                raise undrawable(logits_V[None])
+            return chances_V
         sure_V = torch.zeros(len(logits_V), dtype=torch.float64)
-        sure_V[likeliest(logits_1V)] = 1.0
+        try:
+            sure_V[likeliest(logits_1V)] = 1.0
+        except Undrawable:
+            raise undrawable(logits_V[None]) from None
         return sure_V
 
     return chances
@@ -168,7 +174,9 @@ class Writing:
             for place, (token, logits_V) in enumerate(new, 1 - len(new)):
                 tokens.append(token)
                 full = place == 0 and reader.left == 0 and not plan.slide
-                end = self._end(token, "length" if len(tokens) == stop else "context" if full else None)
+                end = ending(self.text, token, plan) or (
+                    "length" if len(tokens) == stop else "context" if full else None
+                )
                 said = (None, ()) if plan.logprobs is None else told(logits_V[None], [token], plan.logprobs)[0]
                 yield Drawn(self.text.row, token, end, *said)
                 if end is not None:
@@ -210,11 +218,3 @@ class Writing:
                 return so_far[count:]
         so_far.append(self.dice.pick(self.law(so_far, logits_TV[len(guesses)])))
         return so_far[count:]
-
-    def _end(self, token: int, last: End | None) -> End | None:
-        """Return why the text ends with this token, if it does."""
-        if token in self.plan.end:
-            return "end"
-        if self.text.watch is not None and self.text.watch(token):
-            return "stop"
-        return last

@@ -47,6 +47,8 @@ def _biases(value: Any) -> Any:
 Word = str | int | tuple[int, ...]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words)]
 
+FILTERS = ("temperature", "greedy", "top_k", "top_p", "min_p", "typical_p", "top_n_sigma")
+
 
 class Sample(Part):
     """The `sample` section."""
@@ -106,7 +108,38 @@ class Sample(Part):
         default="slide", description="When the context is full: read its newer half again and go on, or stop"
     )
     prefill: Positive = Field(default=512, description="Positions of a prompt that are read at once")
+    weights: Literal["float32", "bfloat16", "int8"] = Field(
+        default="float32",
+        description="What linear maps store their weights in: less is read faster, and rounds more",
+    )
+    compile: Truth | None = Field(
+        default=None,
+        description="Compile the step of one token and keep it in the run's folder (minutes at most, once); false: not "
+        "even use one that is there",
+    )
     batch: Positive = Field(default=16, description="Most texts that are written at once")
+
+    draft: str | None = Field(
+        default=None, description="The folder of a smaller run, which guesses tokens ahead: same chances, fewer reads"
+    )
+    lookup: Positive | None = Field(
+        default=None,
+        description="Guess what followed the newest tokens, at most so many, where they stood before in the text",
+    )
+    ahead: Positive = Field(default=4, description="The most tokens that are guessed at once")
+    beams: Positive | None = Field(
+        default=None, description="Search for the likeliest text with so many beginnings side by side; nothing is drawn"
+    )
+    length_penalty: Real = Field(
+        default=1.0,
+        description="A found text's score is its log-probability over its length to this power: 0 for the likeliest, "
+        "above 1 for longer ones",
+    )
+    early_stopping: Literal["enough", "likely", "never"] = Field(
+        default="likely",
+        description="When a search ends: with as many texts as beams, when no beginning is better now, when none can "
+        "become better",
+    )
 
     @model_validator(mode="after")
     def _belongs(self) -> Sample:
@@ -114,3 +147,40 @@ class Sample(Part):
         if all(isinstance(each, int) for each in sizes) and sizes[0] > sizes[1]:
             raise problem("D120", f"`min_length` is {self.min_length}, and `length` allows {self.length} tokens")
         return self
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Sample:
+        ways = [name for name in ("draft", "lookup", "beams") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            message = f"`{ways[0]}` and `{ways[1]}` are two ways to write a text"
+            raise problem("D129", message, help="choose one of them")
+        given = self.given()
+        for names, way in ((("ahead",), "guessed"), (("length_penalty", "early_stopping"), "searched")):
+            if unread := [name for name in names if name in given and not _reads(ways, way)]:
+                wanted = "`draft` or `lookup`" if way == "guessed" else "`beams`"
+                raise problem("D129", f"`{unread[0]}` belongs to {wanted}, and nothing is {way} here")
+        if self.beams is not None:
+            self._searched(self.beams)
+        return self
+
+    def _searched(self, beams: int) -> None:
+        """Refuse what a search does not do."""
+        drawn = [name for name in FILTERS if getattr(self, name) != type(self).model_fields[name].default]
+        if drawn:
+            message = f"`{drawn[0]}` is of tokens that are drawn, and `beams` draws none"
+            raise problem("D129", message, help=f"leave `{drawn[0]}` or `beams` out")
+        if "overflow" in self.given() and self.overflow == "slide":
+            message = "`overflow: slide` goes on from one text, and `beams` has several"
+            raise problem("D129", message, help="leave `overflow` out: a text ends where the context is full")
+        if self.logprobs is not None or any(isinstance(word, str) for word in self.stop):
+            name = "logprobs" if self.logprobs is not None else "stop"
+            message = f"`{name}` looks at a text while it is written, and `beams` writes it when it is found"
+            raise problem("D129", message, help=f"leave `{name}` out; a text may stop at a token's number")
+        if self.n > beams:
+            message = f"`n` asks for {self.n} texts, and {beams} beams find {beams}"
+            raise problem("D129", message, help=f"`beams: {self.n}` or more")
+
+
+def _reads(ways: list[str], way: str) -> bool:
+    """Return whether tokens are guessed, or texts searched."""
+    return bool(ways) and (ways == ["beams"]) == (way == "searched")

@@ -39,7 +39,9 @@ def call(node: Attention, step: Step) -> Call:
     named |= {"tied": True} if node.values == "keys" else {}
     module = node.position.module(place)
     named |= {"relative": module} if module is not None else {}
-    named["causal"] = not node.mask.looks_ahead
+    near = node.near(place)
+    named |= {"causal": not node.mask.looks_ahead and node.fused and near is None}
+    named |= near.named if near is not None else {}
     if node.reuse is not None:
         return Call("ReusingAttention", (step.width, node.heads), named)
     return Call("Attention", (step.width, node.heads), {**named, **_long(node, step, place)})
