@@ -18,6 +18,7 @@ from tfdsl import building, checking, disk, document, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
+from tfdsl.reading import answers
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
 from tfdsl.reading import fill as filling
@@ -31,7 +32,7 @@ from tfdsl.reading.score import Pair, Scored
 from tfdsl.reading.trained import Trained
 from tfdsl.sampling import Author, Generation, ready
 from tfdsl.sampling.chain import Processor
-from tfdsl.sampling.models import Models
+from tfdsl.sampling.models import Hastened, Models
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -110,12 +111,25 @@ class Run:
         `draft` guesses ahead: a smaller run, or its folder, which the settings may name too.
         """
         signature = roles.of(self.checked())
+        if answers.writes(signature):
+            return self._answering(chosen)
         if unfit := sampling.against(signature):
             raise RunError(unfit)
         models = self.models()
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
         known = (words.vocab, self.context, limit, self.end, models.ragged)
         return Author(models, self.tokenizer, *known, models.hasten, self._drafting(draft or chosen.draft, chosen))
+
+    def _answering(self, chosen: settings.Sample) -> Author:
+        """Return the run's model as one that writes a text for a source."""
+        if chosen.compile:
+            message = "`compile` is for a model that goes on from a text, and this one writes one for a source"
+            raise RunError([Diagnostic("R843", message, label="not honoured", help="leave it out")])
+        form = self.models().form(chosen.weights, False)
+        config = (self.foreign or {}).get("config")
+        author = _sound(answers.author(replace(self.trained(), model=form.module), self.end, config))
+        hastened = Hastened(author.open, (form.note,) if form.note else ())
+        return replace(author, hasten=lambda *_: hastened)
 
     def _drafting(self, draft: Run | Path | str | None, chosen: settings.Sample) -> Author | None:
         """Return what guesses for this run; raises RunError where it cannot be opened."""
