@@ -199,7 +199,9 @@ class Compiled:
         entries = cache.entries
         if not 2 <= cache.position < cache.length - 1:
             return False
-        if len(entries) == len(self.known) and all(one is other for one, other in zip(entries, self.known, strict=True)):
+        if len(entries) == len(self.known) and all(
+            one is other for one, other in zip(entries, self.known, strict=True)
+        ):
             return True
         leaves = tree.tree_leaves(entries)
         if not self.form.takes(leaves):
