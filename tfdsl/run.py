@@ -18,6 +18,7 @@ from tfdsl import building, checking, disk, document, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
+from tfdsl.reading import answers
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
 from tfdsl.reading import fill as filling
@@ -31,8 +32,7 @@ from tfdsl.reading.score import Pair, Scored
 from tfdsl.reading.trained import Trained
 from tfdsl.sampling import Author, Generation, ready
 from tfdsl.sampling.chain import Processor
-from tfdsl.sampling.decoder import PREFILL
-from tfdsl.sampling.models import Models
+from tfdsl.sampling.models import Hastened, Models
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -62,7 +62,7 @@ class Run:
     context: int
     foreign: dict[str, Any] | None = None
     about: dict[str, Any] = field(default_factory=dict[str, Any])
-    _made: dict[str, Any] = field(default_factory=dict[str, Any], init=False, repr=False, compare=False)
+    _made: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False, repr=False, compare=False)
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -105,15 +105,46 @@ class Run:
             self._made["models"] = Models(self.folder, checked, self.built, fresh)
         return self._made["models"]
 
-    def author(self, prefill: int = PREFILL) -> Author:
-        """Return the run's model as one that writes; raises RunError where it does not go on from a text."""
+    def author(self, chosen: settings.Sample, draft: Run | Path | str | None = None) -> Author:
+        """Return the run's model as one that writes; raises RunError where it does not go on from a text.
+
+        `draft` guesses ahead: a smaller run, or its folder, which the settings may name too.
+        """
         signature = roles.of(self.checked())
+        if answers.writes(signature):
+            return self._answering(chosen)
         if unfit := sampling.against(signature):
             raise RunError(unfit)
         models = self.models()
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
         known = (words.vocab, self.context, limit, self.end, models.ragged)
-        return Author(models, self.tokenizer, *known, models.hasten)
+        return Author(models, self.tokenizer, *known, models.hasten, self._drafting(draft or chosen.draft, chosen))
+
+    def _answering(self, chosen: settings.Sample) -> Author:
+        """Return the run's model as one that writes a text for a source."""
+        if chosen.compile:
+            message = "`compile` is for a model that goes on from a text, and this one writes one for a source"
+            raise RunError([Diagnostic("R843", message, label="not honoured", help="leave it out")])
+        form = self.models().form(chosen.weights, False)
+        config = (self.foreign or {}).get("config")
+        author = _sound(answers.author(replace(self.trained(), model=form.module), self.end, config))
+        hastened = Hastened(author.open, (form.note,) if form.note else ())
+        return replace(author, hasten=lambda *_: hastened)
+
+    def _drafting(self, draft: Run | Path | str | None, chosen: settings.Sample) -> Author | None:
+        """Return what guesses for this run; raises RunError where it cannot be opened."""
+        if draft is None:
+            return None
+        if isinstance(draft, Run):
+            small = draft
+        else:
+            if ("draft", str(draft)) not in self._made:
+                found, said = open_run(Path(draft))
+                if found is None:
+                    raise RunError(said)
+                self._made["draft", str(draft)] = found
+            small: Run = self._made["draft", str(draft)]
+        return small.author(chosen.model_copy(update={"draft": None}))
 
     def generate(
         self,
@@ -147,12 +178,8 @@ class Run:
         processors: Sequence[Processor] = (),
         draft: Run | Path | str | None = None,
     ) -> tuple[Generation | None, list[Diagnostic]]:
-        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong.
-
-        `draft` is what guesses ahead where it is not the run that `chosen` names. Raises RunError as `generate` does.
-        """
-        guesses = drafting(draft or chosen.draft, chosen.prefill)
-        return sampling.begin(self.author(chosen.prefill), chosen, prompts, processors, guesses)
+        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong."""
+        return sampling.begin(self.author(chosen, draft), chosen, prompts, processors)
 
     def trained(self) -> Trained:
         """Return the run's model and what is known of it, ready to be asked; raises SpecError."""
@@ -218,16 +245,6 @@ def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
         raise RunError(said)
     assert found is not None, "what is not there was said to be wrong"
     return found
-
-
-def drafting(draft: Run | Path | str | None, prefill: int = PREFILL) -> Author | None:
-    """Return what guesses for another run, given that or its folder; raises RunError where it cannot be opened."""
-    if draft is None or isinstance(draft, Run):
-        return None if draft is None else draft.author(prefill)
-    found, said = open_run(Path(draft))
-    if found is None:
-        raise RunError(said)
-    return found.author(prefill)
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:

@@ -18,7 +18,7 @@ from tfdsl.ragged import ragged
 from tfdsl.sampling.decoder import Decoder
 from tfdsl.sampling.layout import plain, share
 from tfdsl.sampling.quick import Quick, Shop, quicken
-from tfdsl.sampling.reader import Reader
+from tfdsl.sampling.reader import Opener, Reader
 from tfdsl.sampling.small import Weights, shrink
 
 
@@ -26,7 +26,7 @@ from tfdsl.sampling.small import Weights, shrink
 class Hastened:
     """What reads prompts the fast way that was chosen; `notes` tell it, `said` what of that could not be done."""
 
-    open: Decoder
+    open: Opener
     notes: tuple[str, ...] = ()
     said: tuple[Diagnostic, ...] = ()
 
