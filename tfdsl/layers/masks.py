@@ -27,6 +27,9 @@ def causal_table(
     if whole is not None and start == 0 and x_BTD.size(1) > whole:
         # One row for all queries: the layer takes a long sequence in blocks, and they hide the rest.
         return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
+    if begin_BS is not None and window is None and x_BTD.size(1) == 1:
+        # No key comes after the newest position.
+        return same_document(begin_BS, x_BTD)
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
     table_TS = key_S <= query_T1
@@ -41,12 +44,9 @@ def causal_table(
     elif window is not None:
         # At most `window` keys, its own position among them.
         table_TS = table_TS & (key_S > query_T1 - window)
-        if begin_BS is not None:
-            # A cache holds the newest positions alone.
-            begin_BS = begin_BS[:, -key_S.size(0) :]
     if begin_BS is not None:
-        # The keys of its own document alone.
-        return table_TS & same_document(begin_BS, x_BTD)
+        # The keys of its own document alone; a cache may hold the newest ones alone.
+        return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 
 
@@ -95,7 +95,7 @@ def step_table(
     if causal:
         table_TS = table_TS & (back_TS >= 0)
     if begin_BS is not None:
-        # The keys of its own document alone, of which a cache holds the newest.
+        # The keys of its own document alone; a cache may hold the newest ones alone.
         return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 

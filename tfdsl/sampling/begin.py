@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.expressions import Expression
 from tfdsl.sampling import ways
 from tfdsl.sampling.chain import Processor, chain
 from tfdsl.sampling.generate import Plan
@@ -23,6 +24,8 @@ class Author:
 
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
+    `draft` is a smaller model that guesses for it. `notes` tell how it is run, and `said` what of that could not be
+    done.
     """
 
     open: Opener
@@ -32,20 +35,20 @@ class Author:
     limit: int | None = None
     end: tuple[int, ...] = ()
     ragged: bool = False
+    draft: Author | None = None
+    notes: tuple[str, ...] = ()
+    said: tuple[Diagnostic, ...] = ()
 
 
 def begin(
-    author: Author,
-    chosen: settings.Sample,
-    prompts: Sequence[str],
-    own: Sequence[Processor] = (),
-    draft: Author | None = None,
+    author: Author, chosen: settings.Sample, prompts: Sequence[str], own: Sequence[Processor] = ()
 ) -> tuple[Generation | None, list[Diagnostic]]:
     """Return the texts that follow the prompts, to be drawn as they are asked for, or what is wrong with one.
 
-    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own, `draft`
-    is a smaller model that guesses ahead.
+    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
     """
+    if wrong := _unknown(chosen):
+        return None, wrong
     tokenizer = author.tokenizer
     if tokenizer is None:
         help_ = "put the `tokenizer.json` of the model into the run's folder"
@@ -53,8 +56,8 @@ def begin(
     if chosen.beams is not None:  # several beginnings have no one text to be read again
         chosen = chosen.model_copy(update={"overflow": "stop"})
     starts, wrong = _starts(tokenizer, prompts)
-    if draft is not None:
-        wrong += ways.unlike(tokenizer, draft.tokenizer)
+    if (small := author.draft) is not None:
+        wrong += ways.unlike(tokenizer, small.tokenizer)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
     context, beyond = _context(author, chosen)
     longest = max(map(len, starts), default=0)
@@ -76,9 +79,19 @@ def begin(
         batch=chosen.batch,
         ragged=author.ragged,
     )
-    write = ways.way(chosen, None if draft is None else ways.smaller(draft.open, _known(draft)))
+    write = ways.way(chosen, None if small is None else ways.smaller(small.open, _known(small)))
     found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write)
-    return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
+    told = [*author.said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
+    return found, [*told, *_apart(author, starts)]
+
+
+def _unknown(chosen: settings.Sample) -> list[Diagnostic]:
+    """Refuse what a spec may write and nobody can count here: expressions of its dims."""
+    return [
+        Diagnostic("R814", f"`{name}` is the text `{value}`, and is to be a number", help="write the number itself")
+        for name, value in chosen.given().items()
+        if isinstance(value, Expression)
+    ]
 
 
 def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> tuple[list[list[int]], list[Diagnostic]]:
@@ -149,3 +162,12 @@ def _alike(plan: Plan, chosen: settings.Sample) -> list[Diagnostic]:
         return []
     message = f"all {chosen.n} texts of a prompt will be the same: each takes the likeliest token"
     return [Diagnostic("W601", message, help="`greedy: false` and a `temperature` above 0 draw different ones")]
+
+
+def _apart(author: Author, starts: Sequence[Sequence[int]]) -> list[Diagnostic]:
+    lengths = len({len(start) for start in starts})
+    if author.ragged or lengths < 2:
+        return []
+    message = f"prompts of {lengths} lengths are written one length after the other"
+    help_ = "the model has a part that would see the padding before the shorter ones (T283, T284)"
+    return [Diagnostic("I672", message, help=help_)]
