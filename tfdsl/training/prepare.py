@@ -174,7 +174,8 @@ def describe(
     `about` what else has to be known of the data to read more of it in the same way.
     """
     model = {"name": subject.name, "vocab": subject.vocab, "context": context, "labels": list(labels), **(about or {})}
-    return {"model": model, "train": train.model_dump(), "sample": sample.model_dump()}
+    # Of sampling what was said, and no more: some settings go with others, and each can be said anew.
+    return {"model": model, "train": train.model_dump(), "sample": sample.model_dump(mode="json", exclude_unset=True)}
 
 
 def _fill(job: Job, sample: settings.Sample) -> None:
