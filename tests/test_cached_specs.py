@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests import measure, shrunk
+from tfdsl import building, costing, shapes
+from tfdsl.sampling import cached
 
 LENGTH = 41
 NAMES = list(shrunk.decoding())
@@ -44,3 +46,22 @@ def parts(model: Any, cuts: Sequence[int], *given: Tensor) -> Tensor:
 def test_it_gives_what_the_whole_forward_does(name: str, cuts: list[int]) -> None:
     model, given = shrunk.model(name), inputs(name, 2, LENGTH)
     torch.testing.assert_close(parts(model, cuts, *given), model(*given), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_it_holds_the_bytes_that_cost_tells(name: str) -> None:
+    checked = shrunk.checked(name)
+    names = {symbol for value in checked.inputs.values() for symbol in shapes.symbols(value.tensor.count)}
+    for dtype, precision in ((torch.float32, "float32"), (torch.bfloat16, "bfloat16")):
+        model: Any = building.build(checked).to(dtype).eval()
+        for length in (9, LENGTH):
+            cache = model.new_cache(length)
+            axes = {"B": 2, "S": 9, "T": length}
+            *fixed, growing = measure.inputs(checked, axes, dtype=dtype)
+            for part in growing.split([6, 1, 2, *[16] * (length // 16)][: 3 if length == 9 else 5], dim=1):
+                model(*fixed, part, cache=cache)
+            wanted = costing.count(
+                checked, {name: length for name, length in axes.items() if name in names}, precision=precision
+            ).cache
+            assert (cached.size(cache), length, precision) == (wanted, length, precision)

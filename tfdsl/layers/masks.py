@@ -41,12 +41,9 @@ def causal_table(
     elif window is not None:
         # At most `window` keys, its own position among them.
         table_TS = table_TS & (key_S > query_T1 - window)
-        if begin_BS is not None:
-            # A cache holds the newest positions alone.
-            begin_BS = begin_BS[:, -key_S.size(0) :]
     if begin_BS is not None:
-        # The keys of its own document alone.
-        return table_TS & same_document(begin_BS, x_BTD)
+        # The keys of its own document alone; a cache may hold the newest ones alone.
+        return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 
 
@@ -95,7 +92,7 @@ def step_table(
     if causal:
         table_TS = table_TS & (back_TS >= 0)
     if begin_BS is not None:
-        # The keys of its own document alone, of which a cache holds the newest.
+        # The keys of its own document alone; a cache may hold the newest ones alone.
         return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 

@@ -24,6 +24,7 @@ class Author:
 
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
+    `notes` tell how it is run, and `said` what of that could not be done.
     """
 
     open: Opener
@@ -33,6 +34,8 @@ class Author:
     limit: int | None = None
     end: tuple[int, ...] = ()
     ragged: bool = False
+    notes: tuple[str, ...] = ()
+    said: tuple[Diagnostic, ...] = ()
 
 
 def begin(
@@ -81,7 +84,8 @@ def begin(
     )
     write = ways.way(chosen, None if draft is None else ways.smaller(draft.open, _known(draft)))
     found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write)
-    return found, [*wrong, *_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+    told = [*author.said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
+    return found, [*told, *_apart(author, starts)]
 
 
 def _unknown(chosen: settings.Sample) -> list[Diagnostic]:

@@ -49,8 +49,8 @@ def causal_table(x_BTD, start, begin_BS=None):
     query_T1 = key_S[start:].unsqueeze(1)
     table_TS = key_S <= query_T1
     if begin_BS is not None:
-        # The keys of its own document alone.
-        return table_TS & same_document(begin_BS, x_BTD)
+        # The keys of its own document alone; a cache may hold the newest ones alone.
+        return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 
 

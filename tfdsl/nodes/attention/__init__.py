@@ -173,8 +173,11 @@ class Attention(Node):
 
     def _masks(self, place: Place) -> list[Shared]:
         """Return the boolean mask that its layer is given, where there is one."""
-        table, adds = self.mask.table(place) if self.method.compares else None, self.position.adds
+        table, adds = self.mask.table(place), self.position.adds
         keep, parts = place.keys.keep is not None, bool(place.keys.parts)
+        if not self.method.compares:
+            named = "key_mask" if parts else "padding_mask"
+            return [Shared("mask", named, None, Axis(1), replace(place.keys, parts=""))] if keep else []
         if table is None and not keep and not parts:
             return []
         if table is None:
@@ -228,7 +231,7 @@ class Attention(Node):
             given.append(f"earlier={w.value('value_residual')}")
         if "rank" in shared:
             given.append(f"rank={w.shared(shared['rank'])}")
-        if self.temperature is not None and (place := w.place(step.x.axes[-2])):
+        if (self.temperature is not None or not self.method.compares) and (place := w.place(step.x.axes[-2])):
             given.append(f"place_BT={place}")
         if w.cache():
             given.append(f"cache={w.cache()}")

@@ -41,6 +41,6 @@ def _position(node: Attention) -> str:
 
 
 def _rest(node: Attention) -> str:
-    if not node.method.compares or node.method.type_name != "softmax":
-        return f"`{node.method.type_name}` attention has one sum, or one set of keys, for the whole row"
-    return ""
+    if node.method.type_name == "softmax" or (not node.method.compares and not node.mask.looks_ahead):
+        return ""
+    return f"`{node.method.type_name}` attention has one sum, or one set of keys, for the whole row"
