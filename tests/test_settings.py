@@ -1,5 +1,6 @@
 """The `train` and `sample` sections: what they take, what they refuse."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -124,5 +125,7 @@ def test_of_another_type_what_has_no_meaning_goes(change: str, tmp_path: Path) -
 
 
 def test_sample_survives_a_run_folder() -> None:
-    chosen = Sample.read({"logit_bias": {" the": 2, 13: -1}, "banned": ["x", 7, [1, 2]], "stop": "y", "ahead": 3, "lookup": 4})
+    chosen = Sample.read(
+        {"logit_bias": {" the": 2, 13: -1}, "banned": ["x", 7, [1, 2]], "stop": "y", "ahead": 3, "lookup": 4}
+    )
     assert Sample.model_validate(json.loads(json.dumps(chosen.model_dump(mode="json", exclude_unset=True)))) == chosen

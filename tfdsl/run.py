@@ -137,9 +137,13 @@ class Run:
         if told is None:
             return None
 
+        made: list[tuple[Any, heads.Leaving | None]] = []
+
         def make() -> tuple[Any, heads.Leaving | None]:
-            parted = share(building.meta(told), module)
-            return parted, heads.leaving(parted, heads.of(told))
+            if not made:
+                parted = share(building.meta(told), module)
+                made.append((parted, heads.leaving(parted, heads.of(told))))
+            return made[0]
 
         return make
 

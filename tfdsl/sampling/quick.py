@@ -17,8 +17,8 @@ from torch import nn
 from tfdsl import disk
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.sampling import packages, step
-from tfdsl.sampling.packages import Kept, Purpose
 from tfdsl.sampling.layout import row_by_row
+from tfdsl.sampling.packages import Kept, Purpose
 
 
 @dataclass(frozen=True, slots=True)
