@@ -65,7 +65,7 @@ class Run:
     context: int
     foreign: dict[str, Any] | None = None
     about: dict[str, Any] = field(default_factory=dict[str, Any])
-    _made: dict[str, Any] = field(default_factory=dict[str, Any], init=False, repr=False, compare=False)
+    _made: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False, repr=False, compare=False)
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -119,11 +119,18 @@ class Run:
 
         `chosen` says how it is run, for so many `rows`.
         """
+        chosen = chosen or settings.Sample()
+        way = ("author", prefill, chosen.weights, chosen.compile, rows)
+        if way not in self._made:
+            self._made[way] = self._author(prefill, chosen, rows)
+        return self._made[way]
+
+    def _author(self, prefill: int, chosen: settings.Sample, rows: int) -> Author:
         checked = self.checked()
         signature = roles.of(checked)
         if unfit := sampling.against(signature):
             raise RunError(unfit)
-        made, module = self.quick(chosen or settings.Sample(), rows)
+        made, module = self.quick(chosen, rows)
         opener = Decoder(made.model, heads.leaving(module, heads.of(checked)), prefill, self._parted(module))
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
         author = Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
