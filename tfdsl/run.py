@@ -33,7 +33,6 @@ from tfdsl.reading.score import Pair, Scored
 from tfdsl.reading.trained import Trained
 from tfdsl.sampling import Author, Decoder, Generation, ready
 from tfdsl.sampling.chain import Processor
-from tfdsl.sampling.decoder import PREFILL
 from tfdsl.sampling.layout import share
 from tfdsl.sampling.quick import Quick, Shop, quicken
 from tfdsl.sampling.small import shrink
@@ -66,7 +65,7 @@ class Run:
     context: int
     foreign: dict[str, Any] | None = None
     about: dict[str, Any] = field(default_factory=dict[str, Any])
-    _made: dict[str, Any] = field(default_factory=dict[str, Any], init=False, repr=False, compare=False)
+    _made: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False, repr=False, compare=False)
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -115,21 +114,23 @@ class Run:
         made = quicken(module, shop, rows, chosen.compile is True) if chosen.compile is not False else Quick(module)
         return replace(made, notes=(*([str(shrunk)] if shrunk else []), *made.notes)), module
 
-    def author(self, prefill: int = PREFILL, chosen: settings.Sample | None = None, rows: int = 1) -> Author:
+    def author(self, chosen: settings.Sample, rows: int = 1, draft: Run | Path | str | None = None) -> Author:
         """Return the run's model as one that writes; raises RunError where it does not go on from a text.
 
-        `chosen` says how it is run, for so many `rows`.
+        It reads so many `rows` at once. `draft` guesses ahead: a smaller run, or its folder, which the settings may name
+        too.
         """
         checked = self.checked()
         signature = roles.of(checked)
         if answers.writes(signature):
-            return self._answering(chosen or settings.Sample())
+            return self._answering(chosen)
         if unfit := sampling.against(signature):
             raise RunError(unfit)
-        made, module = self.quick(chosen or settings.Sample(), rows)
-        opener = Decoder(made.model, heads.leaving(module, heads.of(checked)), prefill, self._parted(module))
+        made, module = self.quick(chosen, rows)
+        opener = Decoder(made.model, heads.leaving(module, heads.of(checked)), chosen.prefill, self._parted(module))
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
-        author = Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
+        small = self._drafting(draft or chosen.draft, chosen)
+        author = Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged, small)
         return replace(author, notes=made.notes, said=made.said)
 
     def _answering(self, chosen: settings.Sample) -> Author:
@@ -141,6 +142,21 @@ class Run:
         config = (self.foreign or {}).get("config")
         author = _sound(answers.author(replace(self.trained(), model=module), self.end, config))
         return replace(author, notes=made.notes, said=made.said)
+
+    def _drafting(self, draft: Run | Path | str | None, chosen: settings.Sample) -> Author | None:
+        """Return what guesses for this run; raises RunError where it cannot be opened."""
+        if draft is None:
+            return None
+        if isinstance(draft, Run):
+            small = draft
+        else:
+            if ("draft", str(draft)) not in self._made:
+                found, said = open_run(Path(draft))
+                if found is None:
+                    raise RunError(said)
+                self._made["draft", str(draft)] = found
+            small: Run = self._made["draft", str(draft)]
+        return small.author(chosen.model_copy(update={"draft": None}))
 
     def _parted(self, module: nn.Module) -> Callable[[], tuple[Any, heads.Leaving | None]] | None:
         """Return what makes the model of ragged prompts, with a module's weights; None where there is none."""
@@ -188,13 +204,9 @@ class Run:
         processors: Sequence[Processor] = (),
         draft: Run | Path | str | None = None,
     ) -> tuple[Generation | None, list[Diagnostic]]:
-        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong.
-
-        `draft` is what guesses ahead where it is not the run that `chosen` names. Raises RunError as `generate` does.
-        """
-        guesses = drafting(draft or chosen.draft, chosen.prefill)
+        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong."""
         rows = min(len(prompts) * chosen.n, chosen.batch)
-        return sampling.begin(self.author(chosen.prefill, chosen, rows), chosen, prompts, processors, guesses)
+        return sampling.begin(self.author(chosen, rows, draft), chosen, prompts, processors)
 
     def trained(self) -> Trained:
         """Return the run's model and what is known of it, ready to be asked; raises SpecError."""
@@ -260,16 +272,6 @@ def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
         raise RunError(said)
     assert found is not None, "what is not there was said to be wrong"
     return found
-
-
-def drafting(draft: Run | Path | str | None, prefill: int = PREFILL) -> Author | None:
-    """Return what guesses for another run, given that or its folder; raises RunError where it cannot be opened."""
-    if draft is None or isinstance(draft, Run):
-        return None if draft is None else draft.author(prefill)
-    found, said = open_run(Path(draft))
-    if found is None:
-        raise RunError(said)
-    return found.author(prefill)
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:

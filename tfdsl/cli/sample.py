@@ -142,7 +142,7 @@ def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
     if chosen.n > 1:
         refuse("`--n` writes several texts, and a conversation goes on from one: leave it out")
     try:
-        talk = Talk(run.author(chosen.prefill), chosen)
+        talk = Talk(run.author(chosen), chosen)
         for line in writing.lines():
             generation, found = talk.answer(line)
             show(found)

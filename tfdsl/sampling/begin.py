@@ -28,8 +28,8 @@ class Author:
 
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
-    `notes` tell how it is run, and `said` what of that could not be done. Where a text is written for a source,
-    `sources` reads the prompts, and `limit` is of what is written alone.
+    `draft` is a smaller model that guesses for it. `notes` tell how it is run, and `said` what of that could not be
+    done. Where a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone.
     """
 
     open: Opener
@@ -39,22 +39,18 @@ class Author:
     limit: int | None = None
     end: tuple[int, ...] = ()
     ragged: bool = False
+    draft: Author | None = None
     notes: tuple[str, ...] = ()
     said: tuple[Diagnostic, ...] = ()
     sources: Sources | None = None
 
 
 def begin(
-    author: Author,
-    chosen: settings.Sample,
-    prompts: Sequence[str],
-    own: Sequence[Processor] = (),
-    draft: Author | None = None,
+    author: Author, chosen: settings.Sample, prompts: Sequence[str], own: Sequence[Processor] = ()
 ) -> tuple[Generation | None, list[Diagnostic]]:
     """Return the texts that follow the prompts, to be drawn as they are asked for, or what is wrong with one.
 
-    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own, `draft`
-    is a smaller model that guesses ahead.
+    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
     """
     if wrong := _unknown(chosen):
         return None, wrong
@@ -65,8 +61,8 @@ def begin(
     if chosen.beams is not None or author.sources is not None:  # there is no one text that could be read again
         chosen = chosen.model_copy(update={"overflow": "stop"})
     starts, wrong = _starts(tokenizer, prompts) if author.sources is None else author.sources(prompts)
-    if draft is not None:
-        wrong += ways.unlike(tokenizer, draft.tokenizer)
+    if (small := author.draft) is not None:
+        wrong += ways.unlike(tokenizer, small.tokenizer) or _sourced(small)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
     context, beyond = _context(author, chosen)
     longest = max(map(len, starts), default=0)
@@ -88,7 +84,7 @@ def begin(
         batch=chosen.batch,
         ragged=author.ragged,
     )
-    write = ways.way(chosen, None if draft is None else ways.smaller(draft.open, _known(draft)))
+    write = ways.way(chosen, None if small is None else ways.smaller(small.open, _known(small)))
     found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write)
     told = [*author.said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
     return found, [*told, *_apart(author, starts)]
@@ -144,6 +140,13 @@ def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[
         help_ = f"what stands beyond them it never saw; `context: {trained}` is what it knows"
         return asked, [Diagnostic("I673", message, help=help_)]
     return asked, []
+
+
+def _sourced(draft: Author) -> list[Diagnostic]:
+    if draft.sources is None:
+        return []
+    message = "the draft writes a text for a source, and is to guess how one goes on"
+    return [Diagnostic("R843", message, label="not honoured", help="choose a draft that goes on from a text")]
 
 
 def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError
+from tfdsl.sampling.beam import Searching
 from tfdsl.sampling.draw import Stream, Undrawable
 from tfdsl.sampling.generate import Drawn, End, Plan, Text, generate
 from tfdsl.sampling.reader import Opener
@@ -57,7 +58,12 @@ class Generation:
     @property
     def chain(self) -> tuple[str, ...]:
         """Return what is done to the scores before a token is drawn, stage by stage in order."""
-        return (*(stage.name for stage in self.plan.stages), "greedy" if self.plan.greedy else "draw")
+        last = "greedy" if self.plan.greedy else "draw"
+        if isinstance(self.write, Guessing):
+            last += f", {self.write.ahead} guessed ahead"
+        elif isinstance(self.write, Searching):
+            last = f"beams {self.write.beams.count}"
+        return (*(stage.name for stage in self.plan.stages), last)
 
     @property
     def tally(self) -> Tally | None:
