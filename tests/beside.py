@@ -161,6 +161,22 @@ model:
     - einsum: {id: logits, from: [words, picture], pattern: "n d, m d -> n m"}
 train: {objective: contrastive, data: {source: captions, size: 20}, steps: 2, batch: 2, context: 8, threads: 1}
 """
+TONES = """\
+tfdsl: 1
+name: tones
+inputs:
+  sound:  {shape: [B, 80, 64], dtype: float}
+  target: {shape: [B, T], vocab: 262}
+outputs: {logits: [B, T, 262]}
+model:
+  encoder: [rearrange: {from: sound, pattern: b c t -> b t c}, linear: 16]
+  decoder:
+    - embed: {from: target, width: 16}
+    - residual: [attention: {heads: 2, mask: causal}]
+    - residual: [attention: {heads: 2, kv: encoder}]
+    - linear: {id: logits, width: 262}
+train: {objective: seq2seq, data: {source: tones, size: 20}, steps: 2, batch: 2, context: 16, threads: 1}
+"""
 PETS = ({"text": "It barks.", "label": "dog"}, {"text": "It purrs.", "label": "cat"})
 ASIDE = """\
 tfdsl: 1
@@ -184,6 +200,7 @@ FILES = {
     "beasts.jsonl": "".join(json.dumps(each) + "\n" for each in (*PETS, {"text": "It sings.", "label": "bird"}) * 10),
     "words.yaml": MASKED_WORDS,
     "matched.yaml": MATCHED,
+    "tones.yaml": TONES,
     "aside.yaml": ASIDE + TRAIN,
     "base.yaml": HEAD.format("base") + MODEL,
     "parts.yaml": "tfdsl: 1\nname: parts\nblocks:\n  branch:\n" + BRANCH,

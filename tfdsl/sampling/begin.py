@@ -85,7 +85,8 @@ def begin(
         ragged=author.ragged,
     )
     write = ways.way(chosen, None if small is None else ways.smaller(small.open, _known(small)))
-    found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write)
+    joined = author.sources is None
+    found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, joined)
     told = [*author.said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
     return found, [*told, *_apart(author, starts)]
 
