@@ -60,6 +60,19 @@ def test_each_document_gives_what_it_gives_alone_at_once_and_in_any_split(name: 
         torch.testing.assert_close(found, together, rtol=1e-11, atol=1e-11)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["taps", "conv", "shift", "mamba", "mamba2", "gated_delta", "linear", "full"])
+def test_numbers_may_be_left_out_where_the_last_document_goes_on(name: str) -> None:
+    packed, _ = pair({**MIXERS, "full": "attention: {heads: 4, mask: causal, position: rope}"}[name], "learned")
+    tokens, _, _ = rows(1)
+    documents = torch.tensor([[4, 4, 7, 7, 7, 7, 7, 7, 7, 7, 2, 2, 2, 2], [4, 4, 4, 4, 7, 7, 7, 7, 1, 7, 7, 7, 7, 7]])
+    wanted, kept = packed(tokens[:, :14], documents), packed.new_cache(14)
+    told = [documents[:, :5], None, None, documents[:, 8:9], documents[:, 9:12], None]
+    found = [packed(part, numbers, cache=kept) for part, numbers in
+             zip(tokens[:, :14].split([5, 1, 2, 1, 3, 2], 1), told, strict=True)]  # fmt: skip
+    torch.testing.assert_close(torch.cat(found, dim=1), wanted, rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_learn_from_documents_what_they_learn_from_each_alone(name: str) -> None:
     packed, plain = pair.__wrapped__(MIXERS[name], "none")

@@ -36,7 +36,7 @@ class Recurrence:
         if keep and w.cache() and axis.keep is not None and axis.keep.before:
             keep = f"{keep}[:, -{w.x}.size(1) :]"  # what stands before all positions is there at the first forward
         given = [w.x, *([f"keep={keep}"] if keep else []), *([f"cache={w.cache()}"] if w.cache() else [])]
-        given += [f"place_BT={place}"] if (place := w.place(axis)) else []
+        given += [f"place_BT={place}"] if (place := w.place(axis, fresh=True)) else []
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
 
     def sight(self, step: Step) -> Sight:

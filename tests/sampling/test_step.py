@@ -25,7 +25,8 @@ inputs: {tokens: {shape: [B, T], vocab: 40}}
 outputs: {logits: [B, T, 40]}
 model:
   - embed: {id: tok, from: tokens, width: 32}
-  - residual: [norm: rms, attention: {heads: 4, mask: causal, positions: rotary}]
+  - position: {type: learned, length: 64}
+  - residual: [norm: rms, attention: {heads: 4, mask: causal}]
   - unembed: {id: logits, tie: tok}
 """
 TRACED = ["deepseek_v2_lite", "gemma2_9b", "jamba", "llama2_7b", "mixtral_8x7b"]  # `make compiled` takes all

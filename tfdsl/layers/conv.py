@@ -74,6 +74,8 @@ class CausalConv(nn.Conv1d):
         if keep_BT is not None:
             input = input.masked_fill(~keep_BT.unsqueeze(-1), 0)
         longer = F.pad(input, (0, 0, self.before, 0)) if cache is None else cache.tail(input, 1, self.before)
+        if place_BT is not None and cache is not None:
+            cache.cut(place_BT)
         if place_BT is not None:
             # Each position with those that it reads beside it, without what stands before its document.
             taps, step = self.kernel_size[0], self.dilation[0]
@@ -97,6 +99,8 @@ def shifted(
         x_BTD = x_BTD.masked_fill(~keep_BT.unsqueeze(-1), 0)
     if place_BT is not None:
         longer = F.pad(x_BTD, (0, 0, by, 0)) if cache is None else cache.tail(x_BTD, 1, by)
+        if cache is not None:
+            cache.cut(place_BT)
         # Nothing comes from the document before.
         return longer[:, : x_BTD.size(1)].masked_fill((place_BT < by).unsqueeze(-1), 0)
     if cache is not None:

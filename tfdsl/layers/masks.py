@@ -27,6 +27,9 @@ def causal_table(
     if whole is not None and start == 0 and x_BTD.size(1) > whole:
         # One row for all queries: the layer takes a long sequence in blocks, and they hide the rest.
         return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
+    if begin_BS is not None and window is None and x_BTD.size(1) == 1:
+        # No key comes after the newest position.
+        return same_document(begin_BS, x_BTD)
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
     table_TS = key_S <= query_T1

@@ -34,6 +34,8 @@ class Taps(nn.Module):
         if keep is not None:
             x_BTD = x_BTD * keep.unsqueeze(-1)
         x_BSD = F.pad(x_BTD, (0, 0, size - 1, 0)) if cache is None else cache.tail(x_BTD, 1, size - 1)
+        if place_BT is not None and cache is not None:
+            cache.cut(place_BT)
         # A product for each tap is faster on a CPU than its convolution, above all backward.
         if cache is not None and T == 1:
             if place_BT is not None:

@@ -117,7 +117,7 @@ class Conv(Node):
         given = [w.x, *([f"keep_BT={keep}"] if keep else [])]
         if self.sight(step) == "behind" and w.cache():
             given.append(f"cache={w.cache()}")
-        if place := w.place(step.x.axes[1]):
+        if place := w.place(step.x.axes[1], fresh=True):
             given.append(f"place_BT={place}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
 

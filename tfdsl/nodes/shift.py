@@ -63,7 +63,7 @@ class Shift(Node):
         sides = ", ".join([*["0, 0"] * beyond, f"{max(self.by, 0)}, {max(-self.by, 0)}"])
         stretch = f": {w.x}.size(1)" if self.by > 0 else f"{-self.by}:"
         keep = w.keep(step.x.axes[1]) if step.x.dtype == "float" else ""
-        behind, place = self.sight(step) == "behind", w.place(step.x.axes[1])
+        behind, place = self.sight(step) == "behind", w.place(step.x.axes[1], fresh=True)
         given = [w.x, str(self.by), *([f"keep_BT={keep}"] if keep else [])]
         given += [f"cache={w.cache()}"] if behind and w.cache() else []
         given += [f"place_BT={place}"] if behind and place else []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError
+from tfdsl.sampling.beam import Searching
 from tfdsl.sampling.draw import Stream, Undrawable
 from tfdsl.sampling.generate import Drawn, End, Plan, Text, generate
 from tfdsl.sampling.reader import Opener
@@ -36,7 +37,7 @@ class Piece:
 class Generation:
     """Texts that are being written: iterate over their pieces, or take whole `texts()`. They are drawn once.
 
-    `write` is how: token by token, with guesses, or by beams.
+    `write` is how: token by token, with guesses, or by beams; `notes` tell of other weights and compiled steps.
     """
 
     open: Opener
@@ -47,6 +48,7 @@ class Generation:
     n: int = 1
     seed: int = 0
     write: Write = generate
+    notes: tuple[str, ...] = ()
     _written: list[str] = field(init=False)
     _coming: Iterator[Piece] = field(init=False)
 
@@ -57,7 +59,12 @@ class Generation:
     @property
     def chain(self) -> tuple[str, ...]:
         """Return what is done to the scores before a token is drawn, stage by stage in order."""
-        return (*(stage.name for stage in self.plan.stages), "greedy" if self.plan.greedy else "draw")
+        last = "greedy" if self.plan.greedy else "draw"
+        if isinstance(self.write, Guessing):
+            last += f", {self.write.ahead} guessed ahead"
+        elif isinstance(self.write, Searching):
+            last = f"beams {self.write.beams.count}"
+        return (*(stage.name for stage in self.plan.stages), last)
 
     @property
     def tally(self) -> Tally | None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,6 +52,10 @@ class Shop:
         """Return whether there is a step for so many rows, whole or not."""
         return self.purpose(rows).package(self.folder).exists()
 
+    def has_any(self) -> bool:
+        """Return whether there is a step for any number of rows."""
+        return any(self.has(rows) for rows in (1, step.AS_FEW, step.AS_FEW + 1))
+
 
 def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool) -> Quick:
     """Return a model with the compiled steps that are in a run's folder.
@@ -89,7 +94,8 @@ def _make(model: nn.Module, shop: Shop, rows: int) -> tuple[Kept | None, list[st
     try:
         if not _compiler():
             return None, [], [_instead("there is no C++ compiler", "install g++ or clang, or name yours in `CXX`")]
-        with tempfile.TemporaryDirectory() as aside:
+        with tempfile.TemporaryDirectory() as aside, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the tracer, about itself
             made = Path(aside) / path.name
             program, form, put = step.trace(model, wanted.rows, shop.parted)
             step.compile_to(made, program, wanted.threads)

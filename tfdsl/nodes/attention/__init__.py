@@ -231,8 +231,9 @@ class Attention(Node):
             given.append(f"earlier={w.value('value_residual')}")
         if "rank" in shared:
             given.append(f"rank={w.shared(shared['rank'])}")
-        if (self.temperature is not None or not self.method.compares) and (place := w.place(step.x.axes[-2])):
-            given.append(f"place_BT={place}")
+        if self.temperature is not None or not self.method.compares:
+            place = w.place(step.x.axes[-2], fresh=self.temperature is None)
+            given += [f"place_BT={place}"] if place else []
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})", self.keep or "")
