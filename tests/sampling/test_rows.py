@@ -16,9 +16,9 @@ from tfdsl.sampling import Decoder
 
 PROMPTS = ["the first of them", "a", "another one", "b", "as long as this!!"]
 DRAWN: dict[str, Any] = {"length": 6, "temperature": 1.3, "top_k": 40, "seed": 11}
-# A convolution reaches over documents' ends where it is not told of them.
+# Its angles depend on how long a row is, padding included.
 DYNAMIC = SPEC.replace(
-    "  - learned: {length: 64}\n", "  - learned: {length: 64}\n  - conv: {kernel: 3, pad: causal}\n"
+    "mask: MASK", "mask: MASK, position: {type: rope, scaling: {type: dynamic, factor: 2, length: 16}}"
 )
 
 
