@@ -114,7 +114,16 @@ def beside(stepped: Any, model: Any) -> None:
 
 
 def purpose(**other: Any) -> Purpose:
-    return Purpose(**{"source": "", "weights": "int8", "rows": "one", "torch": "2", "machine": "x", "threads": 1, **other})
+    known = {
+        "source": "",
+        "weights": "int8",
+        "rows": "one",
+        "parted": False,
+        "torch": "2",
+        "machine": "x",
+        "threads": 1,
+    }
+    return Purpose(**{**known, **other})
 
 
 def test_a_package_of_another_maker_or_for_another_purpose_is_left_aside(tmp_path: Path) -> None:
