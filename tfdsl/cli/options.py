@@ -33,6 +33,26 @@ def as_json(function: Function) -> Function:
     return click.option("--json", "as_json", is_flag=True, help="Write JSON.")(function)
 
 
+def last(function: Function) -> Function:
+    """Add `--last`."""
+    return click.option("--last", is_flag=True, help="Use the last weights in place of the best.")(function)
+
+
+def pictures(function: Function) -> Function:
+    """Add `--mean`, `--deviation` and `--size`: how images are read, where the run does not say it."""
+    several: dict[str, Any] = {"multiple": True, "type": float, "metavar": "NUMBER"}
+    size = click.IntRange(min=1)
+    for option in (
+        click.option("--size", type=size, help="Bring images to this size: the shorter side, the rest cut off evenly."),
+        click.option("--deviation", help="What that is then divided by. Repeat it for each channel.", **several),
+        click.option(
+            "--mean", help="What is taken from the brightness (0 to 255) of images, where the run has none.", **several
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 def with_data(data: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
     """Return the overrides with what `--data` names, on which `--set train.data.held_out=…` and the like build."""
     if data is None:

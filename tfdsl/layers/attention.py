@@ -157,7 +157,7 @@ class Attention(nn.Module):
             q_BHTK = self.temperature(q_BHTK, 0 if cache is None else cache.position, place_BT=place_BT)
         v_BHTK = v_BHTK if self.residual is None else self.residual(v_BHTK, earlier)
         if self.method is not None:
-            y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache)
+            y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache, place_BT=place_BT)
         else:
             if cache is not None:
                 if self.window is not None and self.tokens is not None:
@@ -190,7 +190,7 @@ class Attention(nn.Module):
                     v_BHTK,
                     attn_mask=table,
                     dropout_p=self.dropout if self.training else 0.0,
-                    is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+                    is_causal=causal and (cache is None or (table is None and T > 1)),
                     scale=self.scale if self.differential is None else scale,
                     enable_gqa=self.kv_heads is not None,
                 )

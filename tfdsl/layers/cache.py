@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tfdsl.layers.documents import newest
 from tfdsl.layers.masks import causal_table
 
 
@@ -140,7 +141,7 @@ class Cache:
         return self.entries[self.turn - 1]
 
     def documents(self, documents_BT: Tensor | None, x_BT: Tensor) -> Tensor | None:
-        """Return the numbers of documents of all positions so far; None where a row is one document.
+        """Return where the document of each position so far begins: (B, S); None where a row is one document.
 
         Positions that come without numbers go on with the document before them.
         """
@@ -149,12 +150,26 @@ class Cache:
             self.parted = told
         if told != self.parted and (told or self.position == 0):
             raise ValueError("numbers of documents come from the first forward on, or not at all")
-        if documents_BT is not None:
-            return self.extend(documents_BT, 1)
         if not self.parted:
             return None
-        last_B1 = self.entries[self.turn].narrow(1, self.position - 1, 1)
-        return self.extend(last_B1.expand(x_BT.shape[:2]), 1)
+        if documents_BT is None:
+            self.turn += 1
+            last_B1 = self.entries[self.turn].narrow(1, self.position - 1, 1)
+            return self.extend(last_B1.expand(x_BT.shape[:2]), 1)
+        begin_BT = newest(documents_BT, self.position)
+        if self.position > 0:
+            last_B1 = self.entries[self.turn + 1].narrow(1, self.position - 1, 1)
+            same_B1 = documents_BT[:, :1] == self.entries[self.turn].gather(1, last_B1)
+            begin_BT = torch.where(same_B1 & (begin_BT == self.position), last_B1, begin_BT)
+        self.extend(documents_BT, 1)
+        return self.extend(begin_BT, 1)
+
+    def cut(self, place_BT: Tensor) -> None:
+        """Leave of the tail that was kept last what is of the last document, whose newest place is the last one."""
+        entry = self.entries[self.turn - 1]
+        back_S = torch.arange(entry.size(1) - 1, -1, -1, device=entry.device)
+        other_BS1 = (place_BT[:, -1:] < back_S).unsqueeze(-1)
+        self.entries[self.turn - 1] = entry.masked_fill(other_BS1, 0)
 
     def lower_right(self, x_BTD: Tensor) -> Tensor | None:
         """Return the mask for several positions behind earlier ones; one sees all."""

@@ -50,13 +50,15 @@ class Work:
     that multiply what nothing learns by one; `backward` those that the backward pass takes beyond twice `flops`.
     `needs` names the values that the backward pass needs: `x`, what the node takes; `y`, what it gives; or the field
     that names one (`kv`). `kept` counts the elements that it needs besides, as PyTorch keeps them on a CPU; an id
-    counts as two. `cache` counts those that cached decoding holds once it has seen the whole sequence. `view` says that
-    what the node gives lies in the memory of what it takes.
+    counts as two. `cache` counts those that cached decoding holds once it has seen the whole sequence, `states`
+    those that it holds in float32 even where the model is less exact. `view` says that what the node gives lies in the
+    memory of what it takes.
     """
 
     flops: Size = 0
     kept: Size = 0
     cache: Size = 0
+    states: Size = 0
     entering: Size = 0
     reading: Size = 0
     fixed: Size = 0

@@ -37,7 +37,7 @@ class Piece:
 class Generation:
     """Texts that are being written: iterate over their pieces, or take whole `texts()`. They are drawn once.
 
-    `write` is how: token by token, with guesses, or by beams.
+    `write` is how: token by token, with guesses, or by beams; `notes` tell of other weights and compiled steps.
     """
 
     open: Opener
@@ -48,6 +48,7 @@ class Generation:
     n: int = 1
     seed: int = 0
     write: Write = generate
+    notes: tuple[str, ...] = ()
     _written: list[str] = field(init=False)
     _coming: Iterator[Piece] = field(init=False)
 

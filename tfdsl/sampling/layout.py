@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
+
 from torch import nn
 
 
@@ -19,6 +22,25 @@ def ready(model: nn.Module) -> nn.Module:
         if isinstance(module, nn.Linear):
             module.weight.data = module.weight.data.t().contiguous().t()
     return plain(model.eval().requires_grad_(False))
+
+
+def row_by_row(model: nn.Module) -> None:
+    """Store linear weights output by output, as compiled rows read them."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.weight.data = module.weight.data.contiguous()
+
+
+@contextlib.contextmanager
+def unplain(model: nn.Module) -> Generator[None]:
+    """Have a model without plain attributes for a while, so that a tracer can put its own tensors in their place."""
+    for module in model.modules():
+        for name in (*module._modules, *module._parameters):  # pyright: ignore[reportPrivateUsage]
+            vars(module).pop(name, None)
+    try:
+        yield
+    finally:
+        plain(model)
 
 
 def share(model: nn.Module, other: nn.Module) -> nn.Module:

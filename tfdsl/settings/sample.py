@@ -108,6 +108,15 @@ class Sample(Part):
         default="slide", description="When the context is full: read its newer half again and go on, or stop"
     )
     prefill: Positive = Field(default=512, description="Positions of a prompt that are read at once")
+    weights: Literal["float32", "bfloat16", "int8"] = Field(
+        default="float32",
+        description="What linear maps store their weights in: less is read faster, and rounds more",
+    )
+    compile: Truth | None = Field(
+        default=None,
+        description="Compile the step of one token and keep it in the run's folder (minutes at most, once); false: not "
+        "even use one that is there",
+    )
     batch: Positive = Field(default=16, description="Most texts that are written at once")
 
     draft: str | None = Field(

@@ -177,7 +177,7 @@ def describe(
     resolved = train.model_dump()
     if train.tokenizer.file is not None:  # which has no other settings, and takes none where it is read again
         resolved["tokenizer"] = {"file": train.tokenizer.file}
-    return {"model": model, "train": resolved, "sample": sample.model_dump()}
+    return {"model": model, "train": resolved, "sample": sample.model_dump(exclude_unset=True)}
 
 
 def _fill(job: Job, sample: settings.Sample) -> None:

@@ -41,6 +41,7 @@ def work(attention: Attention, step: Step) -> Work:
     added, first = attention.position.work(place, batch), attention.mask.work(attention, place, batch, step.width)
     decodes = attention.reuse is None and (attention.kv is not None or attention.mask.decodes)
     cache = (there if near is None else batch * near.rows(place.keys.size)) * (k + v) if decodes else 0
+    cache += there * _anew(attention, k, v) if attention.kv is not None else 0
     return Work(
         flops=asking + reading + products + out + added.flops + first.flops,
         entering=entering + first.entering,
@@ -66,6 +67,19 @@ def _extra(attention: Attention, place: Place, batch: Size) -> Size:
         more = 2 if attention.sinks == "learned" else 0  # of queries and keys, of values
         flops += 2 * rows * ((keys + 1) * (dim + read + more) - keys * (dim + read))
     return flops
+
+
+def _anew(attention: Attention, k: int, v: int) -> int:
+    """Return how many features of a position are there twice in what cross-attention keeps of its source.
+
+    One product makes keys and values; where one of them is then made anew and the other is not, all of it stays.
+    """
+    letters = attention.bias.letters.replace("q", "")
+    keys = letters == "k" or attention.qk_norm is not None
+    values = letters == "v" or attention.v_norm is not None
+    if attention.clip_qkv is not None or keys == values:
+        return 0
+    return k if keys else v
 
 
 def _gates(attention: Attention, step: Step) -> int:
