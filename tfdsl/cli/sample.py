@@ -126,6 +126,8 @@ def _write(run: Run, asked: list[Asked], said: writing.Said) -> int:
             show(found)
             if generation is None:
                 raise Stop(code=1)
+            for note in generation.notes:
+                remark(note)
             said.texts(generation, prompts, chosen, alone=len(asked) * chosen.n == 1)
     except RunError as error:
         show(list(error.diagnostics))
@@ -147,6 +149,8 @@ def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
             generation, found = talk.answer(line)
             show(found)
             if generation is not None:
+                for note in generation.notes:
+                    remark(note)
                 said.answer(generation, talk, chosen)
     except RunError as error:
         show(list(error.diagnostics))

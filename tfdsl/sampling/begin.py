@@ -14,9 +14,11 @@ from tfdsl.sampling import ways
 from tfdsl.sampling.chain import Processor, chain
 from tfdsl.sampling.generate import Plan
 from tfdsl.sampling.generation import Generation
+from tfdsl.sampling.models import Hastened
 from tfdsl.sampling.reader import Opener
 from tfdsl.sampling.words import resolve
 
+Hasten = Callable[[settings.Sample, int, bool], Hastened]
 Starts = tuple[list[list[int]], list[Diagnostic]]
 Sources = Callable[[Sequence[str]], Starts]
 """From prompts to the tokens that each begins with, or to what is wrong with one."""
@@ -28,8 +30,8 @@ class Author:
 
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
-    `draft` is a smaller model that guesses for it. `notes` tell how it is run, and `said` what of that could not be
-    done. Where a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone.
+    `hasten` gives what reads them with other weights or compiled steps, `draft` is a smaller model that guesses. Where
+    a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone.
     """
 
     open: Opener
@@ -39,9 +41,8 @@ class Author:
     limit: int | None = None
     end: tuple[int, ...] = ()
     ragged: bool = False
+    hasten: Hasten | None = None
     draft: Author | None = None
-    notes: tuple[str, ...] = ()
-    said: tuple[Diagnostic, ...] = ()
     sources: Sources | None = None
 
 
@@ -84,11 +85,17 @@ def begin(
         batch=chosen.batch,
         ragged=author.ragged,
     )
+    made = author.hasten(chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1) if author.hasten else None
+    opener, notes, said = (author.open, (), ()) if made is None else (made.open, made.notes, made.said)
     write = ways.way(chosen, None if small is None else ways.smaller(small.open, _known(small)))
     joined = author.sources is None
-    found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, joined)
-    told = [*author.said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
-    return found, [*told, *_apart(author, starts)]
+    found = Generation(opener, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, notes, joined)
+    return found, [*said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+
+
+def _rows(chosen: settings.Sample, starts: Sequence[Sequence[int]]) -> int:
+    """Return how many texts are written at once."""
+    return min(len(starts) * (chosen.beams or chosen.n), chosen.batch)
 
 
 def _unknown(chosen: settings.Sample) -> list[Diagnostic]:

@@ -37,8 +37,8 @@ class Piece:
 class Generation:
     """Texts that are being written: iterate over their pieces, or take whole `texts()`. They are drawn once.
 
-    `write` is how: token by token, with guesses, or by beams. The texts are `joined` to their prompts where they go on
-    from them, and not where they are written for a source.
+    `write` is how: token by token, with guesses, or by beams; `notes` tell of other weights and compiled steps. The
+    texts are `joined` to their prompts where they go on from them, and not where they are written for a source.
     """
 
     open: Opener
@@ -49,6 +49,7 @@ class Generation:
     n: int = 1
     seed: int = 0
     write: Write = generate
+    notes: tuple[str, ...] = ()
     joined: bool = True
     _written: list[str] = field(init=False)
     _coming: Iterator[Piece] = field(init=False)
