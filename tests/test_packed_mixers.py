@@ -125,3 +125,9 @@ def test_costs_are_those_of_pytorch(name: str) -> None:
 def test_models_without_documents_are_as_they_were(name: str) -> None:
     text = tfdsl.compile(checked(MIXERS[name], packed=False))
     assert not [line for line in text.splitlines() if "place_" in line and "place_C" not in line or "begun" in line]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_says_that_documents_stay_apart(name: str) -> None:
+    assert "per document" in tfdsl.draw(checked(MIXERS[name]))
+    assert "per document" not in tfdsl.draw(checked(MIXERS[name], packed=False))

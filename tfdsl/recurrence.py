@@ -61,6 +61,11 @@ def parted(step: Step) -> bool:
     return bool(step.x.axes[-2].parts)
 
 
+def apart(step: Step) -> str:
+    """Return what a figure says of a sequence that holds several documents, behind what else it says."""
+    return " · per document" if parted(step) else ""
+
+
 def masked(step: Step, size: int) -> Size:
     """Return the elements of the masks that keep such a convolution within documents, a byte for each tap."""
     return step.x.positions * (size - 1) // 4 if parted(step) else 0

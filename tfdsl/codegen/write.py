@@ -130,6 +130,8 @@ class Top(Scope):
             given = [self.x, *([start] if start else []), *map(literal, mask.call.positional), *named]
             parts.append(f"{mask.call.layer}({', '.join(given)})")
         apart = f"same_document({begun}, {self.x})"
+        if begun and mask.queries.parts != mask.keys.parts:
+            return self._paired(name, mask, begun)
         if mask.optional:
             return [f"{name} = None if {begun} is None else {parts[0] if parts else apart}"]
         keep = self.seen(mask.keys) if start else self.keep(mask.keys)
@@ -141,6 +143,15 @@ class Top(Scope):
             return [f"{name} = {' & '.join(parts)}", f"if {begun} is not None:", f"    {name} = {name} & {apart}"]
         one = f"None if {self.x}.size(1) == 1 else " if mask.single else ""
         return [f"{name} = {one}{' & '.join(parts)}"]
+
+    def _paired(self, name: str, mask: Shared, begun: str) -> list[str]:
+        """Return the lines of a mask between two rows: the documents of one number, and which keys are not padding."""
+        apart = f"paired_documents({begin(self, mask.queries)}, {begun}, {self.x})"
+        if mask.optional:
+            return [f"{name} = {apart}"]
+        pairs, keep = f"{name}_pairs", self.keep(mask.keys)
+        lines = [f"{name} = {keep}[:, None, None, :]", f"{pairs} = {apart}"]
+        return [*lines, f"if {pairs} is not None:", f"    {name} = {name} & {pairs}"]
 
     def _seen(self, seen: str, axis: Axis) -> list[str]:
         """Return the line that says which positions are real, those that a cache holds among them."""

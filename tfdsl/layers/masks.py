@@ -12,6 +12,24 @@ def same_document(begin_BS: Tensor, x_BTD: Tensor) -> Tensor:
     return (begin_BT.unsqueeze(2) == begin_BS.unsqueeze(1)).unsqueeze(1)
 
 
+def paired_documents(begin_BT: Tensor | None, begin_BS: Tensor | None, x_BTD: Tensor) -> Tensor | None:
+    """Return a (B, 1, T, S) table, true where a query's document and a key's, of other rows, have one number there.
+
+    The queries are the last of those whose documents begin at `begin_BT`. None where all rows are one document.
+    """
+    if begin_BT is None and begin_BS is None:
+        return None
+    if begin_BT is None or begin_BS is None:
+        raise ValueError("documents that read each other are told of on both sides, or on none")
+    number_BT, number_BS = numbers(begin_BT)[:, -x_BTD.size(1) :], numbers(begin_BS)
+    return (number_BT.unsqueeze(2) == number_BS.unsqueeze(1)).unsqueeze(1)
+
+
+def numbers(begin_BS: Tensor) -> Tensor:
+    """Return the number of each position's document in its row, from 1: (B, S)."""
+    return (begin_BS == torch.arange(begin_BS.size(1), device=begin_BS.device)).cumsum(dim=1)
+
+
 def causal_table(
     x_BTD: Tensor,
     start: int = 0,

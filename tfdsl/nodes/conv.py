@@ -132,4 +132,5 @@ class Conv(Node):
     def facts(self, step: Step) -> str:
         parts = [f"kernel {self.kernel}", f"stride {self.stride}" if self.stride > 1 else ""]
         parts += ["causal" if self.padding == "causal" else "", f"{self.groups} groups" if self.groups > 1 else ""]
+        parts += ["per document" if step.x.axes[1].parts else ""]
         return " · ".join(part for part in parts if part)

@@ -10,7 +10,7 @@ from pydantic import Field
 from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Truth, needed
-from tfdsl.recurrence import STEPS, Recurrence, blocks, masked, padded, parted, sequences, taps
+from tfdsl.recurrence import STEPS, Recurrence, apart, blocks, masked, padded, parted, sequences, taps
 
 
 class GatedDelta(Recurrence, Node):
@@ -126,7 +126,7 @@ class GatedDelta(Recurrence, Node):
 
     def facts(self, step: Step) -> str:
         key, value = self.sides
-        return f"{self.heads} heads × {key} × {value}"
+        return f"{self.heads} heads × {key} × {value}{apart(step)}"
 
     def inside(self, step: Step) -> tuple[Element, ...]:
         width = step.x.axes[-1].label

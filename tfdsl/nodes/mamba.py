@@ -10,7 +10,7 @@ from pydantic import Field
 from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Truth, needed
-from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, masked, padded, parted, sequences, taps
+from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, apart, masked, padded, parted, sequences, taps
 
 
 class Mamba(Recurrence, Node):
@@ -106,7 +106,7 @@ class Mamba(Recurrence, Node):
         )
 
     def facts(self, step: Step) -> str:
-        return f"{self.inner} features · state {self.state} each"
+        return f"{self.inner} features · state {self.state} each{apart(step)}"
 
     def inside(self, step: Step) -> tuple[Element, ...]:
         width = step.x.axes[-1].label

@@ -10,7 +10,7 @@ from pydantic import Field
 from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Real, Truth, needed
-from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, blocks, masked, padded, parted, sequences, taps
+from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, apart, blocks, masked, padded, parted, sequences, taps
 
 
 class Mamba2(Recurrence, Node):
@@ -147,7 +147,7 @@ class Mamba2(Recurrence, Node):
         return Call("Mamba2", (step.width, self.heads, self.head_dim, self.state), named)
 
     def facts(self, step: Step) -> str:
-        return f"{self.heads} heads × {self.head_dim} · state {self.state}"
+        return f"{self.heads} heads × {self.head_dim} · state {self.state}{apart(step)}"
 
     def inside(self, step: Step) -> tuple[Element, ...]:
         width = step.x.axes[-1].label

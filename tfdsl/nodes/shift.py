@@ -79,4 +79,4 @@ class Shift(Node):
         return "" if self.sight(step) == "behind" else super().leaks(step)
 
     def facts(self, step: Step) -> str:
-        return f"by {self.by}"
+        return f"by {self.by}{' · per document' if step.x.axes[1].parts else ''}"

@@ -9,7 +9,7 @@ from pydantic import Field
 from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, Truth, needed
-from tfdsl.recurrence import Recurrence, masked, padded, sequences, taps
+from tfdsl.recurrence import Recurrence, apart, masked, padded, sequences, taps
 
 
 class ShortConvolution(Recurrence, Node):
@@ -70,7 +70,7 @@ class ShortConvolution(Recurrence, Node):
         return Call("ShortConvolution", (step.width, self.size), {"bias": self.bias, "conv_bias": self.conv_bias})
 
     def facts(self, step: Step) -> str:
-        return f"{self.size} positions · {'two gates' if self.gated else 'each feature by itself'}"
+        return f"{self.size} positions · {'two gates' if self.gated else 'each feature by itself'}{apart(step)}"
 
     def inside(self, step: Step) -> tuple[Element, ...]:
         width = step.x.axes[-1].label

@@ -63,7 +63,7 @@ def begin(
         chosen = chosen.model_copy(update={"overflow": "stop"})
     starts, wrong = _starts(tokenizer, prompts) if author.sources is None else author.sources(prompts)
     if (small := author.draft) is not None:
-        wrong += ways.unlike(tokenizer, small.tokenizer)
+        wrong += ways.unlike(tokenizer, small.tokenizer) or _sourced(small)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
     context, beyond = _context(author, chosen)
     longest = max(map(len, starts), default=0)
@@ -88,7 +88,9 @@ def begin(
     made = author.hasten(chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1) if author.hasten else None
     opener, notes, said = (author.open, (), ()) if made is None else (made.open, made.notes, made.said)
     write = ways.way(chosen, None if small is None else ways.smaller(small.open, _known(small)))
-    found = Generation(opener, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, notes)
+    found = Generation(
+        opener, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, notes, not author.sources
+    )
     return found, [*said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
 
 
@@ -147,6 +149,13 @@ def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[
         help_ = f"what stands beyond them it never saw; `context: {trained}` is what it knows"
         return asked, [Diagnostic("I673", message, help=help_)]
     return asked, []
+
+
+def _sourced(draft: Author) -> list[Diagnostic]:
+    if draft.sources is None:
+        return []
+    message = "the draft writes a text for a source, and is to guess how one goes on"
+    return [Diagnostic("R843", message, label="not honoured", help="choose a draft that goes on from a text")]
 
 
 def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:

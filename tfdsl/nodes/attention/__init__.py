@@ -45,6 +45,7 @@ class Attention(Node):
     family = "attention"
     reads = ("from", "kv", "reuse", "value_residual")
     takes = ("reuse", "value_residual")
+    pairs = ("kv",)
     example = """
     dims: {d_model: 512, heads: 8, kv_heads: 2, head_dim: 64}
     inputs: {x: {shape: [B, T, d_model], dtype: float}}
@@ -182,6 +183,7 @@ class Attention(Node):
             return []
         if table is None:
             name, queries = ("padding_mask" if keep else "document_mask"), place.here if parts else Axis(1)
+            name = "cross_mask" if parts and place.queries.parts != place.keys.parts else name
             return [Shared("mask", name, None, queries, place.keys, optional=not keep)]
         if self.mask.built_in and not keep and not adds and self.kv is None and self.fused:
             name = f"{self.mask.type_name}_mask"
