@@ -135,14 +135,10 @@ def sized(size: Size, threads: int, clock: int, cells: Sequence[tuple[int, int]]
     own = " | ".join(name.removeprefix("tfdsl").strip() or "float32" for name in OURS)
     head = f"| rows × prompt | best peer | tokens a {kind} | {own} |" + ("" if threads > 1 else " limit |")
     rule = "|---" * (head.count("|") - 1) + "|"
-    below = f"| rows × prompt | first token, ms: best peer | float32 | {_label()} | memory, MB: best peer | float32 | int8 |"
+    below = "| rows × prompt | first token, ms: best peer | float32 | bfloat16 | MB: best peer | float32 | int8 |"
     return "\n".join(
         [f"**{size.name}**", "", head, rule, *speeds, "", below, "|---" * (below.count("|") - 1) + "|", *others]
     )
-
-
-def _label() -> str:
-    return "bfloat16"
 
 
 def _speeds(found: Mapping[str, Found], rows: int, prompt: int) -> str:
