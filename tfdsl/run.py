@@ -105,11 +105,12 @@ class Run:
             self._made["models"] = Models(self.folder, checked, self.built, fresh)
         return self._made["models"]
 
-    def author(self, chosen: settings.Sample, draft: Run | Path | str | None = None) -> Author:
+    def author(self, chosen: settings.Sample | None = None, draft: Run | Path | str | None = None) -> Author:
         """Return the run's model as one that writes; raises RunError where it does not go on from a text.
 
         `draft` guesses ahead: a smaller run, or its folder, which the settings may name too.
         """
+        chosen = chosen or settings.Sample()
         signature = roles.of(self.checked())
         if answers.writes(signature):
             return self._answering(chosen)
