@@ -228,6 +228,16 @@ FILES = {
         json.dumps({"prompt": f"{each} and 1 are ", "answer": str(each + 1)}) + "\n" for each in range(9)
     ),
     "marked.json": json.dumps(MARKED),
+    "dynamic.yaml": HEAD.format("dynamic")
+    + MODEL.replace(
+        "mask: causal", "mask: causal, position: {type: rope, scaling: {type: dynamic, factor: 2, length: 16}}"
+    )
+    + TRAIN,
+    "prompts.txt": "The\nThe quick\n",
+    "prompts.jsonl": '{"prompt": "The", "length": 8}\n{"prompt": "fox", "length": 4, "greedy": true}\n',
+    "wrong.jsonl": '{"prompt": "The", "lenght": 8}\n',
+    "big.jsonl": '{"prompt": "The", "length": 8, "banned": [300]}\n',
+    "none.jsonl": json.dumps({"prompt": "The", "length": 8, "banned": list(range(256))}) + "\n",
     "short.txt": "The quick brown fox.\n",
 }
 CONFIG = {

@@ -53,6 +53,7 @@ class Models:
         self.told = ragged(checked)
         self.forms: dict[tuple[Any, ...], Form] = {}
         self.quicks: dict[tuple[Any, ...], Quick] = {}
+        self.texts: dict[bool, str] = {}
 
     @property
     def ragged(self) -> bool:
@@ -78,7 +79,7 @@ class Models:
             quick = self._quick(chosen.weights, several, rows, asked)
         parted: Callable[[], tuple[Any, Leaving | None]] | None = None
         if self.told is not None:
-            parted = lambda: (quick.model, form.head) if several else self._parted(chosen.weights, by_rows)
+            parted = lambda: (quick.model, form.head) if several and by_rows else self._parted(chosen.weights, by_rows)
         model: Any = form.module if several else quick.model
         notes = (*([form.note] if form.note else []), *quick.notes)
         return Hastened(Decoder(model, form.head, chosen.prefill, parted), notes, quick.said)
@@ -115,4 +116,8 @@ class Models:
 
     def _shop(self, weights: Weights, parted: bool) -> Shop | None:
         checked = self.told if parted else self.checked
-        return None if checked is None else Shop(self.folder, write(checked).text, weights, parted)
+        if checked is None:
+            return None
+        if parted not in self.texts:
+            self.texts[parted] = write(checked).text
+        return Shop(self.folder, self.texts[parted], weights, parted)
