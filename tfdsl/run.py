@@ -29,7 +29,7 @@ from tfdsl.reading.embed import Embedded
 from tfdsl.reading.examples import Example, Given
 from tfdsl.reading.fill import Filled
 from tfdsl.reading.score import Pair, Scored
-from tfdsl.reading.trained import Trained
+from tfdsl.reading.trained import Trained, labels
 from tfdsl.sampling import Author, Generation, ready
 from tfdsl.sampling.chain import Processor
 from tfdsl.sampling.models import Hastened, Models
@@ -188,7 +188,8 @@ class Run:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None
             imported = self.foreign is not None
-            known = (self.checked(), self.built(), train, self.tokenizer, made, self.about, imported)
+            about = {**self.about, "labels": self.about.get("labels") or labels((self.foreign or {}).get("config"))}
+            known = (self.checked(), self.built(), train, self.tokenizer, made, about, imported)
             self._made["trained"] = Trained(*known)
         return self._made["trained"]
 
