@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from tests import measure, shrunk
 from tfdsl import building, costing, shapes
+from tfdsl.ragged import ragged
 from tfdsl.sampling import cached
 
 LENGTH = 41
@@ -48,6 +50,34 @@ def test_it_gives_what_the_whole_forward_does(name: str, cuts: list[int]) -> Non
     torch.testing.assert_close(parts(model, cuts, *given), model(*given), rtol=1e-10, atol=1e-10)
 
 
+@cache
+def ragged_model(name: str) -> Any:
+    """Return the model that takes documents, with the weights of the other; None where documents would mix."""
+    checked = ragged(shrunk.checked(name))
+    if checked is None:
+        return None
+    model: Any = building.build(checked).double().eval()
+    model.load_state_dict(shrunk.model(name).state_dict())
+    return model
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=2, deadline=None)
+@given(cuts=CUTS)
+@torch.no_grad()
+def test_rows_of_many_lengths_give_what_each_gives_alone(name: str, cuts: list[int]) -> None:
+    model, (*fixed, tokens) = ragged_model(name), inputs(name, 3, LENGTH)
+    if model is None or fixed:
+        return
+    lengths, cache, found = (LENGTH, 7, 24), model.new_cache(LENGTH), list[Tensor]()
+    told = (torch.arange(LENGTH) >= LENGTH - torch.tensor(lengths)[:, None]).long()
+    for part, documents in zip(tokens.tensor_split(cuts, 1), told.tensor_split(cuts, 1), strict=True):
+        found.append(model(part, documents, cache=cache))
+    for row, length in enumerate(lengths):
+        alone = shrunk.model(name)(tokens[row : row + 1, -length:])
+        torch.testing.assert_close(torch.cat(found, 1)[row : row + 1, -length:], alone, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @torch.no_grad()
 def test_it_holds_the_bytes_that_cost_tells(name: str) -> None:
@@ -65,3 +95,31 @@ def test_it_holds_the_bytes_that_cost_tells(name: str) -> None:
                 checked, {name: length for name, length in axes.items() if name in names}, precision=precision
             ).cache
             assert (cached.size(cache), length, precision) == (wanted, length, precision)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_its_rows_go_on_in_any_order_and_number(name: str) -> None:
+    model, (*fixed, growing), rows = shrunk.model(name), inputs(name, 3, LENGTH), torch.tensor([2, 0, 2, 2])
+    cache = model.new_cache(LENGTH)
+    model(*fixed, growing[:, :30], cache=cache)
+    cached.pick(cache, rows)
+    fixed, growing = [each[rows] for each in fixed], growing[rows]
+    found = model(*fixed, growing[:, 30:], cache=cache)
+    torch.testing.assert_close(found, model(*fixed, growing)[:, 30:], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_its_newest_positions_are_forgotten(name: str) -> None:
+    model, (*fixed, growing) = shrunk.model(name), inputs(name, 2, LENGTH)
+    cache = model.new_cache(LENGTH)
+    model(*fixed, growing[:, :17], cache=cache)
+    for start in (17, 26):  # 5 positions are read that are right, and 4 that are not
+        mark = cached.mark(cache)
+        model(*fixed, torch.cat((growing[:, start : start + 5], growing[:, 2:6]), 1), cache=cache)
+        if cached.back(cache, mark, 4):
+            model(*fixed, growing[:, start : start + 5], cache=cache)
+        model(*fixed, growing[:, start + 5 : start + 9], cache=cache)
+    found = model(*fixed, growing[:, 35:], cache=cache)
+    torch.testing.assert_close(found, model(*fixed, growing)[:, 35:], rtol=1e-10, atol=1e-10)

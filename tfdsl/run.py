@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,12 +14,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, checking, disk, document, heads, roles, sampling, settings
+from tfdsl import building, checking, disk, document, roles, sampling, settings
 from tfdsl.checking import Checked
-from tfdsl.codegen.write import write
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
-from tfdsl.ragged import ragged
+from tfdsl.reading import answers
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
 from tfdsl.reading import fill as filling
@@ -30,12 +30,9 @@ from tfdsl.reading.examples import Example, Given
 from tfdsl.reading.fill import Filled
 from tfdsl.reading.score import Pair, Scored
 from tfdsl.reading.trained import Trained
-from tfdsl.sampling import Author, Decoder, Generation, ready
+from tfdsl.sampling import Author, Generation, ready
 from tfdsl.sampling.chain import Processor
-from tfdsl.sampling.decoder import PREFILL
-from tfdsl.sampling.layout import share
-from tfdsl.sampling.quick import Quick, Shop, quicken
-from tfdsl.sampling.small import shrink
+from tfdsl.sampling.models import Hastened, Models
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -65,7 +62,7 @@ class Run:
     context: int
     foreign: dict[str, Any] | None = None
     about: dict[str, Any] = field(default_factory=dict[str, Any])
-    _made: dict[str, Any] = field(default_factory=dict[str, Any], init=False, repr=False, compare=False)
+    _made: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False, repr=False, compare=False)
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -100,48 +97,54 @@ class Run:
             self._made["module"] = self.model(lambda: building.build(self.checked()))
         return self._made["module"]
 
-    def quick(self, chosen: settings.Sample, rows: int) -> tuple[Quick, nn.Module]:
-        """Return the run's model with the weights that are chosen and with compiled steps, and without those."""
-        checked = self.checked()
-        shop = Shop(self.folder, write(checked).text, chosen.weights)
-        plain = chosen.compile or (chosen.compile is None and shop.has(1))
-        if chosen.weights == "float32":
-            module, shrunk = self.built(), None
-        else:
-            module = self.model(lambda: building.build(checked))
-            shrunk = shrink(module, chosen.weights, plain)
-            ready(module)
-        made = quicken(module, shop, rows, chosen.compile is True) if chosen.compile is not False else Quick(module)
-        return replace(made, notes=(*([str(shrunk)] if shrunk else []), *made.notes)), module
+    def models(self) -> Models:
+        """Return the run's model in all forms in which it writes: each is made when it is first asked for."""
+        if "models" not in self._made:
+            checked = self.checked()
+            fresh = partial(self.model, partial(building.build, checked))
+            self._made["models"] = Models(self.folder, checked, self.built, fresh)
+        return self._made["models"]
 
-    def author(self, prefill: int = PREFILL, chosen: settings.Sample | None = None, rows: int = 1) -> Author:
+    def author(self, chosen: settings.Sample, draft: Run | Path | str | None = None) -> Author:
         """Return the run's model as one that writes; raises RunError where it does not go on from a text.
 
-        `chosen` says how it is run, for so many `rows`.
+        `draft` guesses ahead: a smaller run, or its folder, which the settings may name too.
         """
-        checked = self.checked()
-        signature = roles.of(checked)
+        signature = roles.of(self.checked())
+        if answers.writes(signature):
+            return self._answering(chosen)
         if unfit := sampling.against(signature):
             raise RunError(unfit)
-        made, module = self.quick(chosen or settings.Sample(), rows)
-        opener = Decoder(made.model, heads.leaving(module, heads.of(checked)), prefill, self._parted(module))
+        models = self.models()
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
-        author = Author(opener, self.tokenizer, words.vocab, self.context, limit, self.end, opener.ragged)
-        return replace(author, notes=made.notes, said=made.said)
+        known = (words.vocab, self.context, limit, self.end, models.ragged)
+        return Author(models, self.tokenizer, *known, models.hasten, self._drafting(draft or chosen.draft, chosen))
 
-    def _parted(self, module: nn.Module) -> Callable[[], tuple[Any, heads.Leaving | None]] | None:
-        """Return what makes the model of ragged prompts, with a module's weights; None where there is none."""
-        if "documents" not in self._made:
-            self._made["documents"] = ragged(self.checked())
-        told: Checked | None = self._made["documents"]
-        if told is None:
+    def _answering(self, chosen: settings.Sample) -> Author:
+        """Return the run's model as one that writes a text for a source."""
+        if chosen.compile:
+            message = "`compile` is for a model that goes on from a text, and this one writes one for a source"
+            raise RunError([Diagnostic("R843", message, label="not honoured", help="leave it out")])
+        form = self.models().form(chosen.weights, False)
+        config = (self.foreign or {}).get("config")
+        author = _sound(answers.author(replace(self.trained(), model=form.module), self.end, config))
+        hastened = Hastened(author.open, (form.note,) if form.note else ())
+        return replace(author, hasten=lambda *_: hastened)
+
+    def _drafting(self, draft: Run | Path | str | None, chosen: settings.Sample) -> Author | None:
+        """Return what guesses for this run; raises RunError where it cannot be opened."""
+        if draft is None:
             return None
-
-        def make() -> tuple[Any, heads.Leaving | None]:
-            parted = share(building.meta(told), module)
-            return parted, heads.leaving(parted, heads.of(told))
-
-        return make
+        if isinstance(draft, Run):
+            small = draft
+        else:
+            if ("draft", str(draft)) not in self._made:
+                found, said = open_run(Path(draft))
+                if found is None:
+                    raise RunError(said)
+                self._made["draft", str(draft)] = found
+            small: Run = self._made["draft", str(draft)]
+        return small.author(chosen.model_copy(update={"draft": None}))
 
     def generate(
         self,
@@ -175,13 +178,8 @@ class Run:
         processors: Sequence[Processor] = (),
         draft: Run | Path | str | None = None,
     ) -> tuple[Generation | None, list[Diagnostic]]:
-        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong.
-
-        `draft` is what guesses ahead where it is not the run that `chosen` names. Raises RunError as `generate` does.
-        """
-        guesses = drafting(draft or chosen.draft, chosen.prefill)
-        rows = min(len(prompts) * chosen.n, chosen.batch)
-        return sampling.begin(self.author(chosen.prefill, chosen, rows), chosen, prompts, processors, guesses)
+        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong."""
+        return sampling.begin(self.author(chosen, draft), chosen, prompts, processors)
 
     def trained(self) -> Trained:
         """Return the run's model and what is known of it, ready to be asked; raises SpecError."""
@@ -247,16 +245,6 @@ def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
         raise RunError(said)
     assert found is not None, "what is not there was said to be wrong"
     return found
-
-
-def drafting(draft: Run | Path | str | None, prefill: int = PREFILL) -> Author | None:
-    """Return what guesses for another run, given that or its folder; raises RunError where it cannot be opened."""
-    if draft is None or isinstance(draft, Run):
-        return None if draft is None else draft.author(prefill)
-    found, said = open_run(Path(draft))
-    if found is None:
-        raise RunError(said)
-    return found.author(prefill)
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:

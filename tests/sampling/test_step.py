@@ -25,7 +25,8 @@ inputs: {tokens: {shape: [B, T], vocab: 40}}
 outputs: {logits: [B, T, 40]}
 model:
   - embed: {id: tok, from: tokens, width: 32}
-  - residual: [norm: rms, attention: {heads: 4, mask: causal, positions: rotary}]
+  - position: {type: learned, length: 64}
+  - residual: [norm: rms, attention: {heads: 4, mask: causal}]
   - unembed: {id: logits, tie: tok}
 """
 TRACED = ["deepseek_v2_lite", "gemma2_9b", "jamba", "llama2_7b", "mixtral_8x7b"]  # `make compiled` takes all
@@ -113,7 +114,16 @@ def beside(stepped: Any, model: Any) -> None:
 
 
 def purpose(**other: Any) -> Purpose:
-    return Purpose(**{"source": "", "weights": "int8", "rows": "one", "torch": "2", "machine": "x", "threads": 1, **other})
+    known = {
+        "source": "",
+        "weights": "int8",
+        "rows": "one",
+        "parted": False,
+        "torch": "2",
+        "machine": "x",
+        "threads": 1,
+    }
+    return Purpose(**{**known, **other})
 
 
 def test_a_package_of_another_maker_or_for_another_purpose_is_left_aside(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ def _write(run: Run, asked: list[Asked], said: writing.Said) -> int:
             show(found)
             if generation is None:
                 raise Stop(code=1)
+            for note in generation.notes:
+                remark(note)
             said.texts(generation, prompts, chosen, alone=len(asked) * chosen.n == 1)
     except RunError as error:
         show(list(error.diagnostics))
@@ -142,11 +144,13 @@ def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
     if chosen.n > 1:
         refuse("`--n` writes several texts, and a conversation goes on from one: leave it out")
     try:
-        talk = Talk(run.author(chosen.prefill), chosen)
+        talk = Talk(run.author(chosen), chosen)
         for line in writing.lines():
             generation, found = talk.answer(line)
             show(found)
             if generation is not None:
+                for note in generation.notes:
+                    remark(note)
                 said.answer(generation, talk, chosen)
     except RunError as error:
         show(list(error.diagnostics))

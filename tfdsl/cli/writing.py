@@ -16,6 +16,7 @@ from tfdsl.cli.output import remark
 if TYPE_CHECKING:
     from tfdsl import settings
     from tfdsl.sampling import Generation, Piece
+    from tfdsl.sampling.speculative import Tally
     from tfdsl.sampling.talk import Talk
 
 
@@ -29,6 +30,7 @@ class Said:
         self.seconds = 0.0
         self.first: float | None = None
         self.chains: list[tuple[str, ...]] = []
+        self.tallies: list[Tally] = []
         self.open = False  # whether the last line is not ended
 
     def texts(self, generation: Generation, prompts: Sequence[str], chosen: settings.Sample, alone: bool) -> None:
@@ -38,7 +40,7 @@ class Said:
         rows = [divmod(row, chosen.n) for row in range(len(prompts) * chosen.n)]
         texts = [Whole(prompts[prompt], first + prompt, sample) for prompt, sample in rows]
         waiting = deque([] if self.as_json else texts)
-        if streamed:
+        if streamed and generation.joined:
             self._echo(prompts[0])
         for piece in self._timed(generation):
             text = texts[piece.row]
@@ -72,6 +74,8 @@ class Said:
             return
         for chain in dict.fromkeys(self.chains):
             remark(" → ".join(chain))
+        for tally in self.tallies:
+            remark(str(tally))
         if self.first is not None:
             rate = self.tokens / self.seconds if self.seconds else 0.0
             remark(
@@ -82,6 +86,8 @@ class Said:
     def _timed(self, generation: Generation) -> Iterator[Piece]:
         """Yield the pieces, and count what they take."""
         self.chains.append(generation.chain)
+        if generation.tally is not None:
+            self.tallies.append(generation.tally)
         before = perf_counter()
         for piece in generation:
             now = perf_counter()
@@ -97,7 +103,7 @@ class Said:
             self._end()
         else:
             number = f"{text.prompt + 1}.{text.sample + 1}" if several else f"{text.prompt + 1}"
-            self._echo(f"[{number}] {text.start}{text.text}\n")
+            self._echo(f"[{number}] {text.start if generation.joined else ''}{text.text}\n")
         self._logprobs(text, generation)
 
     def _echo(self, text: str) -> None:

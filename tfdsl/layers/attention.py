@@ -190,7 +190,7 @@ class Attention(nn.Module):
                     v_BHTK,
                     attn_mask=table,
                     dropout_p=self.dropout if self.training else 0.0,
-                    is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+                    is_causal=causal and (cache is None or (table is None and T > 1)),
                     scale=self.scale if self.differential is None else scale,
                     enable_gqa=self.kv_heads is not None,
                 )

@@ -117,7 +117,7 @@ class ReusingAttention(nn.Module):
                 v_BHSK,
                 attn_mask=table,
                 dropout_p=self.dropout if self.training else 0.0,
-                is_causal=causal and (cache is None or k_BHSK.size(2) == x_BTD.size(1)),
+                is_causal=causal and (cache is None or (table is None and x_BTD.size(1) > 1)),
                 scale=self.scale if self.differential is None else scale,
                 enable_gqa=self.kv_heads is not None,
             )

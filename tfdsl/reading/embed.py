@@ -110,7 +110,7 @@ def bind(trained: Trained, pictures: bool, output: str | None) -> tuple[Trained 
     if trained.train.objective.type_name == "classify":
         message = "the model was trained to tell classes apart, and gives no vectors"
         return None, None, [Diagnostic("R832", message, label="no vectors", help="`tfdsl classify` asks it")]
-    settled = trained.train.model_copy(update={"objective": Chosen()})
+    settled = trained.train.model_copy(update={"objective": Chosen(), "context": trained.train.context or 1})
     task, found = objective.bind(settled, signature)
     problems = [each for _, each in found]
     if isinstance(task, objective.Vectors):

@@ -96,7 +96,7 @@ def score(
     if all(len(row) < 2 for row in rows):
         message = "the first token of a text has nothing before it that could foretell it, and there is no other"
         return (), [Diagnostic("R841", message, label="nothing to score", help="give a longer text")]
-    found = _nats(trained, bound, rows, size, step)
+    found = told(trained, bound, rows, size, step)
     return tuple(_scored(text, row, each) for text, row, each in zip(texts, rows, found, strict=True)), []
 
 
@@ -152,7 +152,7 @@ def windows(text: int, length: int, size: int, step: int) -> list[Window]:
     return found
 
 
-def _nats(trained: Trained, bound: binding.Bound, rows: Sequence[Row], size: int, step: int) -> list[Tensor]:
+def told(trained: Trained, bound: binding.Bound, rows: Sequence[Row], size: int, step: int) -> list[Tensor]:
     """Return the nats [T - 1] of all but the first token of each text, in float64."""
     found = [torch.zeros(max(0, len(row) - 1), dtype=torch.float64) for row in rows]
     cut = [each for text, row in enumerate(rows) for each in windows(text, len(row), size, step)]

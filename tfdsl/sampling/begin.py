@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
@@ -14,8 +14,14 @@ from tfdsl.sampling import ways
 from tfdsl.sampling.chain import Processor, chain
 from tfdsl.sampling.generate import Plan
 from tfdsl.sampling.generation import Generation
+from tfdsl.sampling.models import Hastened
 from tfdsl.sampling.reader import Opener
 from tfdsl.sampling.words import resolve
+
+Hasten = Callable[[settings.Sample, int, bool], Hastened]
+Starts = tuple[list[list[int]], list[Diagnostic]]
+Sources = Callable[[Sequence[str]], Starts]
+"""From prompts to the tokens that each begins with, or to what is wrong with one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +30,8 @@ class Author:
 
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
-    `notes` tell how it is run, and `said` what of that could not be done.
+    `hasten` gives what reads them with other weights or compiled steps, `draft` is a smaller model that guesses. Where
+    a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone.
     """
 
     open: Opener
@@ -34,21 +41,17 @@ class Author:
     limit: int | None = None
     end: tuple[int, ...] = ()
     ragged: bool = False
-    notes: tuple[str, ...] = ()
-    said: tuple[Diagnostic, ...] = ()
+    hasten: Hasten | None = None
+    draft: Author | None = None
+    sources: Sources | None = None
 
 
 def begin(
-    author: Author,
-    chosen: settings.Sample,
-    prompts: Sequence[str],
-    own: Sequence[Processor] = (),
-    draft: Author | None = None,
+    author: Author, chosen: settings.Sample, prompts: Sequence[str], own: Sequence[Processor] = ()
 ) -> tuple[Generation | None, list[Diagnostic]]:
     """Return the texts that follow the prompts, to be drawn as they are asked for, or what is wrong with one.
 
-    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own, `draft`
-    is a smaller model that guesses ahead.
+    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
     """
     if wrong := _unknown(chosen):
         return None, wrong
@@ -56,11 +59,11 @@ def begin(
     if tokenizer is None:
         help_ = "put the `tokenizer.json` of the model into the run's folder"
         return None, [Diagnostic("R732", "the run has no tokenizer, so it reads and writes no text", help=help_)]
-    if chosen.beams is not None:  # several beginnings have no one text to be read again
+    if chosen.beams is not None or author.sources is not None:  # there is no one text that could be read again
         chosen = chosen.model_copy(update={"overflow": "stop"})
-    starts, wrong = _starts(tokenizer, prompts)
-    if draft is not None:
-        wrong += ways.unlike(tokenizer, draft.tokenizer)
+    starts, wrong = _starts(tokenizer, prompts) if author.sources is None else author.sources(prompts)
+    if (small := author.draft) is not None:
+        wrong += ways.unlike(tokenizer, small.tokenizer) or _sourced(small)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
     context, beyond = _context(author, chosen)
     longest = max(map(len, starts), default=0)
@@ -82,10 +85,18 @@ def begin(
         batch=chosen.batch,
         ragged=author.ragged,
     )
-    write = ways.way(chosen, None if draft is None else ways.smaller(draft.open, _known(draft)))
-    found = Generation(author.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write)
-    told = [*author.said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen)]
-    return found, [*told, *_apart(author, starts)]
+    made = author.hasten(chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1) if author.hasten else None
+    opener, notes, said = (author.open, (), ()) if made is None else (made.open, made.notes, made.said)
+    write = ways.way(chosen, None if small is None else ways.smaller(small.open, _known(small)))
+    found = Generation(
+        opener, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, notes, not author.sources
+    )
+    return found, [*said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+
+
+def _rows(chosen: settings.Sample, starts: Sequence[Sequence[int]]) -> int:
+    """Return how many texts are written at once."""
+    return min(len(starts) * (chosen.beams or chosen.n), chosen.batch)
 
 
 def _unknown(chosen: settings.Sample) -> list[Diagnostic]:
@@ -97,7 +108,7 @@ def _unknown(chosen: settings.Sample) -> list[Diagnostic]:
     ]
 
 
-def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> tuple[list[list[int]], list[Diagnostic]]:
+def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> Starts:
     """Return the tokens of the prompts, or what is wrong with one; an empty one begins a document."""
     mark = tokenizer.token_to_id(tokens.END)
     starts: list[list[int]] = []
@@ -121,6 +132,8 @@ def _known(author: Author) -> int | None:
 
 def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[Diagnostic]]:
     """Return the most positions to read at once, or why the model has not so many."""
+    if author.sources is not None:
+        return None, _written(author, chosen)
     limit, trained, asked = author.limit, author.trained, chosen.context
     if asked is None:
         return _known(author), []
@@ -136,6 +149,26 @@ def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[
         help_ = f"what stands beyond them it never saw; `context: {trained}` is what it knows"
         return asked, [Diagnostic("I673", message, help=help_)]
     return asked, []
+
+
+def _sourced(draft: Author) -> list[Diagnostic]:
+    if draft.sources is None:
+        return []
+    message = "the draft writes a text for a source, and is to guess how one goes on"
+    return [Diagnostic("R843", message, label="not honoured", help="choose a draft that goes on from a text")]
+
+
+def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
+    """Say which settings are none for a text that is written for a source, and how long it may be."""
+    for name in ("context", "draft"):
+        if getattr(chosen, name) is not None:
+            message = f"`{name}` is for a model that goes on from a text, and this one writes one for a source"
+            help_ = "leave it out" + ("; `length` says how much is written" if name == "context" else "")
+            return [Diagnostic("R843", message, label="not honoured", help=help_)]
+    if author.limit is None or chosen.length <= author.limit:
+        return []
+    message = f"the model has {author.limit:,} positions for what it writes, and `length` is {chosen.length:,}"
+    return [Diagnostic("I678", message, help="a text ends when they are full")]
 
 
 def _overlong(longest: int, chosen: settings.Sample, context: int | None) -> list[Diagnostic]:

@@ -32,7 +32,7 @@ def row_by_row(model: nn.Module) -> None:
 
 
 @contextlib.contextmanager
-def dull(model: nn.Module) -> Generator[None]:
+def unplain(model: nn.Module) -> Generator[None]:
     """Have a model without plain attributes for a while, so that a tracer can put its own tensors in their place."""
     for module in model.modules():
         for name in (*module._modules, *module._parameters):  # pyright: ignore[reportPrivateUsage]

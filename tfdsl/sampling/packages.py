@@ -24,7 +24,8 @@ class Purpose:
 
     source: str  # the text of the model
     weights: str  # their type
-    rows: str  # one or many
+    rows: str  # one, few or many
+    parted: bool  # whether a row may hold several documents
     torch: str  # its version
     machine: str  # the instructions that the processor has
     threads: int
@@ -35,9 +36,19 @@ class Purpose:
         text = json.dumps([FORMAT, asdict(self)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def name(self) -> str:
+        """Return what it has in common with steps for another spec or machine, whose place it takes."""
+        return f"{self.rows}-{self.weights}{'-ragged' if self.parted else ''}"
+
     def package(self, folder: Path) -> Path:
         """Return where in a run's folder the step is."""
-        return folder / FOLDER / f"{self.rows}-{self.weights}-{self.key}.pt2"
+        return folder / FOLDER / f"{self.name}-{self.key}.pt2"
+
+    def others(self, folder: Path) -> list[Path]:
+        """Return the steps whose place it takes."""
+        found = sorted((folder / FOLDER).glob(f"{self.name}-{'?' * 16}.pt2"))
+        return [path for path in found if path != self.package(folder)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ def find(folder: Path, purpose: Purpose) -> tuple[Kept | None, list[Diagnostic]]
     """Return the step for a purpose in a run's folder, if a whole one is there; say what is left aside, and why."""
     path = purpose.package(folder)
     if not path.exists():
-        others = sorted((folder / FOLDER).glob(f"{purpose.rows}-{purpose.weights}-*.pt2"))
+        others = purpose.others(folder)
         if not others:
             return None, []
         return None, [_aside(others[-1], "it was made for another spec, torch, processor or number of threads")]
@@ -81,9 +92,9 @@ def keep(path: Path, form: dict[str, Any], put: list[int]) -> Kept:
 
 def prune(folder: Path, purpose: Purpose) -> None:
     """Remove the steps for other purposes that `purpose` takes the place of."""
-    for path in (folder / FOLDER).glob(f"{purpose.rows}-{purpose.weights}-*"):
-        if path.stem != purpose.package(folder).stem:
-            path.unlink(missing_ok=True)
+    for path in purpose.others(folder):
+        path.unlink(missing_ok=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
 
 
 def sealed(content: dict[str, Any]) -> str:

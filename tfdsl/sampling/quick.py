@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from torch import nn
 from tfdsl import disk
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.sampling import packages, step
-from tfdsl.sampling.packages import Kept, Purpose
 from tfdsl.sampling.layout import row_by_row
+from tfdsl.sampling.packages import Kept, Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,16 @@ class Shop:
     def purpose(self, rows: int) -> Purpose:
         """Return what a compiled step is made for here and now, for so many rows."""
         threads = torch.get_num_threads()
-        return Purpose(self.source, self.weights, step.named(rows), torch.__version__, _machine(), threads)
+        return Purpose(self.source, self.weights, step.named(rows), self.parted, torch.__version__, _machine(), threads)
 
     def has(self, rows: int) -> bool:
         """Return whether there is a step for so many rows, whole or not."""
         return self.purpose(rows).package(self.folder).exists()
+
+    def has_any(self) -> bool:
+        """Return whether there is a step for any number of rows, of use or not."""
+        purposes = [self.purpose(rows) for rows in (1, step.AS_FEW, step.AS_FEW + 1)]
+        return any(each.package(self.folder).exists() or each.others(self.folder) for each in purposes)
 
 
 def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool) -> Quick:
@@ -87,9 +93,10 @@ def _make(model: nn.Module, shop: Shop, rows: int) -> tuple[Kept | None, list[st
     path = wanted.package(shop.folder)
     began = time.monotonic()
     try:
-        if not _compiler():
+        if not compiler():
             return None, [], [_instead("there is no C++ compiler", "install g++ or clang, or name yours in `CXX`")]
-        with tempfile.TemporaryDirectory() as aside:
+        with tempfile.TemporaryDirectory() as aside, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the tracer, about itself
             made = Path(aside) / path.name
             program, form, put = step.trace(model, wanted.rows, shop.parted)
             step.compile_to(made, program, wanted.threads)
@@ -109,7 +116,7 @@ def _instead(why: str, help_: str) -> Diagnostic:
     return Diagnostic("W612", f"the step of one token is not compiled: {why}", help=help_)
 
 
-def _compiler() -> bool:
+def compiler() -> bool:
     """Return whether there is the C++ compiler that torch will call."""
     named = os.environ.get("CXX") or "g++"
     return shutil.which(named.split()[0]) is not None

@@ -85,7 +85,19 @@ class Int8(nn.Module):
         else:
             whole_RK = torch.add(128.5, x_RK * (127 / most_R1)).to(torch.uint8)  # 128 is zero
             y_RN = torch.ops.onednn.qlinear_pointwise(
-                whole_RK, 1 / 127, 128, self.weight, self.scale_N, self.zero_N, None, 1.0, 0, torch.float32, "none", [], ""
+                whole_RK,
+                1 / 127,
+                128,
+                self.weight,
+                self.scale_N,
+                self.zero_N,
+                None,
+                1.0,
+                0,
+                torch.float32,
+                "none",
+                [],
+                "",
             )
             y_RN = y_RN.mul_(most_R1)
         y = y_RN.view(*x.shape[:-1], -1)

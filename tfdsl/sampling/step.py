@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils import _pytree as tree
 
-from tfdsl.sampling.layout import dull
+from tfdsl.sampling.layout import unplain
 from tfdsl.sampling.rows import Rows
 
 BOUNDLESS = 1 << 40  # the room of a cache whose real room is that of its buffers, which the caller looks after
@@ -92,7 +92,7 @@ def trace(model: nn.Module, rows: str, parted: bool) -> tuple[torch.export.Expor
     dynamic = ({0: free} if rows != ONE else {}, {0: free}, _like(cache.entries, entries))
     step = Step(model, cache)
     given = (torch.zeros(count, 1, dtype=torch.long), torch.empty(PROMPTS[0]), cache.entries)
-    with torch.no_grad(), dull(model), _traceable(model), Rows() if rows != MANY else contextlib.nullcontext():
+    with torch.no_grad(), unplain(model), _traceable(model), Rows() if rows != MANY else contextlib.nullcontext():
         program = torch.export.export(
             step, given, dynamic_shapes=dynamic, strict=False, prefer_deferred_runtime_asserts_over_guards=True
         )
@@ -199,7 +199,9 @@ class Compiled:
         entries = cache.entries
         if not 2 <= cache.position < cache.length - 1:
             return False
-        if len(entries) == len(self.known) and all(one is other for one, other in zip(entries, self.known, strict=True)):
+        if len(entries) == len(self.known) and all(
+            one is other for one, other in zip(entries, self.known, strict=True)
+        ):
             return True
         leaves = tree.tree_leaves(entries)
         if not self.form.takes(leaves):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_serializer, model_validator
 
 from tfdsl.parts import Natural, Number, Part, Positive, PositiveReal, Real, Truth, problem, said
 from tfdsl.settings.ranges import NotBelow, Seed
@@ -39,6 +39,9 @@ def _single(value: Any) -> Any:
 
 
 def _biases(value: Any) -> Any:
+    """Return a mapping; JSON has it as pairs, for its keys are texts and a token's number is none."""
+    if isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        return dict(value)
     if not isinstance(value, dict):
         raise problem("D103", f"{said(value)} is not a mapping of texts or tokens to numbers")
     return value
@@ -141,6 +144,10 @@ class Sample(Part):
         "become better",
     )
 
+    @field_serializer("logit_bias", when_used="json")
+    def _pairs(self, biases: dict[str | int, float]) -> list[tuple[str | int, float]]:
+        return list(biases.items())
+
     @model_validator(mode="after")
     def _belongs(self) -> Sample:
         sizes: tuple[Any, Any] = (self.min_length, self.length)  # an expression is known later
@@ -154,33 +161,29 @@ class Sample(Part):
         if len(ways) > 1:
             message = f"`{ways[0]}` and `{ways[1]}` are two ways to write a text"
             raise problem("D129", message, help="choose one of them")
-        given = self.given()
-        for names, way in ((("ahead",), "guessed"), (("length_penalty", "early_stopping"), "searched")):
-            if unread := [name for name in names if name in given and not _reads(ways, way)]:
-                wanted = "`draft` or `lookup`" if way == "guessed" else "`beams`"
-                raise problem("D129", f"`{unread[0]}` belongs to {wanted}, and nothing is {way} here")
+        for name in ("ahead", "length_penalty", "early_stopping"):
+            guessed = name == "ahead"
+            if self._changed(name) and (not ways or guessed == (ways == ["beams"])):
+                wanted, way = ("`draft` or `lookup`", "guessed") if guessed else ("`beams`", "searched")
+                raise problem("D129", f"`{name}` belongs to {wanted}, and nothing is {way} here")
         if self.beams is not None:
             self._searched(self.beams)
         return self
 
-    def _searched(self, beams: int) -> None:
+    def _searched(self, beams: Any) -> None:
         """Refuse what a search does not do."""
-        drawn = [name for name in FILTERS if getattr(self, name) != type(self).model_fields[name].default]
+        drawn = [name for name in FILTERS if self._changed(name)]
         if drawn:
             message = f"`{drawn[0]}` is of tokens that are drawn, and `beams` draws none"
             raise problem("D129", message, help=f"leave `{drawn[0]}` or `beams` out")
-        if "overflow" in self.given() and self.overflow == "slide":
-            message = "`overflow: slide` goes on from one text, and `beams` has several"
-            raise problem("D129", message, help="leave `overflow` out: a text ends where the context is full")
         if self.logprobs is not None or any(isinstance(word, str) for word in self.stop):
             name = "logprobs" if self.logprobs is not None else "stop"
             message = f"`{name}` looks at a text while it is written, and `beams` writes it when it is found"
             raise problem("D129", message, help=f"leave `{name}` out; a text may stop at a token's number")
-        if self.n > beams:
+        if all(isinstance(each, int) for each in (self.n, beams)) and self.n > beams:
             message = f"`n` asks for {self.n} texts, and {beams} beams find {beams}"
             raise problem("D129", message, help=f"`beams: {self.n}` or more")
 
-
-def _reads(ways: list[str], way: str) -> bool:
-    """Return whether tokens are guessed, or texts searched."""
-    return bool(ways) and (ways == ["beams"]) == (way == "searched")
+    def _changed(self, name: str) -> bool:
+        """Return whether a field is other than where nothing is said: a run keeps what was not said too."""
+        return getattr(self, name) != type(self).model_fields[name].default

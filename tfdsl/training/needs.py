@@ -67,12 +67,14 @@ def need(costs: Costs, signature: Signature, batch: Batch, train: settings.Train
     """
     axes = lengths(signature, batch)
     cost = costs(axes)
-    cast = CAST * cost.parameters if train.precision == "bfloat16" else 0
+    low = CAST * cost.parameters
+    cast = low if train.precision != "float32" else 0  # what autocast keeps, or the weights beside their masters
+    passing = low if train.precision == "bfloat16_weights" else 0  # a pass's gradients, before the masters take them
     kept = KEPT.get(train.optimizer.type_name, 2) + (train.average is not None)
     outputs = sum(_count(shape, axes) for shape in signature.outputs.values())
     return Need(
         weights=cost.weights + cast,
-        gradients=cost.gradients,
+        gradients=cost.gradients + passing,
         optimizer=4 * kept * cost.parameters,
         activations=cost.activations,
         working=max(map(_copy, cost.entries), default=0),

@@ -18,6 +18,8 @@ from tfdsl import settings, tokens
 from tfdsl.data.table import Prepared, Table
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.heads import Headed, Unscored
+from tfdsl.sampling.answering import Answer, Held
+from tfdsl.sampling.answering import Task as Writing
 from tfdsl.sampling.greedy import greedy
 from tfdsl.training import binding, head
 from tfdsl.training.binding import Problems
@@ -132,23 +134,24 @@ class TextToText(Task):
 
     def write(self, model: Any, batch: Batch, length: int, processes: Processes) -> Tensor:
         """Return up to `length` tokens [B, L] that the model writes for each source: the likeliest, one by one."""
-        source_BS, target = batch.inputs[self.bound.source.words.name], self.bound.target.words
-        cached = callable(getattr(model, "new_cache", None))
-        cache = {"cache": model.new_cache(length)} if cached else {}
-        held = {name: batch.inputs[name] for name in self.bound.source.order}
-
-        def read(tokens_BT: Tensor, first: int) -> Tensor:
-            fed = held | self.bound.target.inputs(tokens_BT, first=first)
-            found = model(*(fed[name] for name in self.bound.order if name in fed), **cache)
-            logits_BTV: Tensor = found[self.bound.output] if isinstance(found, dict) else found
-            return logits_BTV
+        source = {name: batch.inputs[name] for name in self.bound.source.order}
 
         def waiting(count: int) -> int:
             return round(processes.total(torch.tensor([float(count)])).item())
 
-        start_BT = torch.full((len(source_BS), 1), self.marks.start, device=source_BS.device)
-        never = () if target.pad in (None, self.marks.end) else (target.pad,)
-        return greedy(read, start_BT, end=self.marks.end, length=length, cached=cached, never=never, waiting=waiting)
+        answer = Answer(Held(model, writing(self.bound, self.marks), source, apart=True), length)
+        return greedy(answer, answer.begin(), end=self.marks.end, length=length, waiting=waiting)
+
+
+def writing(bound: binding.Pair, marks: Ends) -> Writing:
+    """Return what a model of two texts is to do with a source; padding is never written, unless it ends a text."""
+
+    def feed(tokens_BT: Tensor, first: int) -> dict[str, Tensor]:
+        return bound.target.inputs(tokens_BT, first=first)
+
+    pad = bound.target.words.pad
+    never = () if pad in (None, marks.end) else (pad,)
+    return Writing(feed, bound.order, bound.output, marks.start, never)
 
 
 def bare(model: Any) -> Any:

@@ -128,7 +128,7 @@ class Attention(nn.Module):
             k_BHTK,
             v_BHTK,
             attn_mask=table,
-            is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+            is_causal=causal and (cache is None or (table is None and T > 1)),
         )
         y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
         return self.out(y_BTA)
