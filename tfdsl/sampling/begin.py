@@ -88,9 +88,8 @@ def begin(
     made = author.hasten(chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1) if author.hasten else None
     opener, notes, said = (author.open, (), ()) if made is None else (made.open, made.notes, made.said)
     write = ways.way(chosen, None if small is None else ways.smaller(small.open, _known(small)))
-    found = Generation(
-        opener, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, notes, not author.sources
-    )
+    joined = author.sources is None
+    found = Generation(opener, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, notes, joined)
     return found, [*said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
 
 

@@ -80,7 +80,7 @@ class Models:
             quick = self._quick(chosen.weights, several, rows, asked)
 
         def parted() -> tuple[Any, Leaving | None]:
-            return (quick.model, form.head) if several else self._parted(chosen.weights, by_rows)
+            return (quick.model, form.head) if several and by_rows else self._parted(chosen.weights, by_rows)
 
         model: Any = form.module if several else quick.model
         notes = (*([form.note] if form.note else []), *quick.notes)
