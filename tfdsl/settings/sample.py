@@ -129,7 +129,7 @@ class Sample(Part):
         default=None,
         description="Guess what followed the newest tokens, at most so many, where they stood before in the text",
     )
-    ahead: Positive = Field(default=4, description="The most tokens that are guessed at once")
+    ahead: Positive = Field(default=8, description="The most tokens that are guessed at once; fewer behind wrong ones")
     beams: Positive | None = Field(
         default=None, description="Search for the likeliest text with so many beginnings side by side; nothing is drawn"
     )
