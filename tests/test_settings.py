@@ -1,5 +1,6 @@
 """The `train` and `sample` sections: what they take, what they refuse."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,10 @@ def test_words_and_lists_are_told_by_their_names(change: str, message: str, help
     head = "tfdsl: 1\nname: m\ninputs: {x: {shape: [B, 4], dtype: float}}\nmodel: [linear: {from: x, width: 4}]\n"
     found = tfdsl.check(head, [change]).diagnostics
     assert [(each.message, each.help) for each in found] == [(message, help_)]
+
+
+def test_sample_survives_a_run_folder() -> None:
+    chosen = Sample.read(
+        {"logit_bias": {" the": 2, 13: -1}, "banned": ["x", 7, [1, 2]], "stop": "y", "ahead": 3, "lookup": 4}
+    )
+    assert Sample.model_validate(json.loads(json.dumps(chosen.model_dump(mode="json", exclude_unset=True)))) == chosen

@@ -282,12 +282,13 @@ class Scope:
             return keep
         return self.want(Want(keep.replace("_keep", "_seen"), Seen(axis)))
 
-    def place(self, axis: Axis) -> str:
+    def place(self, axis: Axis, fresh: bool = False) -> str:
         """Return the place of each position in its document, or None, where an input parts the axis; else nothing."""
         if not axis.parts:
             return ""
-        batch = self.program.inputs[axis.parts].tensor.axes[0]
-        return self.want(Want(self.program.variable(f"{axis.parts}_place", Tensor((batch, axis))), Placed(axis)))
+        fresh, batch = fresh and self.cached, self.program.inputs[axis.parts].tensor.axes[0]
+        name = self.program.variable(f"{axis.parts}_{'new' if fresh else 'place'}", Tensor((batch, axis)))
+        return self.want(Want(name, Placed(axis, fresh)))
 
     # -- how the text grows -------------------------------------------------------------------------------------------
 

@@ -24,9 +24,10 @@ def told(scope: Scope, want: Want) -> list[str]:
     if isinstance(want.about, Keep):
         return _kept(want.name, want.about, scope.program)
     if isinstance(want.about, Placed):
-        begun = begin(scope, want.about.axis)
-        parted = _parted(scope.program, want.about.axis.parts)
-        return [f"{want.name} = None if {begun} is None else places({begun}, {parted})"]
+        begun, name = begin(scope, want.about.axis), want.about.axis.parts
+        given = scope.program.inputs[name]
+        told = scope.program.named(name, given.tensor) if want.about.fresh else begun
+        return [f"{want.name} = None if {told} is None else places({begun}, {_parted(scope.program, name)})"]
     if not isinstance(want.about, Begun):
         return []
     value, program = scope.program.inputs[want.about.name], scope.program

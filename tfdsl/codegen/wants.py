@@ -28,9 +28,13 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The place of each position in its document, as the input of this name tells; None where it is not given."""
+    """The place of each position of an axis in its document; None where a row is one document.
+
+    `fresh`: None too where a cache goes on with documents of which nothing new is told.
+    """
 
     axis: Axis
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class Want:
     @property
     def optional(self) -> bool:
         """Return whether it may be None, and a parameter for it may be left out."""
-        return isinstance(self.about, Begun | Placed) or (isinstance(self.about, Shared) and self.about.optional)
+        shared = self.about if isinstance(self.about, Shared) else None
+        return isinstance(self.about, Begun | Placed) or (shared is not None and (shared.optional or shared.single))
 
     @property
     def parameter(self) -> str:

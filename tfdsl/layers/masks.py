@@ -12,6 +12,24 @@ def same_document(begin_BS: Tensor, x_BTD: Tensor) -> Tensor:
     return (begin_BT.unsqueeze(2) == begin_BS.unsqueeze(1)).unsqueeze(1)
 
 
+def paired_documents(begin_BT: Tensor | None, begin_BS: Tensor | None, x_BTD: Tensor) -> Tensor | None:
+    """Return a (B, 1, T, S) table, true where a query's document and a key's, of other rows, have one number there.
+
+    The queries are the last of those whose documents begin at `begin_BT`. None where all rows are one document.
+    """
+    if begin_BT is None and begin_BS is None:
+        return None
+    if begin_BT is None or begin_BS is None:
+        raise ValueError("documents that read each other are told of on both sides, or on none")
+    number_BT, number_BS = numbers(begin_BT)[:, -x_BTD.size(1) :], numbers(begin_BS)
+    return (number_BT.unsqueeze(2) == number_BS.unsqueeze(1)).unsqueeze(1)
+
+
+def numbers(begin_BS: Tensor) -> Tensor:
+    """Return the number of each position's document in its row, from 1: (B, S)."""
+    return (begin_BS == torch.arange(begin_BS.size(1), device=begin_BS.device)).cumsum(dim=1)
+
+
 def causal_table(
     x_BTD: Tensor,
     start: int = 0,
@@ -27,6 +45,9 @@ def causal_table(
     if whole is not None and start == 0 and x_BTD.size(1) > whole:
         # One row for all queries: the layer takes a long sequence in blocks, and they hide the rest.
         return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
+    if begin_BS is not None and window is None and x_BTD.size(1) == 1:
+        # No key comes after the newest position.
+        return same_document(begin_BS, x_BTD)
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
     table_TS = key_S <= query_T1
@@ -42,8 +63,8 @@ def causal_table(
         # At most `window` keys, its own position among them.
         table_TS = table_TS & (key_S > query_T1 - window)
     if begin_BS is not None:
-        # The keys of its own document alone.
-        return table_TS & same_document(begin_BS, x_BTD)
+        # The keys of its own document alone; a cache may hold the newest ones alone.
+        return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 
 
@@ -92,8 +113,8 @@ def step_table(
     if causal:
         table_TS = table_TS & (back_TS >= 0)
     if begin_BS is not None:
-        # The keys of its own document alone.
-        return table_TS & same_document(begin_BS, x_BTD)
+        # The keys of its own document alone; a cache may hold the newest ones alone.
+        return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tfdsl.sampling.chain import Seen
-from tfdsl.sampling.generate import Drawn, End, Plan, Text, groups
+from tfdsl.sampling.generate import Drawn, Plan, Text, ending, groups
 from tfdsl.sampling.reader import Opener
 
 Chain = Callable[[Sequence[Sequence[int]], int, Tensor], Tensor]
@@ -154,12 +154,13 @@ class Searching:
         for group in groups(texts[:: self.n], plan):
             room = max(len(text.tokens) for text in group) + plan.length - 1
             room = room if plan.context is None else min(plan.context, room)
-            prompts = [text.tokens[-room:] for text in group]
+            prompts, ends = [text.tokens[-room:] for text in group], plan.end | plan.stop
             with torch.inference_mode():
-                found = search(open_, prompts, _chain(plan), self.beams, room=room, length=plan.length, ends=plan.end)
-            for text, best in zip(group, found, strict=True):
-                for row, each in enumerate(best[: self.n], text.row):
-                    yield from _drawn(row, each, plan.length)
+                found = search(open_, prompts, _chain(plan), self.beams, room=room, length=plan.length, ends=ends)
+            for first, best in zip(group, found, strict=True):
+                place = next(place for place, text in enumerate(texts) if text is first)
+                for text, each in zip(texts[place : place + self.n], best, strict=False):
+                    yield from _drawn(text, each, plan)
 
 
 def _chain(plan: Plan) -> Chain:
@@ -176,9 +177,14 @@ def _chain(plan: Plan) -> Chain:
     return apply
 
 
-def _drawn(row: int, found: Found, length: int) -> Iterator[Drawn]:
-    """Yield the tokens of a text that was found, the one that ended it too."""
+def _drawn(text: Text, found: Found, plan: Plan) -> Iterator[Drawn]:
+    """Yield the tokens of what was found behind a text, the one that ended it too."""
     tokens = found.tokens if found.ended is None else (*found.tokens, found.ended)
-    last: End = "end" if found.ended is not None else "length" if len(tokens) == length else "context"
     for place, token in enumerate(tokens, 1):
-        yield Drawn(row, token, last if place == len(tokens) else None)
+        text.tokens.append(token)
+        end = ending(text, token, plan)
+        if end is None and place == len(tokens):
+            end = "length" if place == plan.length else "context"
+        yield Drawn(text.row, token, end)
+        if end is not None:
+            return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tfdsl.heads import Leaving
@@ -23,8 +24,8 @@ class Model(Protocol):
         """Return an empty cache for `length` positions."""
         ...
 
-    def __call__(self, tokens_BT: Tensor, *, cache: Cache) -> Tensor:
-        """Return the logits of `tokens_BT`, and append them to the cache."""
+    def __call__(self, tokens_BT: Tensor, *documents_BT: Tensor, cache: Cache) -> Tensor:
+        """Return the logits of `tokens_BT`, and append them to the cache; a model may take documents too."""
         ...
 
 
@@ -32,12 +33,16 @@ class Rows:
     """Rows of tokens that a causal model has read: a `Reader`.
 
     What was read is kept besides its cache: positions may depend on how long a sequence is (LongRoPE, dynamic NTK),
-    and then all of it is read again.
+    and then all of it is read again. `documents_BT` are the numbers that tell text from the padding that stands before
+    shorter rows; positions behind those go on with the text.
     """
 
-    def __init__(self, model: Model, head: Leaving | None, room: int, prefill: int, rows: int) -> None:
+    def __init__(
+        self, model: Model, head: Leaving | None, room: int, prefill: int, rows: int, documents_BT: Tensor | None = None
+    ) -> None:
         self.rows = rows
         self.model, self.head, self.room, self.prefill = model, head, room, prefill
+        self.documents_BT = documents_BT
         self.cache = model.new_cache(room)
         self.seen: list[Tensor] = []
         self.marked: Mark | None = None
@@ -50,12 +55,13 @@ class Rows:
     def read(self, tokens_BT: Tensor, last: int = 1) -> Tensor:
         """Read tokens behind those that were read; return float32 logits [B, last, V] at the last positions."""
         self.seen.append(tokens_BT)
-        cache, single = self.cache, tokens_BT.size(1) == 1
         with torch.inference_mode():
             try:
-                return self.model(tokens_BT, cache=cache).float() if single else self._pieces(tokens_BT, last)
+                if tokens_BT.size(1) == 1:
+                    return self.model(tokens_BT, cache=self.cache).float()
+                return self._pieces(tokens_BT, last)
             except ValueError:
-                if cache.position == 0 and tokens_BT.size(1) <= self.prefill:
+                if self.cache.position == 0 and tokens_BT.size(1) <= self.prefill:
                     raise
                 return self._anew(last)
 
@@ -64,6 +70,8 @@ class Rows:
         self.seen, self.marked, self.rows = [self._read()[rows_N]], None, len(rows_N)
         with torch.inference_mode():
             cached.pick(self.cache, rows_N)
+        if self.documents_BT is not None:
+            self.documents_BT = self.documents_BT[rows_N]
 
     def mark(self) -> None:
         """Remember this place: what is read from here on may be forgotten, until rows are picked."""
@@ -75,12 +83,10 @@ class Rows:
             return
         kept_BT = self._read()[:, :-count]
         self.seen = [kept_BT]
-        if self.marked is None:  # all was read again since
+        if self.marked is None:  # the cache was made anew since
             with torch.inference_mode():
                 self._anew(1)
-            return
-        again = cached.back(self.cache, self.marked, count)
-        if again:
+        elif again := cached.back(self.cache, self.marked, count):
             self.seen = [kept_BT[:, :-again]]
             self.read(kept_BT[:, -again:])
 
@@ -99,13 +105,22 @@ class Rows:
 
     def _scored(self, tokens_BT: Tensor, last: int) -> Tensor:
         """Read tokens at once; return the logits of the last positions."""
+        told = self._documents(tokens_BT)
         if self.head is None:
-            return self.model(tokens_BT, cache=self.cache)[:, -last:]
+            return self.model(tokens_BT, *told, cache=self.cache)[:, -last:]
         self.head.last = last
         try:
-            return self.model(tokens_BT, cache=self.cache)
+            return self.model(tokens_BT, *told, cache=self.cache)
         finally:
             self.head.last = None
+
+    def _documents(self, tokens_BT: Tensor) -> tuple[Tensor, ...]:
+        """Return the numbers of the documents of what is read next, while there is padding among it."""
+        start, documents_BT = self.cache.position, self.documents_BT
+        if documents_BT is None or start >= documents_BT.size(1):
+            return ()
+        found_BT = documents_BT[:, start : start + tokens_BT.size(1)]
+        return (F.pad(found_BT, (0, tokens_BT.size(1) - found_BT.size(1)), value=1),)
 
     def _anew(self, last: int) -> Tensor:
         """Read all that was read once more, at once, into a new cache."""
@@ -124,20 +139,29 @@ class Decoder:
     """The `Opener` of a causal model: prompts of one length are read by `model`, `prefill` positions at a time.
 
     `head` makes the scores, and is asked for those that are wanted alone. Prompts of several lengths are read by what
-    `parted` gives (the same weights, in a model that takes documents), where that can be had.
+    `parted` gives, where that can be had: the same weights, in a model that takes documents, and its head.
     """
 
     model: Model
     head: Leaving | None = None
     prefill: int = PREFILL
-    parted: Callable[[], Model] | None = None
+    parted: Callable[[], tuple[Model, Leaving | None]] | None = None
 
     @property
     def ragged(self) -> bool:
         """Return whether prompts of several lengths can be read at once."""
-        return False
+        return self.parted is not None
 
     def __call__(self, prompts: Sequence[Sequence[int]], room: int) -> tuple[Rows, Tensor]:
         """Read prompts of one or more tokens each; return the reader and float32 logits [B, V] of what comes next."""
-        reader = Rows(self.model, self.head, room, self.prefill, len(prompts))
-        return reader, reader.read(torch.tensor(prompts))[:, -1]
+        longest = max(map(len, prompts))
+        if all(len(prompt) == longest for prompt in prompts):
+            reader, tokens_BT = Rows(self.model, self.head, room, self.prefill, len(prompts)), torch.tensor(prompts)
+        else:
+            assert self.parted is not None, "prompts of several lengths need a model that can tell them apart"
+            model, head = self.parted()
+            padding = [longest - len(prompt) for prompt in prompts]
+            tokens_BT = torch.tensor([[0] * count + [*each] for count, each in zip(padding, prompts, strict=True)])
+            text_BT = torch.arange(longest) >= torch.tensor(padding)[:, None]
+            reader = Rows(model, head, room, self.prefill, len(prompts), text_BT.long())
+        return reader, reader.read(tokens_BT)[:, -1]

@@ -119,14 +119,14 @@ class _Batch:
         reader, logits_BV = self.begin(self.room)
         for drawn in range(plan.length):
             tokens = self.choose(logits_BV, drawn)
-            said = told(logits_BV, tokens, plan.logprobs) if plan.logprobs is not None else None
+            said = None if plan.logprobs is None else told(logits_BV, tokens, plan.logprobs)
             last: End | None = "length" if drawn + 1 == plan.length else None
             if last is None and reader.left == 0 and not plan.slide:
                 last = "context"
             kept: list[int] = []
             for place, (text, token) in enumerate(zip(self.texts, tokens, strict=True)):
                 text.tokens.append(token)
-                end = _end(text, token, plan) or last
+                end = ending(text, token, plan) or last
                 if end is None:
                     kept.append(place)
                 yield Drawn(text.row, token, end) if said is None else Drawn(text.row, token, end, *said[place])
@@ -166,8 +166,7 @@ class _Batch:
                     return likeliest(scores_BV)
                 return draw(scores_BV, [text.stream.next() for text in self.texts])
             except Undrawable:
-                whole = bool(logits_BV.isfinite().any(-1).all()) and not bool(logits_BV.isnan().any())
-                raise Undrawable("every token is ruled out" if whole else "the model's scores are no numbers") from None
+                raise undrawable(logits_BV) from None
 
     def hold(self) -> Tensor:
         """Return the tokens of all texts, [B, T], -1 before the shorter ones, with room for those to come."""
@@ -188,7 +187,13 @@ class _Batch:
 _NONE = torch.empty(0, 0, dtype=torch.long)
 
 
-def _end(text: Text, token: int, plan: Plan) -> End | None:
+def undrawable(logits_BV: Tensor) -> Undrawable:
+    """Return why nothing can be drawn, given what the model said."""
+    whole = bool(logits_BV.isfinite().any(-1).all()) and not bool(logits_BV.isnan().any())
+    return Undrawable("every token is ruled out" if whole else "the model's scores are no numbers")
+
+
+def ending(text: Text, token: int, plan: Plan) -> End | None:
     """Return why a text ends with a token, if it does."""
     if token in plan.end:
         return "end"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tfdsl.sampling.draw import Stream
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.faults import RunError
+from tfdsl.sampling.beam import Searching
+from tfdsl.sampling.draw import Stream, Undrawable
 from tfdsl.sampling.generate import Drawn, End, Plan, Text, generate
 from tfdsl.sampling.reader import Opener
 from tfdsl.sampling.speculative import Guessing, Tally
@@ -34,7 +37,8 @@ class Piece:
 class Generation:
     """Texts that are being written: iterate over their pieces, or take whole `texts()`. They are drawn once.
 
-    `write` is how: token by token, with guesses, or by beams.
+    `write` is how: token by token, with guesses, or by beams; `notes` tell of other weights and compiled steps. The
+    texts are `joined` to their prompts where they go on from them, and not where they are written for a source.
     """
 
     open: Opener
@@ -45,6 +49,8 @@ class Generation:
     n: int = 1
     seed: int = 0
     write: Write = generate
+    notes: tuple[str, ...] = ()
+    joined: bool = True
     _written: list[str] = field(init=False)
     _coming: Iterator[Piece] = field(init=False)
 
@@ -55,12 +61,21 @@ class Generation:
     @property
     def chain(self) -> tuple[str, ...]:
         """Return what is done to the scores before a token is drawn, stage by stage in order."""
-        return (*(stage.name for stage in self.plan.stages), "greedy" if self.plan.greedy else "draw")
+        last = "greedy" if self.plan.greedy else "draw"
+        if isinstance(self.write, Guessing):
+            last += f", {self.write.ahead} guessed ahead"
+        elif isinstance(self.write, Searching):
+            last = f"beams {self.write.beams.count}"
+        return (*(stage.name for stage in self.plan.stages), last)
 
     @property
     def tally(self) -> Tally | None:
         """Return what guessing was worth so far, where tokens are guessed."""
         return self.write.tally if isinstance(self.write, Guessing) else None
+
+    def written(self, token: int) -> bytes:
+        """Return the bytes that a token writes."""
+        return self.pieces[token] if token < len(self.pieces) else b""
 
     def __iter__(self) -> Iterator[Piece]:
         return self._coming
@@ -77,7 +92,7 @@ class Generation:
         for row, writer in enumerate(writers):
             stream = Stream(self.seed + row % self.n)
             texts.append(Text(row, list(self.starts[row // self.n]), stream, _Watch(writer)))
-        for drawn in self.write(self.open, texts, self.plan):
+        for drawn in self._drawn(texts):
             watch = texts[drawn.row].watch
             assert isinstance(watch, _Watch), "it was made above"
             ended = drawn.token in self.plan.end or drawn.token in self.plan.stop
@@ -86,6 +101,16 @@ class Generation:
                 text += watch.writer.finish()
             self._written[drawn.row] += text
             yield Piece(drawn.row, drawn.token, text, drawn.end, drawn.logprob, drawn.likeliest)
+
+    def _drawn(self, texts: Sequence[Text]) -> Iterator[Drawn]:
+        """Yield the tokens of the texts; raises RunError where nothing can be drawn."""
+        try:
+            yield from self.write(self.open, texts, self.plan)
+        except Undrawable as error:
+            help_ = "`banned`, `logit_bias` or a function of your own rules all of them out"
+            if "ruled out" not in str(error):
+                help_ = "the weights are damaged, or the training that made them diverged"
+            raise RunError([Diagnostic("R817", f"no token can be drawn: {error}", help=help_)]) from None
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tfdsl.sampling.chain import Seen
 from tfdsl.sampling.draw import Stream, Undrawable, likeliest
-from tfdsl.sampling.generate import Drawn, End, Plan, Text, told
+from tfdsl.sampling.generate import Drawn, Plan, Text, ending, told, undrawable
 from tfdsl.sampling.reader import Opener, Reader
 
 Law = Callable[[Sequence[int], Tensor], Tensor]  # the tokens so far and logits [V] of the next, to its chances [V]
@@ -74,7 +74,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Guessing:
-    """A way to write: up to `ahead` guesses a read, by what `drafting` begins for each text; `tally` counts them."""
+    """A way to write: up to `ahead` guesses a read, by what `drafting` begins for each text; `tally` counts them.
+
+    Behind a wrong guess there are fewer, behind right ones more. A clock has no part in that: a seed writes one text.
+    """
 
     drafting: Drafting
     ahead: int
@@ -103,7 +106,7 @@ class Falls:
         edges_V = weights_V.cumsum(0)
         token = int(torch.searchsorted(edges_V, edges_V[-1] * self.stream.next(), right=True))
         if token == len(weights_V):
-            raise Undrawable("a score is no number" if bool(weights_V.isnan().any()) else "every token is ruled out")
+            raise Undrawable
         return token
 
     def passes(self, chance: float) -> bool:
@@ -111,19 +114,29 @@ class Falls:
         return self.stream.next() < chance
 
 
+_NONE = torch.empty(0, 0, dtype=torch.long)
+
+
 def law(plan: Plan, start: int) -> Law:
     """Return what a plan makes of logits, behind texts of which the first `start` tokens were given."""
 
+    reads = any(stage.reads for stage in plan.stages)
+
     def chances(text: Sequence[int], logits_V: Tensor) -> Tensor:
         logits_1V = logits_V[None]
-        if plan.stages:
-            seen = Seen(torch.tensor([list(text)]), len(text) - start)
-            for stage in plan.stages:
-                logits_1V = stage.apply(seen, logits_1V)
+        seen = Seen(torch.tensor([list(text)]) if reads else _NONE, len(text) - start)
+        for stage in plan.stages:
+            logits_1V = stage.apply(seen, logits_1V)
         if not plan.greedy:
-            return logits_1V.double().softmax(-1)[0]
+            chances_V = logits_1V.double().softmax(-1)[0]
+            if bool(chances_V[0].isnan()):  # one that is no number makes all of them so
+                raise undrawable(logits_V[None])
+            return chances_V
         sure_V = torch.zeros(len(logits_V), dtype=torch.float64)
-        sure_V[likeliest(logits_1V)] = 1.0
+        try:
+            sure_V[likeliest(logits_1V)] = 1.0
+        except Undrawable:
+            raise undrawable(logits_V[None]) from None
         return sure_V
 
     return chances
@@ -155,6 +168,10 @@ class Writing:
     law: Law
     dice: Dice
     guessing: Guessing
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = self.guessing.ahead
 
     def run(self) -> Iterator[Drawn]:
         """Yield its tokens."""
@@ -168,7 +185,9 @@ class Writing:
             for place, (token, logits_V) in enumerate(new, 1 - len(new)):
                 tokens.append(token)
                 full = place == 0 and reader.left == 0 and not plan.slide
-                end = self._end(token, "length" if len(tokens) == stop else "context" if full else None)
+                end = ending(self.text, token, plan) or (
+                    "length" if len(tokens) == stop else "context" if full else None
+                )
                 said = (None, ()) if plan.logprobs is None else told(logits_V[None], [token], plan.logprobs)[0]
                 yield Drawn(self.text.row, token, end, *said)
                 if end is not None:
@@ -188,7 +207,7 @@ class Writing:
     def _round(self, reader: Reader, draft: Draft, wanted: int) -> list[tuple[int, Tensor]]:
         """Read the newest token and guesses behind it; return those that hold and one more, with logits [V] of each."""
         tokens = self.text.tokens
-        most = min(self.guessing.ahead, wanted - 1)
+        most = min(self.size, wanted - 1)
         most = most if reader.left is None else min(most, reader.left - 1)
         with torch.inference_mode():
             reader.mark()
@@ -198,6 +217,8 @@ class Writing:
             right = len(held) - 1
             if right < len(guesses):
                 reader.back(len(guesses) - right)
+        if guesses:  # as many as held, and one more; twice as many where all did
+            self.size = min(self.guessing.ahead, 2 * self.size if right == len(guesses) else right + 1)
         self.guessing.tally.add(len(guesses), right)
         return list(zip(held, logits_TV, strict=False))
 
@@ -210,11 +231,3 @@ class Writing:
                 return so_far[count:]
         so_far.append(self.dice.pick(self.law(so_far, logits_TV[len(guesses)])))
         return so_far[count:]
-
-    def _end(self, token: int, last: End | None) -> End | None:
-        """Return why the text ends with this token, if it does."""
-        if token in self.plan.end:
-            return "end"
-        if self.text.watch is not None and self.text.watch(token):
-            return "stop"
-        return last

@@ -17,12 +17,18 @@ from tfdsl.sampling.speculative import Dice, Drafting, Guessing, Law
 
 def way(chosen: settings.Sample, draft: Drafting | None = None) -> Write:
     """Return how texts are written; `draft` is what guesses, where another model does."""
-    longest = chosen.lookup
     if chosen.beams is not None:
         return Searching(Beams(chosen.beams, chosen.length_penalty, chosen.early_stopping), chosen.n)
-    if draft is not None:
-        return Guessing(draft, chosen.ahead)
-    return generate if longest is None else Guessing(lambda *_: Lookup(longest), chosen.ahead)
+    if chosen.lookup is not None:
+        return Guessing(_looked_up(chosen.lookup), chosen.ahead)
+    return generate if draft is None else Guessing(draft, chosen.ahead)
+
+
+def _looked_up(longest: int) -> Drafting:
+    def begin(room: int, vocab: int, law: Law, dice: Dice) -> Lookup:
+        return Lookup(longest)
+
+    return begin
 
 
 def smaller(opener: Opener, context: int | None) -> Drafting:
@@ -37,7 +43,10 @@ def smaller(opener: Opener, context: int | None) -> Drafting:
 def unlike(tokenizer: Tokenizer | None, drafts: Tokenizer | None) -> list[Diagnostic]:
     """Return why a draft cannot guess for a model, by the tokenizers of both: a token must be the same text."""
     if tokenizer is None or drafts is None:
-        message, help_ = "a run without a tokenizer cannot guess for another", "put the `tokenizer.json` into its folder"
+        message, help_ = (
+            "a run without a tokenizer cannot guess for another",
+            "put the `tokenizer.json` into its folder",
+        )
         return [Diagnostic("R851", message, help=help_)]
     ours, theirs = tokenizer.get_vocab(), drafts.get_vocab()
     if ours == theirs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_serializer, model_validator
 
 from tfdsl.parts import Natural, Number, Part, Positive, PositiveReal, Real, Truth, problem, said
 from tfdsl.settings.ranges import NotBelow, Seed
@@ -39,6 +39,9 @@ def _single(value: Any) -> Any:
 
 
 def _biases(value: Any) -> Any:
+    """Return a mapping; JSON has it as pairs, for its keys are texts and a token's number is none."""
+    if isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        return dict(value)
     if not isinstance(value, dict):
         raise problem("D103", f"{said(value)} is not a mapping of texts or tokens to numbers")
     return value
@@ -46,6 +49,8 @@ def _biases(value: Any) -> Any:
 
 Word = str | int | tuple[int, ...]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words)]
+
+FILTERS = ("temperature", "greedy", "top_k", "top_p", "min_p", "typical_p", "top_n_sigma")
 
 
 class Sample(Part):
@@ -106,7 +111,42 @@ class Sample(Part):
         default="slide", description="When the context is full: read its newer half again and go on, or stop"
     )
     prefill: Positive = Field(default=512, description="Positions of a prompt that are read at once")
+    weights: Literal["float32", "bfloat16", "int8"] = Field(
+        default="float32",
+        description="What linear maps store their weights in: less is read faster, and rounds more",
+    )
+    compile: Truth | None = Field(
+        default=None,
+        description="Compile the step of one token and keep it in the run's folder (minutes at most, once); false: not "
+        "even use one that is there",
+    )
     batch: Positive = Field(default=16, description="Most texts that are written at once")
+
+    draft: str | None = Field(
+        default=None, description="The folder of a smaller run, which guesses tokens ahead: same chances, fewer reads"
+    )
+    lookup: Positive | None = Field(
+        default=None,
+        description="Guess what followed the newest tokens, at most so many, where they stood before in the text",
+    )
+    ahead: Positive = Field(default=8, description="The most tokens that are guessed at once; fewer behind wrong ones")
+    beams: Positive | None = Field(
+        default=None, description="Search for the likeliest text with so many beginnings side by side; nothing is drawn"
+    )
+    length_penalty: Real = Field(
+        default=1.0,
+        description="A found text's score is its log-probability over its length to this power: 0 for the likeliest, "
+        "above 1 for longer ones",
+    )
+    early_stopping: Literal["enough", "likely", "never"] = Field(
+        default="likely",
+        description="When a search ends: with as many texts as beams, when no beginning is better now, when none can "
+        "become better",
+    )
+
+    @field_serializer("logit_bias", when_used="json")
+    def _pairs(self, biases: dict[str | int, float]) -> list[tuple[str | int, float]]:
+        return list(biases.items())
 
     @model_validator(mode="after")
     def _belongs(self) -> Sample:
@@ -114,3 +154,36 @@ class Sample(Part):
         if all(isinstance(each, int) for each in sizes) and sizes[0] > sizes[1]:
             raise problem("D120", f"`min_length` is {self.min_length}, and `length` allows {self.length} tokens")
         return self
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Sample:
+        ways = [name for name in ("draft", "lookup", "beams") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            message = f"`{ways[0]}` and `{ways[1]}` are two ways to write a text"
+            raise problem("D129", message, help="choose one of them")
+        for name in ("ahead", "length_penalty", "early_stopping"):
+            guessed = name == "ahead"
+            if self._changed(name) and (not ways or guessed == (ways == ["beams"])):
+                wanted, way = ("`draft` or `lookup`", "guessed") if guessed else ("`beams`", "searched")
+                raise problem("D129", f"`{name}` belongs to {wanted}, and nothing is {way} here")
+        if self.beams is not None:
+            self._searched(self.beams)
+        return self
+
+    def _searched(self, beams: Any) -> None:
+        """Refuse what a search does not do."""
+        drawn = [name for name in FILTERS if self._changed(name)]
+        if drawn:
+            message = f"`{drawn[0]}` is of tokens that are drawn, and `beams` draws none"
+            raise problem("D129", message, help=f"leave `{drawn[0]}` or `beams` out")
+        if self.logprobs is not None or any(isinstance(word, str) for word in self.stop):
+            name = "logprobs" if self.logprobs is not None else "stop"
+            message = f"`{name}` looks at a text while it is written, and `beams` writes it when it is found"
+            raise problem("D129", message, help=f"leave `{name}` out; a text may stop at a token's number")
+        if all(isinstance(each, int) for each in (self.n, beams)) and self.n > beams:
+            message = f"`n` asks for {self.n} texts, and {beams} beams find {beams}"
+            raise problem("D129", message, help=f"`beams: {self.n}` or more")
+
+    def _changed(self, name: str) -> bool:
+        """Return whether a field is other than where nothing is said: a run keeps what was not said too."""
+        return getattr(self, name) != type(self).model_fields[name].default

@@ -63,9 +63,9 @@ def need(costs: Costs, signature: Signature, batch: Batch, train: settings.Train
     """Return the memory of a step that is like the `batch`.
 
     Activations are those of `tfdsl cost`. In bfloat16 they are counted as float32 too: what norms, softmaxes and the
-    residual stream keep stays float32, and the rest is kept beside its cast copy; with weights in bfloat16 the stream is
-    too. Beside them, a step works on one copy
-    of the largest block, and makes the gradient of the largest weight before it is added.
+    residual stream keep stays float32, and the rest is kept beside its cast copy; with weights in bfloat16 the stream
+    is too. Beside them, a step works on one copy of the largest block, and makes the gradient of the largest weight
+    before it is added.
     """
     axes = lengths(signature, batch)
     cost = costs(axes)

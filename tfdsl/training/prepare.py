@@ -190,7 +190,12 @@ def describe(
     `about` what else has to be known of the data to read more of it in the same way.
     """
     model = {"name": subject.name, "vocab": subject.vocab, "context": context, "labels": list(labels), **(about or {})}
-    return {"model": model, "train": train.model_dump(), "sample": sample.model_dump()}
+    resolved = train.model_dump()
+    if train.tokenizer.file is not None:  # which has no other settings, and takes none where it is read again
+        resolved["tokenizer"] = {"file": train.tokenizer.file}
+    # Of sampling what was said, and no more: some settings go with others, and each can be said anew.
+    said = sample.model_dump(mode="json", exclude_unset=True)
+    return {"model": model, "train": resolved, "sample": said}
 
 
 def _fill(job: Job, sample: settings.Sample) -> None:

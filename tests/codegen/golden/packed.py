@@ -13,25 +13,29 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def beginnings(documents_BT, x_BT, cache=None):
-    """Return where the document of each position so far begins: (B, S); None where a row is one document.
+def newest(documents_BT, start=0):
+    """Return where the document of each position begins, counted from `start`: (B, T).
 
     One begins where the number changes.
     """
-    documents_BS = (
-        documents_BT if cache is None else cache.documents(documents_BT, x_BT)
+    new_BT = F.pad(documents_BT[:, 1:] != documents_BT[:, :-1], (1, 0), value=True)
+    place_T = torch.arange(
+        start, start + documents_BT.size(1), device=documents_BT.device
     )
-    if documents_BS is None:
-        return None
-    new_BS = F.pad(documents_BS[:, 1:] != documents_BS[:, :-1], (1, 0), value=True)
-    place_S = torch.arange(documents_BS.size(1), device=documents_BS.device)
-    return (place_S * new_BS).cummax(dim=1).values
+    return (place_T * new_BT).cummax(dim=1).values
+
+
+def beginnings(documents_BT, x_BT, cache=None):
+    """Return where the document of each position so far begins: (B, S); None where a row is one document."""
+    if cache is not None:
+        return cache.documents(documents_BT, x_BT)
+    return None if documents_BT is None else newest(documents_BT)
 
 
 def places(begin_BS, x_BT):
     """Return the place of each of the last positions in its document, from 0: (B, T)."""
-    place_S = torch.arange(begin_BS.size(1), device=begin_BS.device)
-    return (place_S - begin_BS)[:, -x_BT.size(1) :]
+    S, T = begin_BS.size(1), x_BT.size(1)
+    return torch.arange(S - T, S, device=begin_BS.device) - begin_BS[:, S - T :]
 
 
 def same_document(begin_BS, x_BTD):
@@ -45,12 +49,15 @@ def causal_table(x_BTD, start, begin_BS=None):
 
     The T queries stand behind `start` earlier positions: S = start + T.
     """
+    if begin_BS is not None and x_BTD.size(1) == 1:
+        # No key comes after the newest position.
+        return same_document(begin_BS, x_BTD)
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
     table_TS = key_S <= query_T1
     if begin_BS is not None:
-        # The keys of its own document alone.
-        return table_TS & same_document(begin_BS, x_BTD)
+        # The keys of its own document alone; a cache may hold the newest ones alone.
+        return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 
 
@@ -121,7 +128,7 @@ class Attention(nn.Module):
             k_BHTK,
             v_BHTK,
             attn_mask=table,
-            is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+            is_causal=causal and (cache is None or (table is None and T > 1)),
         )
         y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
         return self.out(y_BTA)
@@ -163,7 +170,7 @@ class Cache:
         return entry.narrow(axis, 0, end)
 
     def documents(self, documents_BT, x_BT):
-        """Return the numbers of documents of all positions so far; None where a row is one document.
+        """Return where the document of each position so far begins: (B, S); None where a row is one document.
 
         Positions that come without numbers go on with the document before them.
         """
@@ -174,12 +181,21 @@ class Cache:
             raise ValueError(
                 "numbers of documents come from the first forward on, or not at all"
             )
-        if documents_BT is not None:
-            return self.extend(documents_BT, 1)
         if not self.parted:
             return None
-        last_B1 = self.entries[self.turn].narrow(1, self.position - 1, 1)
-        return self.extend(last_B1.expand(x_BT.shape[:2]), 1)
+        if documents_BT is None:
+            self.turn += 1
+            last_B1 = self.entries[self.turn].narrow(1, self.position - 1, 1)
+            return self.extend(last_B1.expand(x_BT.shape[:2]), 1)
+        begin_BT = newest(documents_BT, self.position)
+        if self.position > 0:
+            last_B1 = self.entries[self.turn + 1].narrow(1, self.position - 1, 1)
+            same_B1 = documents_BT[:, :1] == self.entries[self.turn].gather(1, last_B1)
+            begin_BT = torch.where(
+                same_B1 & (begin_BT == self.position), last_B1, begin_BT
+            )
+        self.extend(documents_BT, 1)
+        return self.extend(begin_BT, 1)
 
     def lower_right(self, x_BTD):
         """Return the mask for several positions behind earlier ones; one sees all."""

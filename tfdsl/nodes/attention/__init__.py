@@ -15,6 +15,7 @@ from tfdsl.nodes.attention.documents import leaks
 from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking, Temperature, ValueMix
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
+from tfdsl.nodes.attention.near import Near, near
 from tfdsl.nodes.attention.norms import HeadNorm
 from tfdsl.nodes.attention.positions import Nowhere, Place, Relative, Rotary
 from tfdsl.nodes.attention.seen import Blocks
@@ -44,6 +45,7 @@ class Attention(Node):
     family = "attention"
     reads = ("from", "kv", "reuse", "value_residual")
     takes = ("reuse", "value_residual")
+    pairs = ("kv",)
     example = """
     dims: {d_model: 512, heads: 8, kv_heads: 2, head_dim: 64}
     inputs: {x: {shape: [B, T, d_model], dtype: float}}
@@ -172,19 +174,30 @@ class Attention(Node):
 
     def _masks(self, place: Place) -> list[Shared]:
         """Return the boolean mask that its layer is given, where there is one."""
-        table, adds = self.mask.table(place) if self.method.compares else None, self.position.adds
+        table, adds = self.mask.table(place), self.position.adds
         keep, parts = place.keys.keep is not None, bool(place.keys.parts)
+        if not self.method.compares:
+            named = "key_mask" if parts else "padding_mask"
+            return [Shared("mask", named, None, Axis(1), replace(place.keys, parts=""))] if keep else []
         if table is None and not keep and not parts:
             return []
         if table is None:
             name, queries = ("padding_mask" if keep else "document_mask"), place.here if parts else Axis(1)
+            name = "cross_mask" if parts and place.queries.parts != place.keys.parts else name
             return [Shared("mask", name, None, queries, place.keys, optional=not keep)]
         if self.mask.built_in and not keep and not adds and self.kv is None and self.fused:
             name = f"{self.mask.type_name}_mask"
             return [Shared("mask", name, table, place.here, place.keys, optional=True)] if parts else []
         if self.blocks(place) is not None:
             table = replace(table, named={**table.named, "whole": self.mask.whole})
-        return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys)]
+        held = self.near(place)
+        one = held.single if held is not None else self.mask.built_in and not keep and not parts and not adds
+        behind = held.behind if held is not None else "{start}"
+        return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys, single=one, behind=behind)]
+
+    def near(self, place: Place) -> Near | None:
+        """Return what a cache keeps of its keys and values, where that is not all."""
+        return near(self, place)
 
     def blocks(self, place: Place) -> Blocks | None:
         """Return how long sequences are taken in blocks, where they are and that does what is asked."""
@@ -220,8 +233,9 @@ class Attention(Node):
             given.append(f"earlier={w.value('value_residual')}")
         if "rank" in shared:
             given.append(f"rank={w.shared(shared['rank'])}")
-        if self.temperature is not None and (place := w.place(step.x.axes[-2])):
-            given.append(f"place_BT={place}")
+        if self.temperature is not None or not self.method.compares:
+            place = w.place(step.x.axes[-2], fresh=self.temperature is None)
+            given += [f"place_BT={place}"] if place else []
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})", self.keep or "")
