@@ -1,7 +1,7 @@
 """Writing texts beside the libraries: tokens a second, the delay of the first, memory, and the machine's own limit.
 
 `python -m tests.benchmarks decode` measures all of it in a quarter of an hour and writes the tables of
-docs/benchmarks.md; `decode 4x128 gpt2` measures some sizes.
+docs/benchmarks.md; `python -m tests.benchmarks.decoding 4x128` shows those of a size, `... cell 4x128 1 32` one cell.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from tests.benchmarks.pairs import ROOT
 from tests.benchmarks.sizes import Size
 from tests.benchmarks.writers import OURS, THEIRS, WRITTEN
 
-CELLS = ((1, 32), (1, 512), (1, 2048), (8, 32), (8, 512), (64, 32))  # rows, and tokens of each prompt
+CELLS = {  # rows, and tokens of each prompt
+    "4x128": ((1, 32), (1, 512), (1, 2048), (8, 32), (8, 512), (64, 32)),
+    "6x384": ((1, 32), (1, 512), (1, 2048), (8, 32), (64, 32)),
+    "gpt2": ((1, 32), (1, 2048), (8, 32), (64, 32)),
+}
 COUNT, FEW = 24, 12  # tokens behind each prompt; of the largest model fewer
-ROUNDS = {"4x128": 5, "6x384": 3, "gpt2": 2}
-LONG = 1 << 16  # tokens of prompts that are read once alone: rows times length times layers
-ONLY_ALONE = ("transformers compiled",)  # whose compiler is called anew for each shape
+ROUNDS = ((1e10, 5), (6e10, 2), (1e15, 1))  # products of all prompts' tokens with all weights, and rounds below that
+FIRST = ("transformers compiled",)  # in the first cell alone: its compiler is called anew for each shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,9 @@ def cell(writers: Sequence[Writer], rows: int, prompt: int, count: int, rounds: 
     answers: dict[str, list[dict[str, Any]]] = {each.name: [] for each in writers}
     for turn in range(rounds):
         for each in writers:
-            if each.name in ONLY_ALONE and rows > 1:
+            if each.name in FIRST and (rows, prompt) != (1, 32):
                 continue
-            found = each.ask({**asked, "warm": turn == 0})
+            found = each.ask({**asked, "warm": turn == 0 and rounds > 1})
             if "error" in found:
                 print(f"  {each.name}: {found['error']}", flush=True)
             else:
@@ -105,14 +108,18 @@ def bandwidth(size: int) -> float:
     return best
 
 
+def weights(size: Size) -> int:
+    """Return how many numbers of a model are multiplied with each token."""
+    return 12 * size.layers * size.width**2 + size.vocab * size.width
+
+
 def limit(size: Size, rows: int, prompt: int, count: int) -> float:
     """Return the tokens a second at which float32 weights and caches could be read, and nothing else were to be done.
 
     The speed of the memory is that of a buffer as large as both: a small model lies in the processor's own.
     """
-    weights = 12 * size.layers * size.width**2 + size.vocab * size.width
     cache = rows * (prompt + count / 2) * 2 * size.layers * size.width
-    read = int(4 * (weights + cache))
+    read = int(4 * (weights(size) + cache))
     return rows * bandwidth(read) / read
 
 
@@ -122,8 +129,7 @@ def sized(size: Size, threads: int, clock: int, cells: Sequence[tuple[int, int]]
     speeds, others = [], []
     count = FEW if size.name == "gpt2" else COUNT
     for rows, prompt in cells:
-        work = rows * prompt * size.layers * (size.width / 384) ** 2
-        rounds = 1 if work > LONG else ROUNDS[size.name]
+        rounds = next(rounds for most, rounds in ROUNDS if rows * prompt * weights(size) < most)
         found = cell(writers, rows, prompt, count, rounds, clock)
         most = "" if threads > 1 else f" {limit(size, rows, prompt, count):,.0f} |"
         speeds.append(_speeds(found, rows, prompt) + most)
@@ -160,9 +166,10 @@ def _others(found: Mapping[str, Found], rows: int, prompt: int) -> str:
 
 def tables(names: Sequence[str] = ()) -> str:
     """Measure all sizes, or those that are named, on one thread by CPU time; and GPT-2 on two by wall time."""
-    parts = [sized(size, 1, 0, CELLS, (*OURS, *THEIRS)) for name, size in WRITTEN.items() if name in (names or WRITTEN)]
+    chosen = [size for name, size in WRITTEN.items() if name in (names or WRITTEN)]
+    parts = [sized(size, 1, 0, CELLS[size.name], (*OURS, *THEIRS)) for size in chosen]
     if not names:
-        parts += [sized(WRITTEN["gpt2"], 2, 1, ((1, 32), (8, 32)), (*OURS, *THEIRS))]
+        parts += [sized(WRITTEN["gpt2"], 2, 1, ((1, 32), (8, 32)), (*OURS, "transformers", "litgpt", "x-transformers"))]
     return "\n\n".join(parts)
 
 
