@@ -74,9 +74,10 @@ def begin(
     mark: int | None = tokenizer.token_to_id(tokens.END)
     pieces = tokens.pieces(tokenizer)
     end = frozenset(author.end if mark is None else (*author.end, mark))
+    searched = None if chosen.beams is None else chosen.model_copy(update={"greedy": True})  # nothing is drawn
     plan = Plan(
         length=chosen.length,
-        stages=chain(chosen, words, end, pieces, own),
+        stages=chain(searched or chosen, words, end, pieces, own),
         greedy=chosen.greedy or chosen.temperature == 0,
         end=end,
         stop=words.stop,
