@@ -1,5 +1,6 @@
 """The `train` and `sample` sections: what they take, what they refuse."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,10 @@ def test_of_another_type_what_has_no_meaning_goes(change: str, tmp_path: Path) -
     assert [each.code for each in wrong.diagnostics] == ["D102"]
     same = tfdsl.check(text, ["train.optimizer.type=adamw"]).train.optimizer
     assert same.model_fields_set == {"lr", "groups", "betas"}
+
+
+def test_sample_survives_a_run_folder() -> None:
+    chosen = Sample.read(
+        {"logit_bias": {" the": 2, 13: -1}, "banned": ["x", 7, [1, 2]], "stop": "y", "ahead": 3, "lookup": 4}
+    )
+    assert Sample.model_validate(json.loads(json.dumps(chosen.model_dump(mode="json", exclude_unset=True)))) == chosen

@@ -29,7 +29,7 @@ from tfdsl.reading.embed import Embedded
 from tfdsl.reading.examples import Example, Given
 from tfdsl.reading.fill import Filled
 from tfdsl.reading.score import Pair, Scored
-from tfdsl.reading.trained import Trained
+from tfdsl.reading.trained import Trained, labels
 from tfdsl.sampling import Author, Generation, ready
 from tfdsl.sampling.chain import Processor
 from tfdsl.sampling.models import Hastened, Models
@@ -105,11 +105,12 @@ class Run:
             self._made["models"] = Models(self.folder, checked, self.built, fresh)
         return self._made["models"]
 
-    def author(self, chosen: settings.Sample, draft: Run | Path | str | None = None) -> Author:
+    def author(self, chosen: settings.Sample | None = None, draft: Run | Path | str | None = None) -> Author:
         """Return the run's model as one that writes; raises RunError where it does not go on from a text.
 
         `draft` guesses ahead: a smaller run, or its folder, which the settings may name too.
         """
+        chosen = chosen or settings.Sample()
         signature = roles.of(self.checked())
         if answers.writes(signature):
             return self._answering(chosen, self._drafting(draft or chosen.draft, chosen))
@@ -187,7 +188,8 @@ class Run:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None
             imported = self.foreign is not None
-            known = (self.checked(), self.built(), train, self.tokenizer, made, self.about, imported)
+            about = {**self.about, "labels": self.about.get("labels") or labels((self.foreign or {}).get("config"))}
+            known = (self.checked(), self.built(), train, self.tokenizer, made, about, imported)
             self._made["trained"] = Trained(*known)
         return self._made["trained"]
 

@@ -101,7 +101,7 @@ def test_greedy_texts_are_those_of_transformers(family: str, kind: str, tmp_path
     config = json.loads((imported.FIXTURES / family / "config.json").read_text())
     config |= {"num_decoder_layers": config["num_layers"], "tie_word_embeddings": False} if family == "t5" else {}
     theirs = imported.theirs(tmp_path / "in", f"{kind}ForConditionalGeneration", config)
-    writes = tfdsl.import_checkpoint(tmp_path / "in", tmp_path / "run").author()
+    writes = tfdsl.import_checkpoint(tmp_path / "in", tmp_path / "run").author(settings.Sample())
     assert isinstance(writes.open, Answering)
     writes.open.model.double()
     draws = np.random.default_rng(3)

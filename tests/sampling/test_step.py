@@ -84,7 +84,6 @@ def test_a_compiled_step_is_kept_and_used_where_it_is_whole(tmp_path: Path) -> N
     torch.manual_seed(0)
     model: Any = ready(building.build(checked))
     shop = quick.Shop(tmp_path, write(checked).text)
-    assert not shop.has(1)
     first = quick.quicken(model, shop, 1, asked=False)
     assert first.model is model
     made = quick.quicken(model, shop, 1, asked=True)
@@ -114,7 +113,7 @@ def beside(stepped: Any, model: Any) -> None:
 
 
 def purpose(**other: Any) -> Purpose:
-    known = {
+    known: dict[str, Any] = {
         "source": "",
         "weights": "int8",
         "rows": "one",

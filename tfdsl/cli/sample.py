@@ -145,12 +145,12 @@ def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
         refuse("`--n` writes several texts, and a conversation goes on from one: leave it out")
     try:
         talk = Talk(run.author(chosen), chosen)
+        for note in talk.notes:
+            remark(note)
         for line in writing.lines():
             generation, found = talk.answer(line)
             show(found)
             if generation is not None:
-                for note in generation.notes:
-                    remark(note)
                 said.answer(generation, talk, chosen)
     except RunError as error:
         show(list(error.diagnostics))

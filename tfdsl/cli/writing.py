@@ -40,7 +40,7 @@ class Said:
         rows = [divmod(row, chosen.n) for row in range(len(prompts) * chosen.n)]
         texts = [Whole(prompts[prompt], first + prompt, sample) for prompt, sample in rows]
         waiting = deque([] if self.as_json else texts)
-        if streamed:
+        if streamed and generation.joined:
             self._echo(prompts[0])
         for piece in self._timed(generation):
             text = texts[piece.row]
@@ -103,7 +103,7 @@ class Said:
             self._end()
         else:
             number = f"{text.prompt + 1}.{text.sample + 1}" if several else f"{text.prompt + 1}"
-            self._echo(f"[{number}] {text.start}{text.text}\n")
+            self._echo(f"[{number}] {text.start if generation.joined else ''}{text.text}\n")
         self._logprobs(text, generation)
 
     def _echo(self, text: str) -> None:

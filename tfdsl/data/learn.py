@@ -117,9 +117,11 @@ class _Survey:
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
-    """Return names in order: whole numbers from 0 to the largest where all are such, by alphabet otherwise."""
+    """Return names in order: whole numbers by their size, from 0 to the largest where none is below; or by alphabet."""
     if names and all(name.isdecimal() for name in names):
         return tuple(str(number) for number in range(max(map(int, names)) + 1))
+    if all(name.removeprefix("-").isdecimal() for name in names):
+        return tuple(sorted(names, key=int))
     return tuple(sorted(names))
 
 

@@ -89,7 +89,8 @@ def begin(
     )
     made = _hastened(author, chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1)
     write = ways.way(chosen, None if author.draft is None else _guesses(author.draft, chosen))
-    found = Generation(made.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, made.notes)
+    joined = author.sources is None
+    found = Generation(made.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, made.notes, joined)
     notes = [*_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
     return found, [*made.said, *wrong, *notes]
 

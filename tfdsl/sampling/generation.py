@@ -37,7 +37,8 @@ class Piece:
 class Generation:
     """Texts that are being written: iterate over their pieces, or take whole `texts()`. They are drawn once.
 
-    `write` is how: token by token, with guesses, or by beams; `notes` tell of other weights and compiled steps.
+    `write` is how: token by token, with guesses, or by beams; `notes` tell of other weights and compiled steps. The
+    texts are `joined` to their prompts where they go on from them, and not where they are written for a source.
     """
 
     open: Opener
@@ -49,6 +50,7 @@ class Generation:
     seed: int = 0
     write: Write = generate
     notes: tuple[str, ...] = ()
+    joined: bool = True
     _written: list[str] = field(init=False)
     _coming: Iterator[Piece] = field(init=False)
 
@@ -101,16 +103,14 @@ class Generation:
             yield Piece(drawn.row, drawn.token, text, drawn.end, drawn.logprob, drawn.likeliest)
 
     def _drawn(self, texts: Sequence[Text]) -> Iterator[Drawn]:
-        """Yield the tokens of the texts; raises RunError where the model cannot read one, or nothing can be drawn."""
+        """Yield the tokens of the texts; raises RunError where nothing can be drawn."""
         try:
             yield from self.write(self.open, texts, self.plan)
         except Undrawable as error:
             help_ = "`banned`, `logit_bias` or a function of your own rules all of them out"
             if "ruled out" not in str(error):
                 help_ = "the weights are damaged, or the training that made them diverged"
-            raise RunError([Diagnostic("R818", f"no token can be drawn: {error}", help=help_)]) from None
-        except ValueError as error:
-            raise RunError([Diagnostic("R817", f"the model cannot read the prompt: {error}")]) from error
+            raise RunError([Diagnostic("R817", f"no token can be drawn: {error}", help=help_)]) from None
 
 
 @dataclass(slots=True)

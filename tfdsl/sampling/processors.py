@@ -83,10 +83,11 @@ def top_p(logits_BV: Tensor, p: float) -> Tensor:
 
     Probabilities are summed in float64.
     """
-    total_B1 = logits_BV.double().logsumexp(-1, keepdim=True)
+    highest_B1 = logits_BV.amax(-1, keepdim=True).double()  # taken away first: the sum of huge ones would round
+    total_B1 = (logits_BV - highest_B1).logsumexp(-1, keepdim=True)
     for most in (SHORT, logits_BV.size(-1)):
         ranked_BK = logits_BV.topk(min(most, logits_BV.size(-1))).values
-        reached_BK = (ranked_BK.double() - total_B1).exp().cumsum(-1)
+        reached_BK = (ranked_BK - highest_B1 - total_B1).exp().cumsum(-1)
         if bool((reached_BK[..., -1] >= p).all()):
             break
     # Those before which less than `p` is reached, the first among them.

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from tfdsl import settings
 from tfdsl.data import chat
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.diagnostics import Diagnostic, suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,11 @@ def explain(error: ValidationError) -> str:
     """Return what is wrong with settings, in words: the field, and what it takes."""
     first = error.errors(include_url=False)[0]
     facts: Mapping[str, Any] = first.get("ctx", {})
-    wanted = facts.get("expected") or (f"known are {', '.join(facts['candidates'])}" if facts.get("candidates") else "")
+    near = suggest(str(facts.get("word", "")), tuple(facts.get("candidates", ())))
+    wanted = facts.get("expected") or (f"did you mean `{near}`?" if near else facts.get("help") or "")
     field = ".".join(str(each) for each in first["loc"])
-    return f"{f'`{field}`: ' if field else ''}{facts.get('message', first['msg'])}{f' ({wanted})' if wanted else ''}"
+    named = field and facts.get("at") != "key"
+    return f"{f'`{field}`: ' if named else ''}{facts.get('message', first['msg'])}{f' ({wanted})' if wanted else ''}"
 
 
 def _object(line: str, given: Mapping[str, Any]) -> Asked | str:
@@ -85,4 +87,4 @@ def _object(line: str, given: Mapping[str, Any]) -> Asked | str:
     try:
         return Asked(own["prompt"], settings.Sample.read({**given, **own}))
     except ValidationError as error:
-        return explain(error)
+        return f"has a wrong setting: {explain(error)}"

@@ -96,5 +96,6 @@ class Data(Part):
     packing: Literal["cut", "whole"] = Field(
         default="cut",
         description="How `next_token` lays texts into rows: `cut` anywhere out of one long text, or `whole`, none cut "
-        "that a row holds: several in a row where an input `parts` it, else one in a row, which is filled up",
+        "that a row holds: several in a row where an input `parts` it, else one in a row, which is filled up. In "
+        "`seq2seq` `whole` lays as many pairs into a row as fit, where inputs `parts` the source and the target",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_serializer, model_validator
 
 from tfdsl.parts import Natural, Number, Part, Positive, PositiveReal, Real, Truth, problem, said
 from tfdsl.settings.ranges import NotBelow, Seed
@@ -39,6 +39,9 @@ def _single(value: Any) -> Any:
 
 
 def _biases(value: Any) -> Any:
+    """Return a mapping; JSON has it as pairs, for its keys are texts and a token's number is none."""
+    if isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        return dict(value)
     if not isinstance(value, dict):
         raise problem("D103", f"{said(value)} is not a mapping of texts or tokens to numbers")
     return value
@@ -140,6 +143,10 @@ class Sample(Part):
         description="When a search ends: with as many texts as beams, when no beginning is better now, when none can "
         "become better",
     )
+
+    @field_serializer("logit_bias", when_used="json")
+    def _pairs(self, biases: dict[str | int, float]) -> list[tuple[str | int, float]]:
+        return list(biases.items())
 
     @model_validator(mode="after")
     def _belongs(self) -> Sample:

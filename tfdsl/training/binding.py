@@ -98,13 +98,24 @@ class Pair:
         """Return the name of the logits."""
         return self.target.output
 
+    @property
+    def parted(self) -> bool:
+        """Return whether the model can be told of several pairs in a row."""
+        return bool(self.source.documents and self.target.documents)
+
     def inputs(
-        self, source_BS: Tensor, source_keep_BS: Tensor, target_BT: Tensor, target_keep_BT: Tensor, first: int = 0
+        self,
+        source_BS: Tensor,
+        source_keep_BS: Tensor,
+        target_BT: Tensor,
+        target_keep_BT: Tensor,
+        documents: tuple[Tensor, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Return what the model takes, by name, in its order; the targets stand from the position `first` on."""
-        found = self.source.inputs(source_BS, source_keep_BS)
-        found |= self.target.inputs(target_BT, target_keep_BT, first=first)
-        return {name: found[name] for name in self.order}
+        """Return what the model takes, by name, in its order; the `documents` of both last, where rows hold several."""
+        told = (None, None) if documents is None else documents
+        found = self.source.inputs(source_BS, source_keep_BS, documents_BT=told[0])
+        found |= self.target.inputs(target_BT, target_keep_BT, documents_BT=told[1])
+        return {name: found[name] for name in self.order if name in found}
 
 
 def result(model: Model, inputs: Mapping[str, Tensor], output: str) -> Tensor:
@@ -150,7 +161,7 @@ def pair(signature: Signature, objective: str) -> tuple[Pair | None, Problems]:
     first, _ = beside(signature, source, output)
     second, _ = beside(signature, target, output)
     parts = [replace(each, order=tuple(name for name in each.order if name in each.own)) for each in (first, second)]
-    known = {name for each in parts for name in each.order}
+    known = {name for each in parts for name in (*each.order, each.documents)}
     unfed = next((name for name in signature.inputs if name not in known), "")
     return (None, [_unfed(objective, unfed)]) if unfed else (Pair(tuple(signature.inputs), *parts), [])
 

@@ -177,7 +177,9 @@ def describe(
     resolved = train.model_dump()
     if train.tokenizer.file is not None:  # which has no other settings, and takes none where it is read again
         resolved["tokenizer"] = {"file": train.tokenizer.file}
-    return {"model": model, "train": resolved, "sample": sample.model_dump(exclude_unset=True)}
+    # Of sampling what was said, and no more: some settings go with others, and each can be said anew.
+    said = sample.model_dump(mode="json", exclude_unset=True)
+    return {"model": model, "train": resolved, "sample": said}
 
 
 def _fill(job: Job, sample: settings.Sample) -> None:

@@ -85,15 +85,21 @@ class TextToText(Task):
         assert found.start is not None and found.end is not None, "the data were asked for these marks"
         self.marks = Ends(found.start, found.end)
 
+    def rows(self, table: Table, places: Sequence[Place]) -> list[list[tuple[Tokens, Tokens]]]:
+        """Return the pairs that share a row, for each place: one, where the model is not told of several."""
+        return [[each] for each in self.pairs(table, places)]
+
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:
-        found = self.pairs(table, places)
         end, start = self.marks.end, self.marks.start
-        ended = [tuple(np.append(text, end) for text in each) for each in found]
-        source_BS, source_keep_BS = filled([source for source, _ in ended], self.bound.source.words.pad or 0)
-        shifted = [np.concatenate(([start], target[:-1])) for _, target in ended]
-        target_BT, target_keep_BT = filled(shifted, self.bound.target.words.pad or 0)
-        wanted_BT, _ = filled([target for _, target in ended], IGNORED)
-        inputs = self.bound.inputs(source_BS, source_keep_BS, target_BT, target_keep_BT)
+        ended = [[tuple(np.append(text, end) for text in each) for each in row] for row in self.rows(table, places)]
+        sources = [[source for source, _ in row] for row in ended]
+        shifted = [[np.concatenate(([start], target[:-1])) for _, target in row] for row in ended]
+        source_BS, source_keep_BS = filled([np.concatenate(row) for row in sources], self.bound.source.words.pad or 0)
+        target_BT, target_keep_BT = filled([np.concatenate(row) for row in shifted], self.bound.target.words.pad or 0)
+        wanted_BT, _ = filled([np.concatenate([target for _, target in row]) for row in ended], IGNORED)
+        several = any(len(row) > 1 for row in ended)
+        documents = (numbered(sources), numbered(shifted)) if several else None
+        inputs = self.bound.inputs(source_BS, source_keep_BS, target_BT, target_keep_BT, documents)
         count = int(target_keep_BT.sum())
         return Batch(inputs, {"tokens": wanted_BT}, count, source_BS.numel() + target_BT.numel())
 
@@ -184,6 +190,11 @@ def filled(rows: Sequence[Tokens], pad: int) -> tuple[Tensor, Tensor]:
     if rows:
         tokens_BT[keep_BT] = np.concatenate(rows)
     return torch.from_numpy(tokens_BT), torch.from_numpy(keep_BT)
+
+
+def numbered(rows: Sequence[Sequence[Tokens]]) -> Tensor:
+    """Return the number, from 1, of the text that each position belongs to; 0 for what fills a row up: [B, T]."""
+    return filled([np.repeat(np.arange(1, len(row) + 1), [len(text) for text in row]) for row in rows], 0)[0]
 
 
 def longest(context: int, pair: binding.Pair, limits: dict[str, int]) -> tuple[tuple[int, int], Problems]:
