@@ -23,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("drafts")
     beside.lay(folder)
     train = "tfdsl train {}.yaml -o {} --set train.steps={}"
-    lines = [train.format("gpt", "run", 30), train.format("gpt", "small", 8) + " --set dims.d_model=32"]
+    lines = [train.format("gpt", "run", 10), train.format("gpt", "small", 3) + " --set dims.d_model=32"]
     assert beside.run("\n".join([*lines, train.format("pairs", "pairs", 2)]), folder) == ""
     with chdir(folder):
         yield folder
