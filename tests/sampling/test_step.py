@@ -104,7 +104,8 @@ def beside(stepped: Any, model: Any) -> None:
     with torch.inference_mode():
         caches = stepped.new_cache(20), model.new_cache(20)
         prompt = torch.tensor([[7]])
-        stepped(prompt, cache=caches[0]), model(prompt, cache=caches[1])
+        stepped(prompt, cache=caches[0])
+        model(prompt, cache=caches[1])
         for token in range(3, 22):
             tokens = torch.tensor([[token]])
             given, wanted = stepped(tokens, cache=caches[0]), model(tokens, cache=caches[1])
