@@ -51,8 +51,10 @@ def command(
     asking = [name for name, given in (("--prompt", prompts), ("--prompts", file), ("--chat", chat)) if given]
     if len(asking) > 1:
         refuse(f"`{asking[0]}` and `{asking[1]}` both say what to ask: give one of them")
+    from tfdsl.settings import anew
+
     run = opened(folder, last)
-    given = {**run.sample.given(), **options.given(chosen)}
+    given = anew(run.sample, options.given(chosen))
     settings = options.settled(given)
     said = writing.Said(as_json, verbose)
     if chat:
