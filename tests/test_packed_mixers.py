@@ -127,6 +127,13 @@ def test_models_without_documents_are_as_they_were(name: str) -> None:
     assert not [line for line in text.splitlines() if "place_" in line and "place_C" not in line or "begun" in line]
 
 
+@torch.no_grad()
+def test_a_convolution_of_single_positions_needs_no_documents() -> None:
+    packed, plain = pair("conv: 1", "none")
+    tokens, documents, _ = rows(0)
+    assert torch.equal(packed(tokens, documents), plain(tokens))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_says_that_documents_stay_apart(name: str) -> None:
     assert "per document" in tfdsl.draw(checked(MIXERS[name]))

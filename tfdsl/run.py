@@ -105,14 +105,15 @@ class Run:
             self._made["models"] = Models(self.folder, checked, self.built, fresh)
         return self._made["models"]
 
-    def author(self, chosen: settings.Sample, draft: Run | Path | str | None = None) -> Author:
+    def author(self, chosen: settings.Sample | None = None, draft: Run | Path | str | None = None) -> Author:
         """Return the run's model as one that writes; raises RunError where it does not go on from a text.
 
         `draft` guesses ahead: a smaller run, or its folder, which the settings may name too.
         """
+        chosen = chosen or settings.Sample()
         signature = roles.of(self.checked())
         if answers.writes(signature):
-            return self._answering(chosen)
+            return self._answering(chosen, self._drafting(draft or chosen.draft, chosen))
         if unfit := sampling.against(signature):
             raise RunError(unfit)
         models = self.models()
@@ -120,7 +121,7 @@ class Run:
         known = (words.vocab, self.context, limit, self.end, models.ragged)
         return Author(models, self.tokenizer, *known, models.hasten, self._drafting(draft or chosen.draft, chosen))
 
-    def _answering(self, chosen: settings.Sample) -> Author:
+    def _answering(self, chosen: settings.Sample, small: Author | None) -> Author:
         """Return the run's model as one that writes a text for a source."""
         if chosen.compile:
             message = "`compile` is for a model that goes on from a text, and this one writes one for a source"
@@ -129,7 +130,7 @@ class Run:
         config = (self.foreign or {}).get("config")
         author = _sound(answers.author(replace(self.trained(), model=form.module), self.end, config))
         hastened = Hastened(author.open, (form.note,) if form.note else ())
-        return replace(author, hasten=lambda *_: hastened)
+        return replace(author, hasten=lambda *_: hastened, draft=small)
 
     def _drafting(self, draft: Run | Path | str | None, chosen: settings.Sample) -> Author | None:
         """Return what guesses for this run; raises RunError where it cannot be opened."""

@@ -56,11 +56,11 @@ def test_a_draft_that_goes_back_is_as_one_that_read_anew(name: str) -> None:
     assert written("gpt2", guessing, greedy=True) == wanted
     tally, text = guessing.tally, PROMPT + wanted
     right = reads = 0
-    place = len(PROMPT) + 1
+    place, size = len(PROMPT) + 1, 3
     while place < len(text):
-        reads += 1
-        tokens = text[:place]
-        for _ in range(min(3, len(text) - place - 1)):
+        reads, before = reads + 1, right
+        tokens, most = text[:place], min(size, len(text) - place - 1)
+        for _ in range(most):
             with torch.no_grad():
                 _, logits_BV = decoder(name, 512)([tokens], 64)
             tokens = [*tokens, int(logits_BV[0].argmax())]
@@ -69,6 +69,8 @@ def test_a_draft_that_goes_back_is_as_one_that_read_anew(name: str) -> None:
             right += 1
             place += 1
         place += 1
+        if most:
+            size = min(3, 2 * size if right - before == most else right - before + 1)
     assert (tally.reads, tally.right) == (reads + 1, right)
 
 

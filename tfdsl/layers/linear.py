@@ -118,13 +118,13 @@ class LinearAttention(nn.Module):
         # What is behind a chunk is of its last document alone; the first ones of a chunk may go on with it.
         k_BHNCF = k_BHNCF.masked_fill((place_C < last_BN1)[:, None, :, :, None], 0)
         q_BHNCF = q_BHNCF.masked_fill((begun_BNC >= 0)[:, None, :, :, None], 0)
-        sum_BHNFV, states = k_BHNCF.transpose(3, 4) @ v_BHNCV, []
+        sum_BHNFV = k_BHNCF.transpose(3, 4) @ v_BHNCV
+        states = [torch.zeros_like(sum_BHNFV[:, :, 0]) if state_BHFV is None else state_BHFV]
         for sum_BHFV, last_B1 in zip(sum_BHNFV.unbind(2), last_BN1.unbind(1), strict=True):
-            states.append(torch.zeros_like(sum_BHFV) if state_BHFV is None else state_BHFV)
-            state_BHFV = sum_BHFV + states[-1].masked_fill((last_B1 >= 0)[:, :, None, None], 0)
+            states.append(sum_BHFV + states[-1].masked_fill((last_B1 >= 0)[:, :, None, None], 0))
         if cache is not None:
-            cache.put(state_BHFV)
-        return (y_BHNCV + q_BHNCF @ torch.stack(states, dim=2)).flatten(2, 3)
+            cache.put(states[-1])
+        return (y_BHNCV + q_BHNCF @ torch.stack(states[:-1], dim=2)).flatten(2, 3)
 
 
 class RandomFeatures(nn.Module):

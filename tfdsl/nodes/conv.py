@@ -88,7 +88,7 @@ class Conv(Node):
     def work(self, step: Step) -> Work:
         flops = 2 * step.output.count * (step.width // self.groups) * self.kernel
         before: Size = step.x.axes[0].size * self.span * step.width
-        if step.x.axes[1].parts:
+        if step.x.axes[1].parts and self.sight(step) == "behind":
             # What each position reads, and which of it is of its own document.
             read = step.x.positions * self.kernel
             return Work(flops=flops, entering=flops, kept=read * step.width + read // 4, cache=self._cached(step))
@@ -117,7 +117,7 @@ class Conv(Node):
         given = [w.x, *([f"keep_BT={keep}"] if keep else [])]
         if self.sight(step) == "behind" and w.cache():
             given.append(f"cache={w.cache()}")
-        if place := w.place(step.x.axes[1], fresh=True):
+        if self.sight(step) == "behind" and (place := w.place(step.x.axes[1], fresh=True)):
             given.append(f"place_BT={place}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
 
@@ -132,5 +132,5 @@ class Conv(Node):
     def facts(self, step: Step) -> str:
         parts = [f"kernel {self.kernel}", f"stride {self.stride}" if self.stride > 1 else ""]
         parts += ["causal" if self.padding == "causal" else "", f"{self.groups} groups" if self.groups > 1 else ""]
-        parts += ["per document" if step.x.axes[1].parts else ""]
+        parts += ["per document" if step.x.axes[1].parts and self.sight(step) == "behind" else ""]
         return " · ".join(part for part in parts if part)

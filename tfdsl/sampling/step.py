@@ -175,7 +175,9 @@ def compile_to(path: Path, program: torch.export.ExportedProgram, threads: int) 
         "cpp.threads": threads,
         "aot_inductor.use_runtime_constant_folding": False,
     }
-    torch._inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=dict(options))
+    from torch._inductor import aoti_compile_and_package
+
+    aoti_compile_and_package(program, package_path=str(path), inductor_configs=dict(options))
 
 
 class Compiled:

@@ -86,12 +86,14 @@ def _places(tokens_BT: Tensor, documents_BT: Tensor | None, first: int) -> Tenso
 class Pair:
     """Two text inputs, of which the second is to be written given the first, and the `output` [B, T, V] over it.
 
-    `order` are all of the model's inputs as its `forward` takes them.
+    `order` are the model's inputs as its `forward` takes them, `told` those that stand behind them where rows hold
+    several pairs: which document each position belongs to.
     """
 
     order: tuple[str, ...]
     source: Bound
     target: Bound
+    told: tuple[str, ...] = ()
 
     @property
     def output(self) -> str:
@@ -115,7 +117,7 @@ class Pair:
         told = (None, None) if documents is None else documents
         found = self.source.inputs(source_BS, source_keep_BS, documents_BT=told[0])
         found |= self.target.inputs(target_BT, target_keep_BT, documents_BT=told[1])
-        return {name: found[name] for name in self.order if name in found}
+        return {name: found[name] for name in (*self.order, *self.told) if name in found}
 
 
 def result(model: Model, inputs: Mapping[str, Tensor], output: str) -> Tensor:
@@ -163,7 +165,9 @@ def pair(signature: Signature, objective: str) -> tuple[Pair | None, Problems]:
     parts = [replace(each, order=tuple(name for name in each.order if name in each.own)) for each in (first, second)]
     known = {name for each in parts for name in (*each.order, each.documents)}
     unfed = next((name for name in signature.inputs if name not in known), "")
-    return (None, [_unfed(objective, unfed)]) if unfed else (Pair(tuple(signature.inputs), *parts), [])
+    told = tuple(name for name, each in signature.inputs.items() if each.kind == "documents")
+    order = tuple(name for name in signature.inputs if name not in told)
+    return (None, [_unfed(objective, unfed)]) if unfed else (Pair(order, parts[0], parts[1], told), [])
 
 
 def beside(signature: Signature, words: Input, output: str) -> tuple[Bound, str]:
