@@ -29,7 +29,7 @@ from tfdsl.reading.embed import Embedded
 from tfdsl.reading.examples import Example, Given
 from tfdsl.reading.fill import Filled
 from tfdsl.reading.score import Pair, Scored
-from tfdsl.reading.trained import Trained
+from tfdsl.reading.trained import Trained, labels
 from tfdsl.sampling import Author, Generation, ready
 from tfdsl.sampling.chain import Processor
 from tfdsl.sampling.models import Hastened, Models
@@ -105,14 +105,15 @@ class Run:
             self._made["models"] = Models(self.folder, checked, self.built, fresh)
         return self._made["models"]
 
-    def author(self, chosen: settings.Sample, draft: Run | Path | str | None = None) -> Author:
+    def author(self, chosen: settings.Sample | None = None, draft: Run | Path | str | None = None) -> Author:
         """Return the run's model as one that writes; raises RunError where it does not go on from a text.
 
         `draft` guesses ahead: a smaller run, or its folder, which the settings may name too.
         """
+        chosen = chosen or settings.Sample()
         signature = roles.of(self.checked())
         if answers.writes(signature):
-            return self._answering(chosen)
+            return self._answering(chosen, self._drafting(draft or chosen.draft, chosen))
         if unfit := sampling.against(signature):
             raise RunError(unfit)
         models = self.models()
@@ -120,7 +121,7 @@ class Run:
         known = (words.vocab, self.context, limit, self.end, models.ragged)
         return Author(models, self.tokenizer, *known, models.hasten, self._drafting(draft or chosen.draft, chosen))
 
-    def _answering(self, chosen: settings.Sample) -> Author:
+    def _answering(self, chosen: settings.Sample, small: Author | None) -> Author:
         """Return the run's model as one that writes a text for a source."""
         if chosen.compile:
             message = "`compile` is for a model that goes on from a text, and this one writes one for a source"
@@ -129,7 +130,7 @@ class Run:
         config = (self.foreign or {}).get("config")
         author = _sound(answers.author(replace(self.trained(), model=form.module), self.end, config))
         hastened = Hastened(author.open, (form.note,) if form.note else ())
-        return replace(author, hasten=lambda *_: hastened)
+        return replace(author, hasten=lambda *_: hastened, draft=small)
 
     def _drafting(self, draft: Run | Path | str | None, chosen: settings.Sample) -> Author | None:
         """Return what guesses for this run; raises RunError where it cannot be opened."""
@@ -164,7 +165,7 @@ class Run:
         """
         if draft is not None:
             chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
-        settled = settings.Sample.read({**self.sample.given(), **chosen})
+        settled = settings.Sample.read(settings.anew(self.sample, chosen))
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
         found, said = self.write(settled, asked, processors, draft)
         if found is None:
@@ -187,7 +188,8 @@ class Run:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None
             imported = self.foreign is not None
-            known = (self.checked(), self.built(), train, self.tokenizer, made, self.about, imported)
+            about = {**self.about, "labels": self.about.get("labels") or labels((self.foreign or {}).get("config"))}
+            known = (self.checked(), self.built(), train, self.tokenizer, made, about, imported)
             self._made["trained"] = Trained(*known)
         return self._made["trained"]
 

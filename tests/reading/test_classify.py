@@ -11,6 +11,7 @@ from tests.reading.models import CLASSES, GPT, MATCHED, PICTURES, asked
 from tfdsl import tokens
 from tfdsl.reading import examples
 from tfdsl.reading.classify import classify
+from tfdsl.reading.trained import labels
 
 LABELS = ("cat", "dog")
 TEXTS = ["a cat", "dogs and dogs", "x"]
@@ -95,3 +96,8 @@ def test_files_hold_texts_pairs_and_labels(tmp_path: Path) -> None:
     assert [each.code for each in said] == ["R743"]
     found, said = examples.file(str(tmp_path / "none.jsonl"), examples.TEXTS, trained)
     assert [each.code for each in said] == ["R702"]
+
+
+def test_the_names_of_an_imported_model_are_its_own() -> None:
+    assert labels({"id2label": {"1": "dog", "0": "cat"}}) == ["cat", "dog"]
+    assert labels({"id2label": {"0": "cat", "2": "dog"}}) == labels({"id2label": ["cat"]}) == labels(None) == []

@@ -99,3 +99,36 @@ def test_bytes_are_those_of_the_memory_behind() -> None:
     both = torch.zeros(4, 6)
     cache: Any = type("Cache", (), {"entries": [both, (both[:2], torch.zeros(3, dtype=torch.bool)), {"a": None}]})
     assert cached.size(cache) == 4 * 6 * 4 + 3
+
+
+LENGTHENED = {
+    "dynamic": (
+        "{attention: {heads: 2, mask: causal, position: {type: rope, scaling: {type: dynamic, factor: 2, length: 6}}}}",
+        6,
+        8,
+    ),
+    "longrope": (
+        "{attention: {heads: 2, mask: causal, position: {type: rope, scaling: {type: longrope, factor: 2, length: 6, "
+        "short: [1, 1], long: [2, 3]}}}}",
+        6,
+        8,
+    ),
+    "prefix": ("{short_conv: {size: 3}}, {attention: {heads: 2, mask: {type: prefix, length: 6}}}", 3, 8),
+}
+
+
+@pytest.mark.parametrize("name", LENGTHENED)
+@torch.no_grad()
+def test_what_needs_all_at_once_says_so_and_leaves_the_cache_whole(name: str) -> None:
+    """Angles that change with the length, and a prefix that sees itself: all is read again, in a new cache."""
+    pipe, first, end = LENGTHENED[name]
+    model, seen = built(pipe), tokens(2, 12)
+    cache = model.new_cache(12)
+    before = model(seen[:, :first], cache=cache)
+    mark = cached.mark(cache)
+    with pytest.raises(ValueError, match="positions"):
+        model(seen[:, first:end], cache=cache)
+    assert (cached.back(cache, mark, 0), cache.position, len(cache.entries)) == (0, first, len(mark.entries))
+    near(before, model(seen[:, :first]))
+    again = model.new_cache(12)
+    near(model(seen[:, :end], cache=again), model(seen[:, :end]))

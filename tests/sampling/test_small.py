@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from tests import shrunk
-from tfdsl import heads
+from tfdsl import building, heads
+from tfdsl.ragged import ragged
 from tfdsl.sampling import ready, small
+from tfdsl.sampling.layout import share
 
 SPECS = ["gpt2", "deepseek_v2_lite", "mamba2"]
 NEAR: dict[small.Weights, float] = {"bfloat16": 0.02, "int8": 0.06}
@@ -73,6 +75,17 @@ def test_a_small_head_scores_the_positions_that_are_asked_of_the_large_one() -> 
         head.last = 2
         torch.testing.assert_close(model(tokens), whole[:, -2:])
     assert model.tok.weight.dtype == torch.float32
+
+
+def test_a_model_of_rows_of_several_lengths_shares_small_weights() -> None:
+    model: Any = copy.deepcopy(shrunk.model("llama2_7b")).float()
+    small.shrink(model, "int8")
+    told = ragged(shrunk.checked("llama2_7b"))
+    assert told is not None
+    parted: Any = share(building.meta(told), ready(model))
+    tokens = torch.arange(6)[None]
+    with torch.inference_mode():
+        torch.testing.assert_close(parted(tokens), model(tokens))
 
 
 def test_it_is_said_what_became_small() -> None:

@@ -84,7 +84,6 @@ def test_a_compiled_step_is_kept_and_used_where_it_is_whole(tmp_path: Path) -> N
     torch.manual_seed(0)
     model: Any = ready(building.build(checked))
     shop = quick.Shop(tmp_path, write(checked).text)
-    assert not shop.has(1)
     first = quick.quicken(model, shop, 1, asked=False)
     assert first.model is model
     made = quick.quicken(model, shop, 1, asked=True)
@@ -105,7 +104,8 @@ def beside(stepped: Any, model: Any) -> None:
     with torch.inference_mode():
         caches = stepped.new_cache(20), model.new_cache(20)
         prompt = torch.tensor([[7]])
-        stepped(prompt, cache=caches[0]), model(prompt, cache=caches[1])
+        stepped(prompt, cache=caches[0])
+        model(prompt, cache=caches[1])
         for token in range(3, 22):
             tokens = torch.tensor([[token]])
             given, wanted = stepped(tokens, cache=caches[0]), model(tokens, cache=caches[1])
@@ -114,7 +114,7 @@ def beside(stepped: Any, model: Any) -> None:
 
 
 def purpose(**other: Any) -> Purpose:
-    known = {
+    known: dict[str, Any] = {
         "source": "",
         "weights": "int8",
         "rows": "one",

@@ -56,11 +56,11 @@ def test_a_draft_that_goes_back_is_as_one_that_read_anew(name: str) -> None:
     assert written("gpt2", guessing, greedy=True) == wanted
     tally, text = guessing.tally, PROMPT + wanted
     right = reads = 0
-    place = len(PROMPT) + 1
+    place, size = len(PROMPT) + 1, 3
     while place < len(text):
-        reads += 1
-        tokens = text[:place]
-        for _ in range(min(3, len(text) - place - 1)):
+        reads, before = reads + 1, right
+        tokens, most = text[:place], min(size, len(text) - place - 1)
+        for _ in range(most):
             with torch.no_grad():
                 _, logits_BV = decoder(name, 512)([tokens], 64)
             tokens = [*tokens, int(logits_BV[0].argmax())]
@@ -69,6 +69,8 @@ def test_a_draft_that_goes_back_is_as_one_that_read_anew(name: str) -> None:
             right += 1
             place += 1
         place += 1
+        if most:
+            size = min(3, 2 * size if right - before == most else right - before + 1)
     assert (tally.reads, tally.right) == (reads + 1, right)
 
 
@@ -107,3 +109,13 @@ def test_what_does_not_go_together_is_refused(chosen: dict[str, Any], message: s
     (error,) = caught.value.errors()
     assert error["type"] == "D129"
     assert message in error["msg"]
+
+
+def test_a_way_that_is_asked_for_now_leaves_another_behind() -> None:
+    kept = settings.Sample.model_validate({"temperature": 0.7, "top_k": 5, "lookup": 2, "banned": ["a"]})
+    found = settings.Sample.read(settings.anew(kept, {"beams": 3}))
+    assert found.given() == {"banned": ("a",), "beams": 3}
+    found = settings.Sample.read(settings.anew(found, {"draft": "small", "top_k": 4}))
+    assert found.given() == {"banned": ("a",), "draft": "small", "top_k": 4}
+    with pytest.raises(ValidationError, match="two ways"):
+        settings.Sample.read(settings.anew(kept, {"beams": 3, "draft": "small"}))

@@ -21,7 +21,7 @@ from tfdsl.disk import reason
 from tfdsl.reading.trained import Trained
 
 Kind = Literal["text", "image"]
-TABLES = frozenset({".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".npy"})
+TABLES = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".npy"})
 LABEL = Field("label", "label", optional=True)
 TEXTS = (Field("text"), Field("second", optional=True), LABEL)
 IMAGES = (Field("image", "image"), LABEL)

@@ -22,6 +22,15 @@ from tfdsl.training import binding
 Row = NDArray[np.int64]
 
 
+def labels(config: Mapping[str, Any] | None) -> list[str]:
+    """Return the names of the classes by number, where the config of a checkpoint tells them."""
+    told: Any = (config or {}).get("id2label")
+    if not isinstance(told, dict):
+        return []
+    names: list[Any] = [told.get(str(number)) for number in range(len(told))]  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+    return names if all(isinstance(each, str) for each in names) else []
+
+
 @dataclass(frozen=True, eq=False)
 class Trained:
     """A model with its weights, and what is known of it.

@@ -64,7 +64,7 @@ class Held:
 
     def _given(self, tokens_BT: Tensor, first: int, more: dict[str, Any]) -> Tensor:
         fed = {**self.source, **self.task.feed(tokens_BT, first)}
-        found = self.model(*(fed[name] for name in self.task.order), **more)
+        found = self.model(*(fed[name] for name in self.task.order if name in fed), **more)
         logits_BTV: Tensor = found[self.task.output] if isinstance(found, dict) else found
         return logits_BTV
 

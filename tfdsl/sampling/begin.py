@@ -16,7 +16,8 @@ from tfdsl.sampling.generate import Plan
 from tfdsl.sampling.generation import Generation
 from tfdsl.sampling.models import Hastened
 from tfdsl.sampling.reader import Opener
-from tfdsl.sampling.words import resolve
+from tfdsl.sampling.speculative import Drafting
+from tfdsl.sampling.words import Words, resolve
 
 Hasten = Callable[[settings.Sample, int, bool], Hastened]
 Starts = tuple[list[list[int]], list[Diagnostic]]
@@ -62,20 +63,40 @@ def begin(
     if chosen.beams is not None or author.sources is not None:  # there is no one text that could be read again
         chosen = chosen.model_copy(update={"overflow": "stop"})
     starts, wrong = _starts(tokenizer, prompts) if author.sources is None else author.sources(prompts)
-    if (small := author.draft) is not None:
-        wrong += ways.unlike(tokenizer, small.tokenizer) or _sourced(small)
+    if author.draft is not None:
+        wrong += _misfit(author, author.draft)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
     context, beyond = _context(author, chosen)
     longest = max(map(len, starts), default=0)
     wrong += [*unsaid, *beyond] or _overlong(longest, chosen, context)
     if any(each.severity == "error" for each in wrong):
         return None, wrong
-    mark: int | None = tokenizer.token_to_id(tokens.END)
     pieces = tokens.pieces(tokenizer)
+    plan = _plan(author, chosen, words, context, pieces, own)
+    made = _hastened(author, chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1)
+    write = ways.way(chosen, None if author.draft is None else _guesses(author.draft, chosen))
+    joined = author.sources is None
+    found = Generation(made.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, made.notes, joined)
+    notes = [*_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+    return found, [*made.said, *wrong, *notes]
+
+
+def _plan(
+    author: Author,
+    chosen: settings.Sample,
+    words: Words,
+    context: int | None,
+    pieces: Sequence[bytes],
+    own: Sequence[Processor],
+) -> Plan:
+    """Return how tokens are drawn."""
+    assert author.tokenizer is not None
+    mark: int | None = author.tokenizer.token_to_id(tokens.END)
     end = frozenset(author.end if mark is None else (*author.end, mark))
-    plan = Plan(
+    searched = None if chosen.beams is None else chosen.model_copy(update={"greedy": True})  # nothing is drawn
+    return Plan(
         length=chosen.length,
-        stages=chain(chosen, words, end, pieces, own),
+        stages=chain(searched or chosen, words, end, pieces, own),
         greedy=chosen.greedy or chosen.temperature == 0,
         end=end,
         stop=words.stop,
@@ -85,17 +106,32 @@ def begin(
         batch=chosen.batch,
         ragged=author.ragged,
     )
-    made = author.hasten(chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1) if author.hasten else None
-    opener, notes, said = (author.open, (), ()) if made is None else (made.open, made.notes, made.said)
-    write = ways.way(chosen, None if small is None else ways.smaller(small.open, _known(small)))
-    found = Generation(
-        opener, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, notes, not author.sources
-    )
-    return found, [*said, *wrong, *_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+
+
+def _hastened(author: Author, chosen: settings.Sample, rows: int, several: bool) -> Hastened:
+    """Return what reads prompts the fast way that was chosen, where there is one."""
+    return Hastened(author.open) if author.hasten is None else author.hasten(chosen, rows, several)
+
+
+def _guesses(small: Author, chosen: settings.Sample) -> Drafting:
+    """Return what guesses by a smaller model, which has the weights and compiled steps that the larger one has."""
+    return ways.smaller(_hastened(small, chosen, 1, False).open, _known(small))
+
+
+def _misfit(author: Author, small: Author) -> list[Diagnostic]:
+    """Return why a model cannot guess for another, if it cannot."""
+    if author.sources is not None:
+        return []  # `draft` itself is refused below
+    if small.sources is not None:
+        message = "a draft guesses how a text goes on, and this one writes a text for a source"
+        return [Diagnostic("R852", message, label="no draft", help="a smaller model of the same sort guesses")]
+    return ways.unlike(author.tokenizer, small.tokenizer)
 
 
 def _rows(chosen: settings.Sample, starts: Sequence[Sequence[int]]) -> int:
     """Return how many texts are written at once."""
+    if chosen.draft is not None or chosen.lookup is not None:
+        return 1
     return min(len(starts) * (chosen.beams or chosen.n), chosen.batch)
 
 
@@ -149,13 +185,6 @@ def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[
         help_ = f"what stands beyond them it never saw; `context: {trained}` is what it knows"
         return asked, [Diagnostic("I673", message, help=help_)]
     return asked, []
-
-
-def _sourced(draft: Author) -> list[Diagnostic]:
-    if draft.sources is None:
-        return []
-    message = "the draft writes a text for a source, and is to guess how one goes on"
-    return [Diagnostic("R843", message, label="not honoured", help="choose a draft that goes on from a text")]
 
 
 def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:

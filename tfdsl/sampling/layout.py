@@ -50,6 +50,8 @@ def share(model: nn.Module, other: nn.Module) -> nn.Module:
     rest it is the weights and buffers.
     """
     for name, module in list(model.named_modules()):
+        if model.get_submodule(name) is not module:
+            continue  # the other model's stands in its place
         for child, held in list(module.named_children()):
             if type(held).__module__.startswith("torch.nn.modules.") and not list(held.children()):
                 setattr(module, child, other.get_submodule(f"{name}.{child}" if name else child))

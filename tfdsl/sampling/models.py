@@ -15,11 +15,13 @@ from tfdsl.codegen.write import write
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.heads import Leaving
 from tfdsl.ragged import ragged
+from tfdsl.sampling import packages
 from tfdsl.sampling.decoder import Decoder
 from tfdsl.sampling.layout import plain, share
 from tfdsl.sampling.quick import Quick, Shop, quicken
 from tfdsl.sampling.reader import Opener, Reader
 from tfdsl.sampling.small import Weights, shrink
+from tfdsl.sampling.step import named
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +55,7 @@ class Models:
         self.told = ragged(checked)
         self.forms: dict[tuple[Any, ...], Form] = {}
         self.quicks: dict[tuple[Any, ...], Quick] = {}
+        self.shops: dict[tuple[Any, ...], Shop] = {}
 
     @property
     def ragged(self) -> bool:
@@ -68,27 +71,28 @@ class Models:
 
         Their prompts may have `several` lengths.
         """
-        shops = [self._shop(chosen.weights, parted) for parted in (False, True)]
-        asked, unasked = chosen.compile is True, chosen.compile is None
-        by_rows = asked or (unasked and any(shop.has_any() for shop in shops if shop is not None))
+        asked = chosen.compile is True
+        by_rows = asked or (chosen.compile is None and self._kept(chosen.weights))
         form = self.form(chosen.weights, by_rows)
         several = several and self.told is not None
         quick = Quick(form.module)
         if by_rows:
             quick = self._quick(chosen.weights, several, rows, asked)
-        parted: Callable[[], tuple[Any, Leaving | None]] | None = None
-        if self.told is not None:
-            parted = lambda: (quick.model, form.head) if several else self._parted(chosen.weights, by_rows)
+
+        def parted() -> tuple[Any, Leaving | None]:
+            return (quick.model, form.head) if several and by_rows else self._parted(chosen.weights, by_rows)
+
         model: Any = form.module if several else quick.model
         notes = (*([form.note] if form.note else []), *quick.notes)
-        return Hastened(Decoder(model, form.head, chosen.prefill, parted), notes, quick.said)
+        reads = Decoder(model, form.head, chosen.prefill, None if self.told is None else parted)
+        return Hastened(reads, notes, quick.said)
 
     def form(self, weights: Weights, by_rows: bool) -> Form:
         """Return the model with such weights, which compiled steps read row by row, and its head."""
         key = (weights, by_rows and weights != "float32")
         if key not in self.forms:
             module = self.built() if weights == "float32" else self.fresh()
-            head = heads.leaving(module, heads.of(self.checked))
+            head = heads.leaving(module, heads.narrowed(self.checked))
             note = str(shrink(module, weights, by_rows)) if weights != "float32" else ""
             self.forms[key] = Form(plain(module), head, note)
         return self.forms[key]
@@ -100,19 +104,26 @@ class Models:
         if key not in self.forms:
             form = self.form(weights, by_rows)
             module = share(building.meta(self.told), form.module)
-            self.forms[key] = Form(module, heads.leaving(module, heads.of(self.told)) or form.head)
+            self.forms[key] = Form(module, heads.leaving(module, heads.narrowed(self.told)) or form.head)
         return self.forms[key].module, self.forms[key].head
 
     def _quick(self, weights: Weights, parted: bool, rows: int, asked: bool) -> Quick:
-        shop = self._shop(weights, parted)
-        assert shop is not None, "a model is parted where it can be"
-        key = (weights, parted, rows, asked)
+        key = (weights, parted, named(rows), asked)
         if key in self.quicks:
             return replace(self.quicks[key], notes=(), said=())
         module = self._parted(weights, True)[0] if parted else self.form(weights, True).module
-        self.quicks[key] = quicken(module, shop, rows, asked)
+        self.quicks[key] = quicken(module, self._shop(weights, parted), rows, asked)
         return self.quicks[key]
 
-    def _shop(self, weights: Weights, parted: bool) -> Shop | None:
-        checked = self.told if parted else self.checked
-        return None if checked is None else Shop(self.folder, write(checked).text, weights, parted)
+    def _kept(self, weights: Weights) -> bool:
+        """Return whether the run's folder holds compiled steps of such weights, of use or not."""
+        return any((self.folder / packages.FOLDER).glob(f"*-{weights}-*.pt2"))
+
+    def _shop(self, weights: Weights, parted: bool) -> Shop:
+        """Return where compiled steps are made and kept."""
+        key = (weights, parted)
+        if key not in self.shops:
+            checked = self.told if parted else self.checked
+            assert checked is not None, "a model is parted where it can be"
+            self.shops[key] = Shop(self.folder, write(checked).text, weights, parted)
+        return self.shops[key]

@@ -48,15 +48,6 @@ class Shop:
         threads = torch.get_num_threads()
         return Purpose(self.source, self.weights, step.named(rows), self.parted, torch.__version__, _machine(), threads)
 
-    def has(self, rows: int) -> bool:
-        """Return whether there is a step for so many rows, whole or not."""
-        return self.purpose(rows).package(self.folder).exists()
-
-    def has_any(self) -> bool:
-        """Return whether there is a step for any number of rows, of use or not."""
-        purposes = [self.purpose(rows) for rows in (1, step.AS_FEW, step.AS_FEW + 1)]
-        return any(each.package(self.folder).exists() or each.others(self.folder) for each in purposes)
-
 
 def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool) -> Quick:
     """Return a model with the compiled steps that are in a run's folder.

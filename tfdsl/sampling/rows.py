@@ -55,7 +55,8 @@ class Rows(TorchFunctionMode):
 
 def single(x: Tensor) -> bool:
     """Return whether there is one vector: x [1, ..., 1, D]."""
-    return all(isinstance(size, int) and size == 1 for size in x.shape[:-1])
+    sizes: list[Any] = list(x.shape[:-1])
+    return all(isinstance(size, int) and size == 1 for size in sizes)  # a size may be a symbol
 
 
 def _along_rows(x: Tensor, weight: Tensor) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -37,13 +37,14 @@ class Bfloat16(nn.Module):
     """A linear map whose weights are bfloat16. They are packed for many rows, or `plain` for a compiled step of one."""
 
     weight: Tensor
+    bias: Tensor | None
 
     def __init__(self, linear: nn.Linear, plain: bool) -> None:
         super().__init__()
         self.plain = plain
         weight = linear.weight.detach().bfloat16().contiguous()
         self.register_buffer("weight", weight if plain else torch.ops.mkldnn._reorder_linear_weight(weight, 1))
-        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach())
+        self.register_buffer("bias", _bias(linear))
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_exporting() and rows.single(x):
@@ -63,6 +64,7 @@ class Int8(nn.Module):
     """
 
     weight: Tensor
+    bias: Tensor | None
     scale_N: Tensor
 
     def __init__(self, linear: nn.Linear, plain: bool) -> None:
@@ -72,7 +74,7 @@ class Int8(nn.Module):
         self.register_buffer("scale_N", scale_N)
         self.register_buffer("zero_N", torch.zeros(len(scale_N), dtype=torch.long))
         self.register_buffer("weight", weight_NK if plain else torch.ops.onednn.qlinear_prepack(weight_NK, None))
-        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach())
+        self.register_buffer("bias", _bias(linear))
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_exporting() and rows.single(x):
@@ -81,7 +83,7 @@ class Int8(nn.Module):
         most_R1 = x_RK.abs().amax(1, keepdim=True).clamp_min(1e-30)
         if self.plain:
             whole_RK = (x_RK * (127 / most_R1)).round().to(torch.int8)
-            y_RN = torch._int_mm(whole_RK, self.weight.t()) * (self.scale_N * (most_R1 / 127))
+            y_RN = torch.ops.aten._int_mm(whole_RK, self.weight.t()) * (self.scale_N * (most_R1 / 127))
         else:
             whole_RK = torch.add(128.5, x_RK * (127 / most_R1)).to(torch.uint8)  # 128 is zero
             y_RN = torch.ops.onednn.qlinear_pointwise(
@@ -115,6 +117,11 @@ class Narrowed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         last = self.asked[0].last
         return self.small(x if last is None else x[:, -last:])
+
+
+def _bias(linear: nn.Linear) -> Tensor | None:
+    bias: Any = linear.bias  # torch says that it is always there
+    return None if bias is None else bias.detach()
 
 
 def rounded(weight_NK: Tensor) -> tuple[Tensor, Tensor]:

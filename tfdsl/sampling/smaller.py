@@ -67,4 +67,5 @@ class Smaller:
         return self._fit(self._reader.read(torch.tensor([list(tokens)]))[0, -1])
 
     def _fit(self, logits_V: Tensor) -> Tensor:
-        return functional.pad(logits_V, (0, self._vocab - len(logits_V)), value=-torch.inf)
+        more = self._vocab - len(logits_V)
+        return functional.pad(logits_V, (0, more), value=-torch.inf) if more else logits_V

@@ -74,7 +74,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Guessing:
-    """A way to write: up to `ahead` guesses a read, by what `drafting` begins for each text; `tally` counts them."""
+    """A way to write: up to `ahead` guesses a read, by what `drafting` begins for each text; `tally` counts them.
+
+    Behind a wrong guess there are fewer, behind right ones more. A clock has no part in that: a seed writes one text.
+    """
 
     drafting: Drafting
     ahead: int
@@ -111,15 +114,19 @@ class Falls:
         return self.stream.next() < chance
 
 
+_NONE = torch.empty(0, 0, dtype=torch.long)
+
+
 def law(plan: Plan, start: int) -> Law:
     """Return what a plan makes of logits, behind texts of which the first `start` tokens were given."""
 
+    reads = any(stage.reads for stage in plan.stages)
+
     def chances(text: Sequence[int], logits_V: Tensor) -> Tensor:
         logits_1V = logits_V[None]
-        if plan.stages:
-            seen = Seen(torch.tensor([list(text)]), len(text) - start)
-            for stage in plan.stages:
-                logits_1V = stage.apply(seen, logits_1V)
+        seen = Seen(torch.tensor([list(text)]) if reads else _NONE, len(text) - start)
+        for stage in plan.stages:
+            logits_1V = stage.apply(seen, logits_1V)
         if not plan.greedy:
             chances_V = logits_1V.double().softmax(-1)[0]
             if bool(chances_V[0].isnan()):  # one that is no number makes all of them so
@@ -161,6 +168,10 @@ class Writing:
     law: Law
     dice: Dice
     guessing: Guessing
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = self.guessing.ahead
 
     def run(self) -> Iterator[Drawn]:
         """Yield its tokens."""
@@ -196,7 +207,7 @@ class Writing:
     def _round(self, reader: Reader, draft: Draft, wanted: int) -> list[tuple[int, Tensor]]:
         """Read the newest token and guesses behind it; return those that hold and one more, with logits [V] of each."""
         tokens = self.text.tokens
-        most = min(self.guessing.ahead, wanted - 1)
+        most = min(self.size, wanted - 1)
         most = most if reader.left is None else min(most, reader.left - 1)
         with torch.inference_mode():
             reader.mark()
@@ -206,6 +217,8 @@ class Writing:
             right = len(held) - 1
             if right < len(guesses):
                 reader.back(len(guesses) - right)
+        if guesses:  # as many as held, and one more; twice as many where all did
+            self.size = min(self.guessing.ahead, 2 * self.size if right == len(guesses) else right + 1)
         self.guessing.tally.add(len(guesses), right)
         return list(zip(held, logits_TV, strict=False))
 

@@ -175,7 +175,9 @@ def compile_to(path: Path, program: torch.export.ExportedProgram, threads: int) 
         "cpp.threads": threads,
         "aot_inductor.use_runtime_constant_folding": False,
     }
-    torch._inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=dict(options))
+    from torch._inductor import aoti_compile_and_package
+
+    aoti_compile_and_package(program, package_path=str(path), inductor_configs=dict(options))
 
 
 class Compiled:
@@ -213,7 +215,7 @@ class Compiled:
         """Return the logits of one token a row, and put it behind what the cache holds, which `takes` has looked at."""
         if self.seen.size(0) < cache.length:
             self.seen = torch.empty(cache.length)
-        logits, *put = self.run([tokens_BT, self.seen[: cache.position], *self.leaves])
+        logits, *put = self.run([tokens_BT.contiguous(), self.seen[: cache.position], *self.leaves])
         if put:
             self._replace(cache, put)
         cache.position += 1

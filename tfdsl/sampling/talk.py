@@ -19,13 +19,15 @@ class Talk:
     """A conversation with a model: lines of the user, and the model's answers.
 
     An answer ends where the model ends it, or where it would speak for the user. A conversation that is longer than the
-    context loses its beginning, whole messages at a time.
+    context loses its beginning, whole messages at a time. `notes` say how the model is run.
     """
 
     def __init__(self, author: Author, chosen: settings.Sample) -> None:
         known = [each for each in (author.limit, chosen.context or author.trained) if each is not None]
         self.context = min(known, default=None)
-        self.author = replace(author, open=Kept(author.open, self.context or GROWTH))
+        made = author.hasten(chosen, 1, False) if author.hasten is not None else None
+        opener, self.notes = (author.open, ()) if made is None else (made.open, made.notes)
+        self.author = replace(author, open=Kept(opener, self.context or GROWTH), hasten=None)
         self.chosen = chosen.model_copy(update={"stop": (*chosen.stop, f"\n{USER}:")})
         self.messages: list[dict[str, str]] = []
 
