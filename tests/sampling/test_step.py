@@ -122,6 +122,7 @@ def purpose(**other: Any) -> Purpose:
         "torch": "2",
         "machine": "x",
         "threads": 1,
+        "how": "",
     }
     return Purpose(**{**known, **other})
 
@@ -150,5 +151,5 @@ def test_a_package_of_another_maker_or_for_another_purpose_is_left_aside(tmp_pat
         "it was not made here: compiled code is run for nobody else",
         "it is damaged: its SHA-256 is another than when it was made",
         f"`{described.name}` beside it is missing or damaged",
-        "it was made for another spec, torch, processor or number of threads",
+        "it was made for another model, torch, processor, number of threads or version of tfdsl",
     ]
