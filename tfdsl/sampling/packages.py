@@ -68,7 +68,8 @@ def find(folder: Path, purpose: Purpose) -> tuple[Kept | None, list[Diagnostic]]
         others = purpose.others(folder)
         if not others:
             return None, []
-        return None, [_aside(others[-1], "it was made for another model, torch, processor, number of threads or version of tfdsl")]
+        why = "it was made for another model, torch, processor, number of threads or version of tfdsl"
+        return None, [_aside(others[-1], why)]
     wrong = ""
     try:
         described = json.loads(path.with_suffix(".json").read_bytes())
