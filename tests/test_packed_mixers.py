@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -31,7 +33,7 @@ NAMES = list(MIXERS)
 
 def test_padding_is_passed_over_in_documents() -> None:
     """Padding inside a document leaves states as they are, as it does in a row that is one document."""
-    for name in ("mamba2", "gated_delta", "conv", "shift", "linear", "taps"):
+    for name in ("mamba2", "gated_delta", "conv", "linear"):
         packed, plain = pair(MIXERS[name], "none", ", pad: 0")
         tokens, documents, places = rows(3)
         tokens[:, 3::5] = 0
@@ -75,7 +77,7 @@ def test_numbers_may_be_left_out_where_the_last_document_goes_on(name: str) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_learn_from_documents_what_they_learn_from_each_alone(name: str) -> None:
-    packed, plain = pair.__wrapped__(MIXERS[name], "none")
+    packed, plain = deepcopy(pair(MIXERS[name], "none"))
     tokens, documents, places = rows(7)
     packed(tokens, documents).square().sum().backward()
     for row, each in enumerate(places):
@@ -88,8 +90,7 @@ def test_weights_learn_from_documents_what_they_learn_from_each_alone(name: str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", ["mamba", "mamba2", "gated_delta", "linear", "performer", "conv"])
 def test_narrow_numbers_stay_numbers(name: str, dtype: torch.dtype) -> None:
-    model, _ = pair.__wrapped__(MIXERS[name], "none")
-    model = model.to(dtype)
+    model = deepcopy(pair(MIXERS[name], "none")[0]).to(dtype)
     tokens, documents, places = rows(2)
     together = model(tokens, documents)
     together.float().square().sum().backward()
@@ -102,7 +103,7 @@ def test_narrow_numbers_stay_numbers(name: str, dtype: torch.dtype) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["conv", "mamba", "mamba2", "gated_delta", "linear"])
+@pytest.mark.parametrize("name", ["conv", "mamba2", "linear"])
 def test_packed_mixers_compile_in_one_graph(name: str) -> None:
     model, _ = pair(MIXERS[name], "none")
     tokens, documents, _ = rows(2)

@@ -124,6 +124,22 @@ def test_of_another_type_what_has_no_meaning_goes(change: str, tmp_path: Path) -
     assert same.model_fields_set == {"lr", "groups", "betas"}
 
 
+@pytest.mark.parametrize(
+    ("change", "message", "help_"),
+    [
+        ("train.compile=yes", "unknown `compile`: `yes`", "did you mean `true`?"),
+        ("train.compile=often", "unknown `compile`: `often`", "there are `auto`, `true` and `false`"),
+        ("train.recompute=off", "unknown `recompute`: `off`", "there are `none` and `blocks`"),
+        ("train.report=[tensorboard, wand]", "unknown `report`: `wand`", "did you mean `wandb`?"),
+        ("train.optimizer.betas=[0.9]", "the list ends too soon: it has 1 of its values", ""),
+    ],
+)
+def test_words_and_lists_are_told_by_their_names(change: str, message: str, help_: str) -> None:
+    head = "tfdsl: 1\nname: m\ninputs: {x: {shape: [B, 4], dtype: float}}\nmodel: [linear: {from: x, width: 4}]\n"
+    found = tfdsl.check(head, [change]).diagnostics
+    assert [(each.message, each.help) for each in found] == [(message, help_)]
+
+
 def test_sample_survives_a_run_folder() -> None:
     chosen = Sample.read(
         {"logit_bias": {" the": 2, 13: -1}, "banned": ["x", 7, [1, 2]], "stop": "y", "ahead": 3, "lookup": 4}

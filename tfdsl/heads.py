@@ -39,17 +39,34 @@ class Unscored:
 
 def of(checked: Checked) -> Head | None:
     """Return the head of a sound spec: an `unembed` at the end of a pipe, if an output is what it gives."""
+    return _head(checked, ())
+
+
+def narrowed(checked: Checked) -> Head | None:
+    """Return the head of a sound spec that may be asked for some positions alone.
+
+    Behind it may stand what works on each score by itself.
+    """
+    return _head(checked, ("softcap", "scale"))
+
+
+def _head(checked: Checked, behind: tuple[str, ...]) -> Head | None:
+    """Return the `unembed` that an output comes from, through nodes of the kinds `behind` alone."""
     flows = graph.build(checked)
     prefixed = declared.several(checked)
     for output, value in checked.outputs.items():
         stream = checked.streams.get(value.home)
-        last = stream.flow.steps[-1] if stream is not None and stream.flow.steps else None
-        if last is None or last.node.kind != "unembed" or value.name not in (value.home, last.node.id):
+        steps = stream.flow.steps if stream is not None else ()
+        if not steps or value.name not in (value.home, steps[-1].node.id):
             continue
-        name = f"{value.home}.{last.name}" if prefixed else last.name
+        place = len(steps) - 1
+        while place and steps[place].node.kind in behind:
+            place -= 1
+        names = [f"{value.home}.{step.name}" if prefixed else step.name for step in steps[place:]]
+        read = [*([name] for name in names[1:]), []]  # each by the next, the last by nothing
         alone = [each.name for each in checked.outputs.values()].count(value.name) == 1
-        if alone and not list(flows.successors(name)):
-            return Head(output, f"{attribute(value.home)}.{last.name}" if prefixed else last.name)
+        if steps[place].node.kind == "unembed" and alone and [list(flows.successors(name)) for name in names] == read:
+            return Head(output, f"{attribute(value.home)}.{steps[place].name}" if prefixed else steps[place].name)
     return None
 
 

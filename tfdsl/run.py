@@ -165,7 +165,7 @@ class Run:
         """
         if draft is not None:
             chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
-        settled = settings.Sample.read({**self.sample.given(), **chosen})
+        settled = settings.Sample.read(settings.anew(self.sample, chosen))
         asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
         found, said = self.write(settled, asked, processors, draft)
         if found is None:

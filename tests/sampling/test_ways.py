@@ -109,3 +109,13 @@ def test_what_does_not_go_together_is_refused(chosen: dict[str, Any], message: s
     (error,) = caught.value.errors()
     assert error["type"] == "D129"
     assert message in error["msg"]
+
+
+def test_a_way_that_is_asked_for_now_leaves_another_behind() -> None:
+    kept = settings.Sample.model_validate({"temperature": 0.7, "top_k": 5, "lookup": 2, "banned": ["a"]})
+    found = settings.Sample.read(settings.anew(kept, {"beams": 3}))
+    assert found.given() == {"banned": ("a",), "beams": 3}
+    found = settings.Sample.read(settings.anew(found, {"draft": "small", "top_k": 4}))
+    assert found.given() == {"banned": ("a",), "draft": "small", "top_k": 4}
+    with pytest.raises(ValidationError, match="two ways"):
+        settings.Sample.read(settings.anew(kept, {"beams": 3, "draft": "small"}))

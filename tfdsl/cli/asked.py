@@ -23,7 +23,7 @@ def opened(folder: str, last: bool = False) -> Run:
     """Open the run in a folder at its best weights, or its `last`; end the command where there is none."""
     path = Path(folder)
     if path.is_file():
-        refuse(f"`{folder}` is a file, and what is asked is a run's folder: tfdsl train {folder}, then ask that")
+        refuse(f"`{folder}` is a file, and a run is a folder: tfdsl train {folder}, then name the folder that it makes")
     if not path.is_dir():
         refuse(f"there is no folder `{folder}`. `tfdsl train` makes one, such as runs/gpt")
     from tfdsl.run import open_run
@@ -36,10 +36,15 @@ def opened(folder: str, last: bool = False) -> Run:
     return run
 
 
-def show(found: Sequence[Diagnostic]) -> None:
-    """Show diagnostics beside the output; end the command where one is an error."""
+def tell(found: Sequence[Diagnostic]) -> None:
+    """Show diagnostics beside the output."""
     if found:
         remark(report.render(found, {}, coloured(sys.stderr)).rstrip("\n"))
+
+
+def show(found: Sequence[Diagnostic]) -> None:
+    """Show diagnostics beside the output; end the command where one is an error."""
+    tell(found)
     if any(each.severity == "error" for each in found):
         raise Stop(code=1)
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfdsl import report
 from tfdsl.cli import options, writing
-from tfdsl.cli.output import Stop, coloured, refuse, remark
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.cli.asked import opened, tell
+from tfdsl.cli.output import Stop, refuse, remark
 
 if TYPE_CHECKING:
     from tfdsl.run import Run
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--chat", is_flag=True, help="Talk: each line is answered, and what was said before is kept.")
 @options.as_json
 @click.option("--verbose", is_flag=True, help="Say at the end how tokens were drawn, how fast, and with what memory.")
-@click.option("--last", is_flag=True, help="Use the last weights in place of the best.")
+@options.last
 @options.sampled
 def command(
     folder: str,
@@ -51,38 +49,15 @@ def command(
     asking = [name for name, given in (("--prompt", prompts), ("--prompts", file), ("--chat", chat)) if given]
     if len(asking) > 1:
         refuse(f"`{asking[0]}` and `{asking[1]}` both say what to ask: give one of them")
+    from tfdsl.settings import anew
+
     run = opened(folder, last)
-    given = {**run.sample.given(), **options.given(chosen)}
+    given = anew(run.sample, options.given(chosen))
     settings = options.settled(given)
     said = writing.Said(as_json, verbose)
     if chat:
         return _talk(run, settings, said)
     return _write(run, _asked(prompts, file, given, settings), said)
-
-
-def opened(folder: str, last: bool) -> Run:
-    """Return the run in a folder, or end the command where there is none."""
-    path = Path(folder)
-    if path.is_file():
-        refuse(
-            f"`{folder}` is a file, and models are sampled from a run's folder: tfdsl train {folder}, then sample that"
-        )
-    if not path.is_dir():
-        refuse(f"there is no folder `{folder}`. `tfdsl train` makes one, such as runs/gpt")
-    from tfdsl.run import open_run
-
-    gc.set_threshold(700, 10, 10)  # as Python has it: text may be long
-    run, found = open_run(path, best=not last)
-    show(found)
-    if run is None:
-        raise Stop(code=1)
-    return run
-
-
-def show(found: list[Diagnostic]) -> None:
-    """Show what there is to say about a run or what is asked of it."""
-    if found:
-        remark(report.render(found, {}, coloured(sys.stderr)).rstrip("\n"))
 
 
 def _asked(prompts: tuple[str, ...], file: str | None, given: dict[str, Any], chosen: Any) -> list[Asked]:
@@ -101,7 +76,7 @@ def _asked(prompts: tuple[str, ...], file: str | None, given: dict[str, Any], ch
         except UnicodeDecodeError:
             refuse(f"`{file}` is no text in UTF-8")
         found, wrong = read(text, f"`{file}`", given, objects)
-    show(wrong)
+    tell(wrong)
     if wrong:
         raise Stop(code=1)
     return found
@@ -123,14 +98,14 @@ def _write(run: Run, asked: list[Asked], said: writing.Said) -> int:
     try:
         for chosen, prompts in alike(asked):
             generation, found = run.write(chosen, prompts)
-            show(found)
+            tell(found)
             if generation is None:
                 raise Stop(code=1)
             for note in generation.notes:
                 remark(note)
             said.texts(generation, prompts, chosen, alone=len(asked) * chosen.n == 1)
     except RunError as error:
-        show(list(error.diagnostics))
+        tell(list(error.diagnostics))
         raise Stop(code=1) from None
     finally:
         said.finish()
@@ -149,11 +124,11 @@ def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
             remark(note)
         for line in writing.lines():
             generation, found = talk.answer(line)
-            show(found)
+            tell(found)
             if generation is not None:
                 said.answer(generation, talk, chosen)
     except RunError as error:
-        show(list(error.diagnostics))
+        tell(list(error.diagnostics))
         raise Stop(code=1) from None
     finally:
         said.finish()

@@ -12,7 +12,7 @@ import click
 
 from tfdsl.cli import options
 from tfdsl.cli.asked import lines, opened, show, whole
-from tfdsl.cli.output import refuse, say
+from tfdsl.cli.output import refuse, remark, say
 
 if TYPE_CHECKING:
     from tfdsl.reading.score import Scored
@@ -81,13 +81,26 @@ def _read(trained: Trained, name: str) -> list[Asked]:
         return [(f"{source} → {target}", (source, target)) for source, target in lines(name, ("source", "target"))]
     if Path(name).suffix in JSON and _is_file(name):
         return [(text, text) for (text,) in lines(name, ("text",))]
-    return [(name, whole(name) if name == "-" or _is_file(name) else name)]
+    if name == "-" or _is_file(name):
+        return [(name, whole(name))]
+    if _is_folder(name):
+        refuse(f"`{name}` is a folder: name a file in it")
+    if Path(name).suffix and not any(letter.isspace() for letter in name):
+        remark(f"there is no file `{name}`, so these words themselves are scored")
+    return [(name, name)]
 
 
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()
     except (OSError, ValueError):  # a long text is no name
+        return False
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except (OSError, ValueError):
         return False
 
 

@@ -53,7 +53,7 @@ def learn(asked: Asked, chosen: Chosen, sources: tuple[Source, Source | None]) -
     problems: Problems = []
     if needs_text and tokenizer is not None:
         tokens.plain(tokenizer)
-        problems = against(asked, tokenizer)
+        problems = against(asked, tokenizer) + (_larger(asked, tokenizer) if made else [])
     return (
         (None, problems)
         if problems
@@ -135,6 +135,16 @@ def gathered(problems: list[Diagnostic]) -> Problems:
             rest = f"{len(problems) - SHOWN:,} more files cannot be read as text"
         told.append(("train.data.source", Diagnostic(first.code, rest, help=first.help)))
     return told
+
+
+def _larger(asked: Asked, tokenizer: Tokenizer) -> Problems:
+    """Say where a vocabulary that was made here has more tokens than its settings allow."""
+    most, size = asked.tokenizer.vocab_size, tokens.size(tokenizer)
+    if most is None or size <= most:
+        return []
+    message = f"`{asked.tokenizer.type}` has {size:,} tokens here, and `vocab_size` allows {most:,}"
+    help_ = "its letters (of `bpe`, the 256 bytes) and the marks of the objective are the least that it has"
+    return [("train.tokenizer.vocab_size", Diagnostic("R875", message, label="too few", help=help_))]
 
 
 def against(asked: Asked, tokenizer: Tokenizer) -> Problems:

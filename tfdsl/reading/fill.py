@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from tfdsl.training.rows import Filled as Filling
 from tfdsl.training.rows import Rows
 
 MASK = "[MASK]"  # what always stands for a mask
+TOLD = 5  # texts that are told one by one
 SHOWN = 60  # characters of a text that a diagnostic shows
 
 
@@ -118,6 +119,9 @@ def read(trained: Trained, texts: Sequence[str], marks: Rows) -> tuple[list[Mask
     found = [_masked(text, each, row, mask, marks) for text, each, row in zip(texts, parted, rows, strict=True)]
     for each in found:
         problems += _against(each, spelt, marks)
+    if len(problems) > TOLD:
+        more = replace(problems[TOLD], message=f"{len(problems) - TOLD:,} more texts cannot be filled")
+        problems = [*problems[:TOLD], more]
     return found, problems
 
 

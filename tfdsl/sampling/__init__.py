@@ -32,5 +32,5 @@ def against(signature: Signature) -> list[Diagnostic]:
         return []
     takes, gives = (", ".join(f"`{name}`" for name in part) for part in (signature.inputs, signature.outputs))
     message = f"the model does not go on from a text: it takes {takes} and gives {gives}"
-    help_ = "one that does takes tokens [B, T], gives [B, T, V], and looks back alone (`mask: causal`)"
+    help_ = "ask it with `tfdsl fill`, `classify` or `embed`, as it was trained; one that goes on looks back alone"
     return [Diagnostic("R713", message, label="nothing to sample", help=help_)]

@@ -17,7 +17,7 @@ from tfdsl.sampling.generation import Generation
 from tfdsl.sampling.models import Hastened
 from tfdsl.sampling.reader import Opener
 from tfdsl.sampling.speculative import Drafting
-from tfdsl.sampling.words import resolve
+from tfdsl.sampling.words import Words, resolve
 
 Hasten = Callable[[settings.Sample, int, bool], Hastened]
 Starts = tuple[list[list[int]], list[Diagnostic]]
@@ -71,12 +71,32 @@ def begin(
     wrong += [*unsaid, *beyond] or _overlong(longest, chosen, context)
     if any(each.severity == "error" for each in wrong):
         return None, wrong
-    mark: int | None = tokenizer.token_to_id(tokens.END)
     pieces = tokens.pieces(tokenizer)
+    plan = _plan(author, chosen, words, context, pieces, own)
+    made = _hastened(author, chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1)
+    write = ways.way(chosen, None if author.draft is None else _guesses(author.draft, chosen))
+    joined = author.sources is None
+    found = Generation(made.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, made.notes, joined)
+    notes = [*_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+    return found, [*made.said, *wrong, *notes]
+
+
+def _plan(
+    author: Author,
+    chosen: settings.Sample,
+    words: Words,
+    context: int | None,
+    pieces: Sequence[bytes],
+    own: Sequence[Processor],
+) -> Plan:
+    """Return how tokens are drawn."""
+    assert author.tokenizer is not None
+    mark: int | None = author.tokenizer.token_to_id(tokens.END)
     end = frozenset(author.end if mark is None else (*author.end, mark))
-    plan = Plan(
+    searched = None if chosen.beams is None else chosen.model_copy(update={"greedy": True})  # nothing is drawn
+    return Plan(
         length=chosen.length,
-        stages=chain(chosen, words, end, pieces, own),
+        stages=chain(searched or chosen, words, end, pieces, own),
         greedy=chosen.greedy or chosen.temperature == 0,
         end=end,
         stop=words.stop,
@@ -86,12 +106,6 @@ def begin(
         batch=chosen.batch,
         ragged=author.ragged,
     )
-    made = _hastened(author, chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1)
-    write = ways.way(chosen, None if author.draft is None else _guesses(author.draft, chosen))
-    joined = author.sources is None
-    found = Generation(made.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, made.notes, joined)
-    notes = [*_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
-    return found, [*made.said, *wrong, *notes]
 
 
 def _hastened(author: Author, chosen: settings.Sample, rows: int, several: bool) -> Hastened:

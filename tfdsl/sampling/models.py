@@ -92,7 +92,7 @@ class Models:
         key = (weights, by_rows and weights != "float32")
         if key not in self.forms:
             module = self.built() if weights == "float32" else self.fresh()
-            head = heads.leaving(module, heads.of(self.checked))
+            head = heads.leaving(module, heads.narrowed(self.checked))
             note = str(shrink(module, weights, by_rows)) if weights != "float32" else ""
             self.forms[key] = Form(plain(module), head, note)
         return self.forms[key]
@@ -104,7 +104,7 @@ class Models:
         if key not in self.forms:
             form = self.form(weights, by_rows)
             module = share(building.meta(self.told), form.module)
-            self.forms[key] = Form(module, heads.leaving(module, heads.of(self.told)) or form.head)
+            self.forms[key] = Form(module, heads.leaving(module, heads.narrowed(self.told)) or form.head)
         return self.forms[key].module, self.forms[key].head
 
     def _quick(self, weights: Weights, parted: bool, rows: int, asked: bool) -> Quick:

@@ -215,7 +215,7 @@ class Compiled:
         """Return the logits of one token a row, and put it behind what the cache holds, which `takes` has looked at."""
         if self.seen.size(0) < cache.length:
             self.seen = torch.empty(cache.length)
-        logits, *put = self.run([tokens_BT, self.seen[: cache.position], *self.leaves])
+        logits, *put = self.run([tokens_BT.contiguous(), self.seen[: cache.position], *self.leaves])
         if put:
             self._replace(cache, put)
         cache.position += 1

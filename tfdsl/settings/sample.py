@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_serializer, model_validator
@@ -187,3 +188,16 @@ class Sample(Part):
     def _changed(self, name: str) -> bool:
         """Return whether a field is other than where nothing is said: a run keeps what was not said too."""
         return getattr(self, name) != type(self).model_fields[name].default
+
+
+def anew(kept: Sample, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was said of sampling, with what is said now before it.
+
+    Who asks for one way to write a text now need not take back what was said of another.
+    """
+    left = set[str]()
+    if chosen.get("beams") is not None:
+        left |= {*FILTERS, "draft", "lookup", "ahead", "logprobs"}
+    elif chosen.get("draft") is not None or chosen.get("lookup") is not None:
+        left |= {"beams", "length_penalty", "early_stopping", "draft", "lookup"}
+    return {**{name: value for name, value in kept.given().items() if name not in left}, **chosen}

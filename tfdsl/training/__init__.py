@@ -8,7 +8,7 @@ from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import checkpoint, log, needs, opening, peak, reports
 from tfdsl.training.loop import Loop, Outcome, Unfit
-from tfdsl.training.prepare import Job, prepare, remarks, reopen
+from tfdsl.training.prepare import Job, prepare, reopen
 from tfdsl.training.process import process
 from tfdsl.training.processes import Processes, joined
 from tfdsl.training.progress import Bar, Quiet, Report
@@ -74,7 +74,7 @@ def _run(
     path = job.folder / "log.jsonl"
     step, measured = (start.step, bool(start.state.get("measured"))) if start else (0, False)
     if processes.first:
-        tight = [*needs.first(job, processes), *(remarks(job) if start is None else [])]
+        tight = [*needs.first(job, processes), *job.remarks]
         report.warned(tight)
         said = [*said, *tight]
     with process(job.settings.threads):

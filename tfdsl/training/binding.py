@@ -145,6 +145,13 @@ def text(signature: Signature, objective: str, whether: bool = False) -> tuple[B
     return (None, [_unfed(objective, unfed)]) if unfed else (bound, [])
 
 
+def fitted(train: settings.Train, signature: Signature, whether: bool = False) -> tuple[Bound | None, Problems]:
+    """Bind a model of one text, as `text` does, whose positions hold sequences of `train.context`."""
+    bound, problems = text(signature, train.objective.type_name, whether)
+    problems = problems if bound is None else fits(train, signature, bound)
+    return (None, problems) if problems else (bound, [])
+
+
 def pair(signature: Signature, objective: str) -> tuple[Pair | None, Problems]:
     """Bind a model of two texts [B, S] and [B, T] whose logits [B, T, V] are over the second; or say why it is none."""
     wanted = "a model of two inputs of tokens, [B, S] and [B, T], that gives logits [B, T, V]"

@@ -27,13 +27,17 @@ UNBOUNDED_CONTEXT = 256  # tokens a sequence where neither the settings nor the 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """All that a training run needs: the model, its task, its settings, its examples, and the folder it is kept in."""
+    """All that a training run needs: the model, its task, its settings, its examples, and the folder it is kept in.
+
+    `remarks` are what is worth a word before a new run begins.
+    """
 
     subject: Subject
     task: Task
     settings: settings.Train
     folder: Path
     data: Prepared
+    remarks: tuple[Diagnostic, ...] = ()
 
 
 def prepare(
@@ -69,7 +73,8 @@ def prepare(
         _clear(folder)
         return None, problems
     task.open(made)
-    job = Job(subject, task, chosen, folder, made)
+    remarks = [_placed(subject, *each) for each in (*task.remarks(made), *_doubts(train))]
+    job = Job(subject, task, chosen, folder, made, tuple(remarks))
     _fill(job, sample)
     return job, []
 
@@ -84,11 +89,6 @@ def asked(subject: Subject, train: settings.Train) -> tuple[Asked | None, list[D
         return None, [_placed(subject, "train", _no_data())]
     about = (subject.tokenizer, subject.end, subject.pad, subject.where("vocab"))
     return Asked(chosen.data, chosen.tokenizer, task.wanted, subject.vocab, *about), []
-
-
-def remarks(job: Job) -> list[Diagnostic]:
-    """Return what is worth a word of a job's data, though it can be trained."""
-    return [_placed(job.subject, *each) for each in job.task.remarks(job.data)]
 
 
 def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]]:
@@ -121,6 +121,22 @@ def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
     context = train.context or subject.context or UNBOUNDED_CONTEXT
     schedule = train.schedule.settled(train.steps)
     return train.model_copy(update={"context": context, "precision": precision, "schedule": schedule})
+
+
+def _doubts(train: settings.Train) -> list[tuple[str, Diagnostic]]:
+    """Warn of settings that can be honoured and are hardly meant."""
+    found: list[tuple[str, Diagnostic]] = []
+    rise = train.schedule.settled(train.steps).warmup
+    if rise >= train.steps and "warmup" in train.schedule.model_fields_set:
+        message = f"the learning rate rises for {rise:,} steps, and the run has {train.steps:,}: it never reaches `lr`"
+        help_ = "a number below 1 is a share of the steps: `warmup: 0.1`"
+        found.append(("train.schedule.warmup", Diagnostic("W625", message, label="too long", help=help_)))
+    source, apart = train.data and train.data.source, train.data and train.data.held_out
+    if isinstance(source, str) and isinstance(apart, str) and Path(apart).resolve() == Path(source).resolve():
+        message = f"`{apart}` is what the model is trained on: what is measured is how well it is known by heart"
+        help_ = "leave `held_out` out, and a tenth of the examples is kept apart"
+        found.append(("train.data.held_out", Diagnostic("W626", message, label="the same", help=help_)))
+    return found
 
 
 def _unread(train: settings.Train, subject: Subject) -> list[tuple[str, Diagnostic]]:

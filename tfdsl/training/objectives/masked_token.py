@@ -88,11 +88,8 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, bind
     """Bind masked words to a model of one text, or say why that cannot be."""
     chosen = train.objective
     assert isinstance(chosen, Chosen), "bound by its name"
-    bound, problems = binding.text(signature, "masked_token")
+    bound, problems = binding.fitted(train, signature)
     if bound is None:
-        return None, problems
-    problems = binding.fits(train, signature, bound)
-    if problems:
         return None, problems
     assert train.context is not None, "the context is settled before"
     return MaskedToken(

@@ -133,11 +133,8 @@ class Preference(Task):
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, binding.Problems]:
     """Bind preferences to a model of one text, or say why that cannot be."""
     assert isinstance(train.objective, Chosen), "bound by its name"
-    bound, problems = binding.text(signature, "preference")
+    bound, problems = binding.fitted(train, signature)
     if bound is None:
-        return None, problems
-    problems = binding.fits(train, signature, bound)
-    if problems:
         return None, problems
     assert train.context is not None, "the context is settled before"
     return Preference(bound, train.context, train.objective.beta), []

@@ -80,11 +80,8 @@ class ReplacedToken(Hidden):
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, binding.Problems]:
     """Bind the finding of replaced words to a model of one text, or say why that cannot be."""
     assert isinstance(train.objective, Chosen), "bound by its name"
-    bound, problems = binding.text(signature, "replaced_token", whether=True)
+    bound, problems = binding.fitted(train, signature, whether=True)
     if bound is None:
-        return None, problems
-    problems = binding.fits(train, signature, bound)
-    if problems:
         return None, problems
     assert train.context is not None, "the context is settled before"
     return ReplacedToken(bound, train.context, train.seed, train.objective.share), []
