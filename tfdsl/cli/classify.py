@@ -11,7 +11,7 @@ import click
 
 from tfdsl.cli import options
 from tfdsl.cli.asked import examples, opened, show
-from tfdsl.cli.output import remark, say
+from tfdsl.cli.output import say
 
 if TYPE_CHECKING:
     from tfdsl.reading.classify import Classified
@@ -55,7 +55,7 @@ def command(
     for each in found:
         say(_json(each) if as_json else _line(each, found))
     if any(each.truth is not None for each in found) and not as_json:
-        remark(_scored(found))
+        say(_scored(found))
     return 0
 
 
