@@ -109,6 +109,16 @@ def run(model: nn.Module, inputs: Mapping[str, Any]) -> Any:
         return model(**{"use_cache": False, **inputs} if _caches(model) else inputs)
 
 
+def written(model: Any, source: Tensor, mask: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """Return the `length` likeliest tokens, one by one, that a foreign model writes for sources, and their logits."""
+    model.generation_config.forced_eos_token_id = None
+    settings = {"max_new_tokens": length, "min_new_tokens": length, "do_sample": False, "num_beams": 1}
+    told = {"output_logits": True, "return_dict_in_generate": True}
+    with _quiet(), widened(), torch.no_grad():
+        made = model.generate(input_ids=source, attention_mask=mask, use_cache=False, **settings, **told)
+    return made.sequences[:, 1:], torch.stack(made.logits, 1)
+
+
 def disk(model: Any, folder: Path) -> Path:
     """Save a foreign model in float64 as a checkpoint on disk, and return its folder."""
     with _quiet(), warnings.catch_warnings():

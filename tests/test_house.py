@@ -57,7 +57,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_command_is_a_file_and_every_file_a_command() -> None:
-    others = {"app", "curve", "options", "output", "reading"}
+    others = {"app", "asked", "curve", "options", "output", "reading", "writing"}
     assert {path.stem.removesuffix("_") for path in (ROOT / "tfdsl/cli").glob("[!_]*.py")} - others == set(COMMANDS)
 
 

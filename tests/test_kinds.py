@@ -100,7 +100,7 @@ def costs(checked: Checked, step: Step) -> dict[str, int]:
     """Return what is counted of a node, where it is anything."""
     work = step.node.work(step)
     own = [each.count for each in step.weights.values() if not each.tied and each.trained]
-    found = {"parameters": sum(own), "flops": work.flops, "cache": work.cache}
+    found = {"parameters": sum(own), "flops": work.flops, "cache": work.cache + work.states}
     return {name: number for name, size in found.items() if (number := shapes.at(size, lengths(checked)))}
 
 

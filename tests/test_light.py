@@ -58,6 +58,14 @@ def test_a_check_imports_nothing_that_is_slow(tmp_path: Path) -> None:
     assert loaded("check", GPT2, folder=tmp_path) & HEAVY == set()
 
 
+def test_a_check_imports_no_room_that_its_spec_has_no_section_for(tmp_path: Path) -> None:
+    probe = PROBE.replace('name.partition(".")[0]', "name")
+    rooms = {f"tfdsl.{name}" for name in ("settings", "mapping", "look", "checking.salvage", "checking.foreign")}
+    assert loaded("check", GPT2, folder=tmp_path, probe=probe) & rooms == set()
+    set_ = loaded("check", GPT2, "--set", "train.steps=2", folder=tmp_path, probe=probe)
+    assert set_ & rooms == {"tfdsl.settings"}
+
+
 def test_importing_tfdsl_imports_nothing(tmp_path: Path) -> None:
     probe = PROBE.replace("from tfdsl.cli import main\ncode = main(sys.argv[1:])", "import tfdsl\ncode = 0")
     assert loaded(folder=tmp_path, probe=probe) & (HEAVY | {"pydantic", "yaml", "click"}) == set()

@@ -61,6 +61,27 @@ def test_transformers_loads_an_export_and_agrees(tmp_path: Path) -> None:
     assert imported.difference(model, (given,), wanted) < 1e-9
 
 
+def test_a_dtype_is_told_and_written(llama: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """bfloat16 comes back bit for bit; what the import leaves out is named by the export."""
+    own = load_file(llama / "model.safetensors")
+    low = {name: (each + torch.rand(each.shape)).bfloat16() for name, each in own.items()}
+    save_file({**low, "model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(2)}, llama / "model.safetensors")
+    assert main(["import", str(llama), "-o", str(tmp_path / "run")]) == 0
+    assert "from 13 tensors of bfloat16, kept as float32, each used or ignored" in capsys.readouterr().out
+    assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path / "plain")]) == 0
+    said = capsys.readouterr().out
+    assert "wrote 12 tensors of float32 to" in said
+    assert "left out, as the import did: `model.layers.0.self_attn.rotary_emb.inv_freq`\n" in said
+    assert "the checkpoint that was imported had bfloat16: --dtype bfloat16 writes that" in said
+    assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path / "out"), "--dtype", "bfloat16"]) == 0
+    back = load_file(tmp_path / "out" / "model.safetensors")
+    assert back.keys() == low.keys()
+    assert all(torch.equal(back[name], each) for name, each in low.items())
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["dtype"] == "bfloat16"
+    with pytest.raises(ValueError, match="float8"):
+        tfdsl.export_checkpoint(tmp_path / "run", tmp_path / "no", dtype="float8")
+
+
 def test_tensors_in_several_files_are_read_as_one(llama: Path, tmp_path: Path) -> None:
     whole = load_file(llama / "model.safetensors")
     (llama / "model.safetensors").unlink()

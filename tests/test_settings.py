@@ -1,5 +1,6 @@
 """The `train` and `sample` sections: what they take, what they refuse."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,44 @@ def test_what_stands_alone_is_kept_where_a_field_beside_it_is_set() -> None:
         Data.read({"source": "text.txt", "held_out": 0.2}),
         TypeAdapter(Objective).validate_python({"type": "masked_token", "share": 0.3}),
     )
+
+
+@pytest.mark.parametrize("change", ["train.optimizer.type=muon", "train.optimizer={type: muon}"])
+def test_of_another_type_what_has_no_meaning_goes(change: str, tmp_path: Path) -> None:
+    """`betas` are AdamW's own, and `lr` is of both; what no type knows is still refused."""
+    head = "tfdsl: 1\nname: m\ninputs: {x: {shape: [B, 4], dtype: float}}\nmodel: [linear: {from: x, width: 4}]\n"
+    text = head + "train: {optimizer: {lr: 2e-3, betas: [0.9, 0.99], groups: [{match: '*', lr: 2}]}}\n"
+    optimizer = tfdsl.check(text, [change]).train.optimizer
+    assert (optimizer.type_name, optimizer.lr, len(optimizer.groups)) == ("muon", 2e-3, 1)
+    assert optimizer.model_fields_set == {"lr", "groups"}
+    (tmp_path / "base.yaml").write_text(text)
+    own = "extends: base.yaml\ntrain: {optimizer: {type: muon}}\n"
+    (tmp_path / "own.yaml").write_text(own)
+    assert checking.run(document.gather(tmp_path / "own.yaml")).train.optimizer == optimizer
+    wrong = tfdsl.check(text.replace("betas", "beta"), [change])
+    assert [each.code for each in wrong.diagnostics] == ["D102"]
+    same = tfdsl.check(text, ["train.optimizer.type=adamw"]).train.optimizer
+    assert same.model_fields_set == {"lr", "groups", "betas"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "help_"),
+    [
+        ("train.compile=yes", "unknown `compile`: `yes`", "did you mean `true`?"),
+        ("train.compile=often", "unknown `compile`: `often`", "there are `auto`, `true` and `false`"),
+        ("train.recompute=off", "unknown `recompute`: `off`", "there are `none` and `blocks`"),
+        ("train.report=[tensorboard, wand]", "unknown `report`: `wand`", "did you mean `wandb`?"),
+        ("train.optimizer.betas=[0.9]", "the list ends too soon: it has 1 of its values", ""),
+    ],
+)
+def test_words_and_lists_are_told_by_their_names(change: str, message: str, help_: str) -> None:
+    head = "tfdsl: 1\nname: m\ninputs: {x: {shape: [B, 4], dtype: float}}\nmodel: [linear: {from: x, width: 4}]\n"
+    found = tfdsl.check(head, [change]).diagnostics
+    assert [(each.message, each.help) for each in found] == [(message, help_)]
+
+
+def test_sample_survives_a_run_folder() -> None:
+    chosen = Sample.read(
+        {"logit_bias": {" the": 2, 13: -1}, "banned": ["x", 7, [1, 2]], "stop": "y", "ahead": 3, "lookup": 4}
+    )
+    assert Sample.model_validate(json.loads(json.dumps(chosen.model_dump(mode="json", exclude_unset=True)))) == chosen

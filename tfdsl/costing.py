@@ -9,11 +9,12 @@ from tfdsl import declared, shapes
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import suggest
 from tfdsl.node import Flow, Instance, Size, Step
-from tfdsl.remembering import remembered
+from tfdsl.remembering import Remembered, flags, once, outside, remembered
 from tfdsl.shapes import Poly
 
 DEFAULT_LENGTH = 512
 BYTES = {"float32": 4, "bfloat16": 2}
+STATE = 4  # recurrent states are float32 even where the model is less exact
 MASTER = 4  # the optimiser's own numbers are float32 whatever the model computes in
 
 
@@ -81,12 +82,12 @@ def count(
     """
     lengths = _lengths(checked, dict(axes or {}), batch)
     inputs = {name: _Held(0, 1, True, False) for name in checked.inputs}
-    counter, cached = _Counter(lengths, BYTES[precision], inputs), remembered(checked).streams
+    counter, kept = _Counter(lengths, BYTES[precision], inputs), remembered(checked)
     shared = tuple(counter.shared(checked))
-    streams = [
-        replace(counter, caches=name in cached).stream(name, stream, len(checked.streams) > 1)
-        for name, stream in checked.streams.items()
-    ]
+    several, streams = len(checked.streams) > 1, list[tuple[Entry, ...]]()
+    for name, stream in checked.streams.items():
+        held = counter.beside(checked, kept, name)
+        streams.append(replace(counter, caches=name in kept.streams).stream(name, stream, several, held))
     entries = (*shared, *(entry for stream in streams for entry in stream))
     parameters = declared.count(checked)
     forward = sum(entry.flops for entry in entries)
@@ -162,10 +163,22 @@ class _Counter:
         """Return a size as a number."""
         return shapes.at(size, self.lengths)
 
-    def stream(self, name: str, stream: Instance, named: bool) -> tuple[Entry, ...]:
-        """Return the entries of a stream, under its name where there are several."""
+    def stream(self, name: str, stream: Instance, named: bool, held: int) -> tuple[Entry, ...]:
+        """Return the entries of a stream, under its name where there are several; a cache holds `held` bytes of it."""
         entries, self.named[name] = self.flow(stream.flow, None)
-        return (total(name, "stream", 1, entries),) if named else entries
+        own = Entry(name, "stream", 1, 0, 0, 0, held, 0)
+        if named:
+            return (total(name, "stream", 1, entries, own),)
+        return (*entries, *([own] if held else []))
+
+    def beside(self, checked: Checked, kept: Remembered, name: str) -> int:
+        """Return the bytes that a cache holds of a stream besides what its nodes do.
+
+        These are what it gave at the first forward, where that is kept, and a byte for each position that may be
+        padding.
+        """
+        given = sum(self.at(value.tensor.count) for value in outside(checked, name)) if once(checked, kept, name) else 0
+        return given * self.size + self.at(flags(checked, kept, name))
 
     def flow(self, flow: Flow, value: _Held | None, runs: int = 1, owned: int = 1) -> tuple[tuple[Entry, ...], _Held]:
         """Return what the nodes of a pipe cost that runs `runs` times and has `owned` sets of weights, and its end."""
@@ -199,7 +212,8 @@ class _Counter:
         kept = 0  # where no weight had a part, there is no backward pass
         if trained:
             kept = runs * self.at(work.kept) + sum(self.held(taken[name]) for name in work.needs)
-        cache = runs * self.at(work.cache) * self.size if self.caches else 0
+        held = self.at(work.cache) * self.size + self.at(work.states) * max(self.size, STATE)
+        cache = runs * held if self.caches else 0
         own = Entry(step.name, step.node.kind, 1, parameters, flops, kept * self.size, cache, training)
         return total(step.name, step.node.kind, 1, children, own), given
 

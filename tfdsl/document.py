@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from tfdsl import source
 from tfdsl.diagnostics import Diagnostic, Note, Span, suggest
-from tfdsl.settings import headlines
 from tfdsl.source import Mapping, Scalar, Sequence, Value
 
 OVERRIDABLE = ("dims", "train", "sample", "init")
@@ -68,7 +67,7 @@ class Gathering:
             return value
         own = without(value, "extends")
         base = self._other(named, folder, chain)
-        merged = source.merge(_met(base, own), own) if base is not None else own
+        merged = source.merge(_retyped(_met(base, own), own), own) if base is not None else own
         assert isinstance(merged, Mapping), "two mappings merge to a mapping"
         return merged
 
@@ -183,13 +182,15 @@ def _override(gathering: Gathering, value: Mapping, override: str) -> Mapping:
         return value
     for key in reversed(path):
         new = Mapping(((Scalar(key, key, whole), new),), whole)
-    merged = source.merge(_opened(value, path), new)
+    merged = source.merge(_retyped(_opened(value, path), new), new)
     assert isinstance(merged, Mapping), "two mappings merge to a mapping"
     return merged
 
 
 def _opened(value: Mapping, path: tuple[str, ...]) -> Mapping:
     """Return the mapping with a value that stands alone above `path` written in full: `data: {source: text.txt}`."""
+    from tfdsl.settings import headlines  # slow, and of use to few
+
     for length in range(2, len(path)):
         lone = source.find(value, path[:length])
         field = headlines.headline(path[:length])
@@ -211,6 +212,35 @@ def _met(base: Mapping, own: Mapping) -> Mapping:
             if isinstance(value, Mapping):
                 base = _opened(base, (section.text, key.text, ""))
     return base
+
+
+def _retyped(base: Mapping, over: Value) -> Mapping:
+    """Return `base` without the settings that lose their meaning, as `over` gives what they are of another type."""
+    from tfdsl.settings import headlines  # slow, and of use to few
+
+    for section, content in over.entries if isinstance(over, Mapping) else ():
+        for key, value in content.entries if isinstance(content, Mapping) else ():
+            path, new = (section.text, key.text), _type(value)
+            if new is not None:
+                base = _less(base, path, headlines.meaningless(path, _type(source.find(base, path)), new))
+    return base
+
+
+def _type(value: Value) -> str | None:
+    """Return the type that a mapping says it is, where it says one."""
+    named = value.index.get("type") if isinstance(value, Mapping) else None
+    return named.text if isinstance(named, Scalar) else None
+
+
+def _less(value: Mapping, path: tuple[str, ...], gone: frozenset[str]) -> Mapping:
+    """Return a mapping, the mapping at `path` in it without the keys that are `gone`."""
+    entries: list[tuple[Scalar, Value]] = []
+    for key, child in value.entries:
+        if path and key.text == path[0] and isinstance(child, Mapping):
+            child = _less(child, path[1:], gone)
+        if path or key.text not in gone:
+            entries.append((key, child))
+    return Mapping(tuple(entries), value.span)
 
 
 def without(value: Mapping, name: str) -> Mapping:

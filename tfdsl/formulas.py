@@ -126,7 +126,7 @@ def count(checked: Checked, kind: str) -> Count | None:
     own = {name: weight for name, weight in step.weights.items() if not weight.tied}
     work = step.node.work(step)
     sizes: dict[str, Size] = {"parameters": sum(each.count for each in own.values() if each.trained)}
-    sizes |= {"flops": work.flops, "cache": work.cache}
+    sizes |= {"flops": work.flops, "cache": work.cache + work.states}
     sizes |= {f"{name} {side}": size for name, weight in own.items() for side, size in enumerate(weight.shape)}
     return {(name, axes): factor for name, size in sizes.items() for axes, factor in _terms(size)}
 

@@ -161,6 +161,14 @@ class Part(BaseModel):
     type_name: ClassVar[str] = ""
     holds: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **rest: Any) -> None:
+        """Have what is no field of the bases read once: pydantic reads their annotations again for each class."""
+        super().__init_subclass__(**rest)
+        for base in cls.__mro__[1 : cls.__mro__.index(BaseModel)]:
+            written = base.__dict__.get("__annotations__", {})
+            for name in [name for name, said in written.items() if isinstance(said, str) and said[:8] == "ClassVar"]:
+                written[name] = ClassVar
+
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
@@ -359,13 +367,20 @@ def _translated(line: Any) -> PydanticCustomError:
     field = line["loc"][-1] if line["loc"] else "value"
     if field == "[key]":
         kind = "string_pattern_mismatch"
+    if kind == "missing" and isinstance(field, int):
+        return problem("D105", f"the list ends too soon: it has {field} of its values")
+    if isinstance(field, int):  # a place in a list, which its name says better
+        field = next((each for each in reversed(line["loc"]) if isinstance(each, str)), "value")
     if kind == "missing":
         return problem("D105", f"`{field}` is missing", field=str(field))
     if kind == "literal_error":
-        words = tuple(re.findall(r"'([^']*)'", line["ctx"]["expected"]))
+        found: list[tuple[str, str]] = re.findall(r"'([^']*)'|\b(True|False)\b", line["ctx"]["expected"])
+        words = tuple(text or truth.lower() for text, truth in found)
         if not words:
             return problem("D104", f"unknown `{field}`: {said(value)}", expected=line["ctx"]["expected"])
-        return problem("D104", f"unknown `{field}`: {said(value)}", word=str(value), candidates=words)
+        word = WORDS_1_1.get(str(value), "")  # `yes`, where `true` may stand
+        near = word if word in words else str(value)
+        return problem("D104", f"unknown `{field}`: {said(value)}", word=near, candidates=words)
     if kind == "string_pattern_mismatch":
         return problem("D106", f"{said(value)} is not a name: names are lower-case letters, digits and `_`")
     if kind.startswith("bool"):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 
 from tfdsl import building, checking, declared, disk, document
 from tfdsl.checking import Checked
@@ -25,17 +26,28 @@ from tfdsl.weights.write import write
 from tfdsl.writing import plain
 
 GENERATION = "generation_config.json"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SPARE = 10_000_000  # parameters that a checkpoint need not have: new heads
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A checkpoint that was imported: its spec, of how many tensors it was made, and its parameters."""
+    """A checkpoint that was imported: its spec, of how many tensors it was made, of what, and its parameters."""
 
     folder: Path
     checked: Checked
     tensors: int
     parameters: int
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A checkpoint that was exported: how many tensors it has, and those of the imported one that it has not."""
+
+    tensors: int
+    left: tuple[str, ...]
+    dtype: str
 
 
 def load(checked: Checked, path: Path, model: nn.Module | None = None) -> tuple[nn.Module | None, list[Diagnostic]]:
@@ -51,7 +63,7 @@ def load(checked: Checked, path: Path, model: nn.Module | None = None) -> tuple[
 
 def _filled(checked: Checked, tensors: Tensors, model: nn.Module | None) -> tuple[nn.Module | None, list[Diagnostic]]:
     assert checked.spec is not None, "only a sound spec is filled"
-    if not checked.spec.weights.map:
+    if checked.spec.weights is None or not checked.spec.weights.map:
         message = f"the spec `{checked.spec.name}` does not say how a checkpoint's tensors map on to its weights"
         return None, [Diagnostic("R731", message, help="give it a `weights` section: docs/weights.md")]
     numbers = sum(tensors.count(name) for name in tensors)
@@ -93,7 +105,17 @@ def bring(
     tokenizer, said = _tokenizer(folder / TOKENIZER, checked)
     _write(output, checked, model, tokenizer, _kept(folder, config, tensors))
     count = sum(weight.numel() for weight in model.parameters())
-    return Brought(output, checked, len(tensors), count), said
+    return Brought(output, checked, len(tensors), count, tensors.dtype), [*said, *_rounded(tensors)]
+
+
+def _rounded(tensors: Tensors) -> list[Diagnostic]:
+    """Warn where numbers are rounded: a run's weights are float32, which holds all of bfloat16 and float16."""
+    wide = [name for name, dtype in tensors.dtypes.items() if dtype == "F64"]
+    if not wide:
+        return []
+    which = f"`{wide[0]}`" + (f" and {len(wide) - 1:,} more" if len(wide) > 1 else "")
+    help_ = "`tfdsl.load_weights` fills a model of your own dtype: `tfdsl.build(spec).double()`"
+    return [Diagnostic("W623", f"{which} of float64 became float32, as a run's weights are", help=help_)]
 
 
 def _recognised(config: Mapping[str, Any], tensors: Tensors) -> tuple[Checked | None, list[Diagnostic]]:
@@ -140,7 +162,7 @@ def _kept(folder: Path, config: Mapping[str, Any] | None, tensors: Tensors) -> d
     ends = [each for each in (end if isinstance(end, list) else [end]) if isinstance(each, int)]
     positions = (config or {}).get("max_position_embeddings")
     shapes = {name: list(shape) for name, shape in tensors.shapes.items()}
-    return {"config": config, "tensors": shapes, "end": ends, "positions": positions}
+    return {"config": config, "tensors": shapes, "end": ends, "positions": positions, "dtype": tensors.dtype}
 
 
 def _write(
@@ -152,8 +174,10 @@ def _write(
         disk.put(folder / FOREIGN, json.dumps(kept, indent=1) + "\n")
 
 
-def send(run: Run, output: Path, config: Path | None = None) -> tuple[int | None, list[Diagnostic]]:
-    """Write a run as a Hugging Face checkpoint, in a new folder; return how many tensors it has.
+def send(
+    run: Run, output: Path, config: Path | None = None, dtype: str = "float32"
+) -> tuple[Sent | None, list[Diagnostic]]:
+    """Write a run as a Hugging Face checkpoint of one `dtype`, in a new folder, and say what it holds.
 
     `config` is its `config.json`; a run that was imported has one. What has no place in a checkpoint is a diagnostic,
     and then nothing is written.
@@ -162,23 +186,34 @@ def send(run: Run, output: Path, config: Path | None = None) -> tuple[int | None
     values, problems = _config(run, config)
     if values is None or checked.spec is None:
         return None, problems or list(checked.diagnostics)
-    if not checked.spec.weights.map:
+    if checked.spec.weights is None or not checked.spec.weights.map:
         message = f"the spec `{checked.spec.name}` does not say how its weights are called in a checkpoint"
         return None, [Diagnostic("R731", message, help="give it a `weights` section: docs/weights.md")]
     foreign = run.foreign or {}
     shapes = {name: tuple(shape) for name, shape in foreign.get("tensors", {}).items()}
     tensors, problems = write(run.checkpoint.weights(), checked.planned, checked.spec.weights, shapes)
     problems = problems or _free(output)
+    tensors, problems = (tensors, problems) if problems else _narrowed(tensors, dtype)
     if problems:
         return None, problems
     said = _doubts(checked, values, tensors)
     with disk.folder(output) as folder:
         disk.put(folder / files.ALONE, pack(tensors, {"format": "pt"}))
         kept = {key: value for key, value in values.items() if key != "torch_dtype"}
-        disk.put(folder / CONFIG, json.dumps({**kept, "dtype": "float32"}, indent=2) + "\n")
+        disk.put(folder / CONFIG, json.dumps({**kept, "dtype": dtype}, indent=2) + "\n")
         if run.tokenizer is not None:
             disk.put(folder / TOKENIZER, run.tokenizer.to_str(pretty=True))
-    return len(tensors), said
+    return Sent(len(tensors), tuple(name for name in shapes if name not in tensors), dtype), said
+
+
+def _narrowed(tensors: dict[str, Tensor], dtype: str) -> tuple[dict[str, Tensor], list[Diagnostic]]:
+    """Return the tensors in a dtype, or say which of their numbers it cannot hold."""
+    found = {name: each.to(DTYPES[dtype]) if each.is_floating_point() else each for name, each in tensors.items()}
+    lost = [name for name, each in found.items() if not bool(each.isfinite().all())]
+    if not lost:
+        return found, []
+    message = f"`{lost[0]}` holds numbers that are too large for {dtype}"
+    return found, [Diagnostic("R873", message, help="bfloat16 has the range of float32")]
 
 
 def _config(run: Run, path: Path | None) -> tuple[Mapping[str, Any] | None, list[Diagnostic]]:

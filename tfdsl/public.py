@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfdsl import checking, disk, document
 from tfdsl.checking import Checked
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.faults import RunError, SpecError
 from tfdsl.spec import Spec
 
 if TYPE_CHECKING:
@@ -19,26 +19,6 @@ if TYPE_CHECKING:
     from tfdsl.sweeping.run import Sweep
 
 Source = str | Path | Spec | Checked
-
-
-class SpecError(ValueError):
-    """A spec has errors. `diagnostics` holds all of them; the message is what `tfdsl check` prints."""
-
-    def __init__(self, checked: Checked) -> None:
-        from tfdsl import report
-
-        super().__init__("\n" + report.render(checked.diagnostics, checked.document.texts))
-        self.diagnostics: tuple[Diagnostic, ...] = checked.diagnostics
-
-
-class RunError(ValueError):
-    """A run cannot be made, gone on with, or opened. `diagnostics` says why; the message is what the commands print."""
-
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        from tfdsl import report
-
-        super().__init__("\n" + report.render(list(diagnostics), {}))
-        self.diagnostics = tuple(diagnostics)
 
 
 def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
@@ -200,17 +180,21 @@ def import_checkpoint(folder: str | Path, output: str | Path, source: Source | N
     return open_run(brought.folder)
 
 
-def export_checkpoint(source: Run | str | Path, output: str | Path, config: str | Path | None = None) -> None:
+def export_checkpoint(
+    source: Run | str | Path, output: str | Path, config: str | Path | None = None, dtype: str = "float32"
+) -> None:
     """Write a run as a Hugging Face checkpoint: `config.json` and `model.safetensors` under the names of its family.
 
-    `config` is the `config.json` to write; a run that was imported has one. Raises RunError where a weight has no place
-    in the checkpoint.
+    `config` is the `config.json` to write; a run that was imported has one. `dtype` is `float32`, `bfloat16` or
+    `float16`. Raises RunError where a weight has no place in the checkpoint.
     """
     from tfdsl import porting
 
     opened = open_run(source) if isinstance(source, str | Path) else source
-    count, found = porting.send(opened, Path(output), None if config is None else Path(config))
-    if count is None:
+    if dtype not in porting.DTYPES:
+        raise ValueError(f"dtype is one of {', '.join(porting.DTYPES)}, and not {dtype}")
+    sent, found = porting.send(opened, Path(output), None if config is None else Path(config), dtype)
+    if sent is None:
         raise RunError(found)
 
 
@@ -230,11 +214,8 @@ def sample(
     What is not given is as the `sample` section of the run's spec says. Raises RunError for a prompt that the tokenizer
     cannot read, and for a model that does not go on from a text.
     """
-    from tfdsl import building, roles, sampling, settings
-
     opened = open_run(source) if isinstance(source, str | Path) else source
     asked = {
-        "prompt": prompt,
         "length": length,
         "temperature": temperature,
         "top_k": top_k,
@@ -242,12 +223,6 @@ def sample(
         "greedy": greedy,
         "seed": seed,
     }
-    chosen = {**opened.sample.given(), **{name: value for name, value in asked.items() if value is not None}}
-    checked = sound(opened.spec)
-    if unfit := sampling.against(roles.of(checked)):
-        raise RunError(unfit)
-    model: Any = opened.model(lambda: building.build(checked))
-    text, found = sampling.sample(model, opened.tokenizer, settings.Sample.read(chosen), opened.context, opened.end)
-    if text is None:
-        raise RunError(found)
-    return text
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    generation = opened.generate(prompt, **given)
+    return (piece.text for piece in generation if piece.text)

@@ -28,7 +28,7 @@ class Recurrence:
         """Report what cannot be."""
 
     def call(self, step: Step) -> Call:
-        """Return the layer, whose `forward` takes the value, and by name `keep` and `cache`."""
+        """Return the layer, whose `forward` takes the value, and by name `keep`, `cache` and `place_BT`."""
         raise NotImplementedError
 
     def write(self, w: Writer, step: Step) -> None:
@@ -36,10 +36,15 @@ class Recurrence:
         if keep and w.cache() and axis.keep is not None and axis.keep.before:
             keep = f"{keep}[:, -{w.x}.size(1) :]"  # what stands before all positions is there at the first forward
         given = [w.x, *([f"keep={keep}"] if keep else []), *([f"cache={w.cache()}"] if w.cache() else [])]
+        given += [f"place_BT={place}"] if (place := w.place(axis, fresh=True)) else []
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
 
     def sight(self, step: Step) -> Sight:
         return "behind"
+
+    def leaks(self, step: Step) -> str:
+        """Return nothing: what is carried along a row begins anew with each document."""
+        return ""
 
 
 def taps(size: int, width: int, bias: bool) -> dict[str, Weight]:
@@ -49,6 +54,21 @@ def taps(size: int, width: int, bias: bool) -> dict[str, Weight]:
     if bias:
         weights["taps.bias"] = Weight((width,), "zeros", decays=False)
     return weights
+
+
+def parted(step: Step) -> bool:
+    """Return whether a sequence holds several documents."""
+    return bool(step.x.axes[-2].parts)
+
+
+def apart(step: Step) -> str:
+    """Return what a figure says of a sequence that holds several documents, behind what else it says."""
+    return " · per document" if parted(step) else ""
+
+
+def masked(step: Step, size: int) -> Size:
+    """Return the elements of the masks that keep such a convolution within documents, a byte for each tap."""
+    return step.x.positions * (size - 1) // 4 if parted(step) else 0
 
 
 def padded(step: Step, size: int, width: int) -> Size:

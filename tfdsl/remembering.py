@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfdsl.checking import Checked
-from tfdsl.node import Flow, Instance, Sight, Step
+from tfdsl.node import Flow, Instance, Sight, Size, Step, Value
 
 WHOLE: frozenset[Sight] = frozenset({"everywhere", "unknown"})  # of a node that needs all positions at once
 
@@ -57,6 +57,29 @@ def remembered(checked: Checked) -> Remembered:
     if any(axis.size in axes for step in (*whole, *fixed) for axis in step.output.axes):
         return Remembered()
     return Remembered(cached, frozenset(axes), early)
+
+
+def outside(checked: Checked, name: str) -> list[Value]:
+    """Return the values of a stream that something outside of it reads; none where nothing does."""
+    read = [value for other, each in checked.streams.items() if other != name for value in each.reads]
+    found = [value for value in (*read, *checked.outputs.values()) if value.home == name and value.kind != "input"]
+    return list({value.name: value for value in found}.values())
+
+
+def once(checked: Checked, kept: Remembered, name: str) -> bool:
+    """Return whether a cache keeps what a stream gave at the first forward: it needs all positions at once."""
+    return bool(kept.streams) and name not in kept.streams and bool(sees(checked.streams[name]) & WHOLE)
+
+
+def flags(checked: Checked, kept: Remembered, name: str) -> Size:
+    """Return how many positions of a stream a cache marks as real or padding, which masks and numbers ask for."""
+    found: dict[Any, Size] = {}
+    for step in steps(checked.streams[name].flow) if name in kept.streams else ():
+        masks = [each.keys for each in step.shares if each.role == "mask" and each.queries.size in kept.axes]
+        for axis in (*masks, *([step.x.axes[-2]] if step.node.sight(step) == "count" else [])):
+            if axis.keep is not None and axis.size in kept.axes:
+                found[axis.keep] = checked.inputs[axis.keep.inputs[0]].tensor.axes[0].size * axis.size
+    return sum(found.values())
 
 
 def _after(checked: Checked, first: frozenset[str]) -> set[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tfdsl.checking import Checked
-from tfdsl.remembering import remembered
+from tfdsl.remembering import remembered, steps
 from tfdsl.shapes import Tensor
 
 Extent = int | str  # a size, or the name of a symbolic axis
@@ -21,7 +21,8 @@ class Input:
     numbers of documents that `parts` their rows.
 
     `pad` is the token that stands for nothing. Documents may be left out when the model runs. `feed` is what the
-    settings say that the input is for, where they do.
+    settings say that the input is for, where they do. `shown` is the token whose position a pool takes: its number, or
+    `highest`.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Input:
     keeps: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     feed: str = ""
+    shown: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,25 @@ def of(checked: Checked) -> Signature:
     """Return the signature of a sound spec."""
     assert checked.spec is not None, "only a sound spec has a signature"
     inputs: dict[str, Input] = {}
+    shown = _shown(checked)
     for name, value in checked.inputs.items():
         written, tensor = checked.spec.inputs[name], value.tensor
         vocab = tensor.vocab.known if tensor.vocab is not None else 0
         kind: Kind = "tokens" if vocab else "numbers" if tensor.dtype == "float" else "whole"
         kind = "mask" if written.keeps else "documents" if written.parts else kind
-        inputs[name] = Input(name, _shape(tensor), kind, vocab, checked.pads.get(name), written.keeps, written.parts)
+        pad = checked.pads.get(name)
+        inputs[name] = Input(
+            name, _shape(tensor), kind, vocab, pad, written.keeps, written.parts, shown=shown.get(name)
+        )
     outputs = {name: _shape(value.tensor) for name, value in checked.outputs.items()}
     return Signature(inputs, outputs, dict(checked.limits), bool(remembered(checked).streams))
+
+
+def _shown(checked: Checked) -> dict[str, int | str]:
+    """Return, of each input whose tokens show a pool the position that it takes, the token."""
+    nodes = [step.node for stream in checked.streams.values() for step in steps(stream.flow)]
+    pools = [node.given() for node in nodes if (node.kind, node.type_name) == ("pool", "at")]
+    return {each["of"]: each["token"] for each in pools if each.get("token") is not None}
 
 
 def _shape(tensor: Tensor) -> tuple[Extent, ...]:

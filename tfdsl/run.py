@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import disk, settings
+from tfdsl import building, checking, disk, document, roles, sampling, settings
+from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.sampling import ready
+from tfdsl.faults import RunError, SpecError
+from tfdsl.reading import answers
+from tfdsl.reading import classify as classifying
+from tfdsl.reading import embed as embedding
+from tfdsl.reading import fill as filling
+from tfdsl.reading import held_out as measuring
+from tfdsl.reading import score as scoring
+from tfdsl.reading.classify import Classified
+from tfdsl.reading.embed import Embedded
+from tfdsl.reading.examples import Example, Given
+from tfdsl.reading.fill import Filled
+from tfdsl.reading.score import Pair, Scored
+from tfdsl.reading.trained import Trained, labels
+from tfdsl.sampling import Author, Generation, ready
+from tfdsl.sampling.chain import Processor
+from tfdsl.sampling.models import Hastened, Models
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
 from tfdsl.training.subject import Subject
+from tfdsl.training.task import Measured
 
+Result = TypeVar("Result")
 FOREIGN = "foreign.json"  # what an imported run knows of the checkpoint that it was
 
 
@@ -28,7 +48,7 @@ class Run:
     """A trained model on disk. `context` is the number of positions that it was trained on.
 
     An imported one may have no `tokenizer`; `foreign` is what it knows of its checkpoint, `end` the tokens that end a
-    text.
+    text; `about` what it knows of its data, such as the names of classes. The model that answers is `kept`.
     """
 
     folder: Path
@@ -41,6 +61,8 @@ class Run:
     checkpoint: Checkpoint
     context: int
     foreign: dict[str, Any] | None = None
+    about: dict[str, Any] = field(default_factory=dict[str, Any])
+    _made: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False, repr=False, compare=False)
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -56,12 +78,184 @@ class Run:
         checkpoint.fill(module, self.checkpoint.weights())
         return ready(module)
 
+    def checked(self) -> Checked:
+        """Return the run's spec, checked; raises SpecError where it has errors."""
+        if "checked" not in self._made:
+            found = checking.run(document.gather_text(self.spec, "<text>", Path()))
+            if not found.ok:
+                raise SpecError(found)
+            self._made["checked"] = found
+        return self._made["checked"]
+
+    def built(self) -> nn.Module:
+        """Return the run's model with its weights, ready for inference: built when it is first asked for.
+
+        It is built from the spec, never from the folder's model.py: a run may come from elsewhere, and a spec cannot
+        carry code.
+        """
+        if "module" not in self._made:
+            self._made["module"] = self.model(lambda: building.build(self.checked()))
+        return self._made["module"]
+
+    def models(self) -> Models:
+        """Return the run's model in all forms in which it writes: each is made when it is first asked for."""
+        if "models" not in self._made:
+            checked = self.checked()
+            fresh = partial(self.model, partial(building.build, checked))
+            self._made["models"] = Models(self.folder, checked, self.built, fresh)
+        return self._made["models"]
+
+    def author(self, chosen: settings.Sample | None = None, draft: Run | Path | str | None = None) -> Author:
+        """Return the run's model as one that writes; raises RunError where it does not go on from a text.
+
+        `draft` guesses ahead: a smaller run, or its folder, which the settings may name too.
+        """
+        chosen = chosen or settings.Sample()
+        signature = roles.of(self.checked())
+        if answers.writes(signature):
+            return self._answering(chosen, self._drafting(draft or chosen.draft, chosen))
+        if unfit := sampling.against(signature):
+            raise RunError(unfit)
+        models = self.models()
+        (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
+        known = (words.vocab, self.context, limit, self.end, models.ragged)
+        return Author(models, self.tokenizer, *known, models.hasten, self._drafting(draft or chosen.draft, chosen))
+
+    def _answering(self, chosen: settings.Sample, small: Author | None) -> Author:
+        """Return the run's model as one that writes a text for a source."""
+        if chosen.compile:
+            message = "`compile` is for a model that goes on from a text, and this one writes one for a source"
+            raise RunError([Diagnostic("R843", message, label="not honoured", help="leave it out")])
+        form = self.models().form(chosen.weights, False)
+        config = (self.foreign or {}).get("config")
+        author = _sound(answers.author(replace(self.trained(), model=form.module), self.end, config))
+        hastened = Hastened(author.open, (form.note,) if form.note else ())
+        return replace(author, hasten=lambda *_: hastened, draft=small)
+
+    def _drafting(self, draft: Run | Path | str | None, chosen: settings.Sample) -> Author | None:
+        """Return what guesses for this run; raises RunError where it cannot be opened."""
+        if draft is None:
+            return None
+        if isinstance(draft, Run):
+            small = draft
+        else:
+            if ("draft", str(draft)) not in self._made:
+                found, said = open_run(Path(draft))
+                if found is None:
+                    raise RunError(said)
+                self._made["draft", str(draft)] = found
+            small: Run = self._made["draft", str(draft)]
+        return small.author(chosen.model_copy(update={"draft": None}))
+
+    def generate(
+        self,
+        prompts: str | Sequence[str] | None = None,
+        *,
+        processors: Sequence[Processor] = (),
+        draft: Run | Path | str | None = None,
+        **chosen: Any,
+    ) -> Generation:
+        """Return the texts that the model writes behind prompts, drawn while they are iterated over.
+
+        `chosen` are settings of the `sample` section; what is not given is as the run's spec says. `processors` are
+        functions of the tokens [B, T] so far (-1 stands before the shorter rows) and of logits [B, V], which return
+        such logits; they come before temperature and filters. `draft` is a smaller run, or its folder, which guesses
+        ahead. Raises RunError for a prompt that the tokenizer cannot read, and for a model that does not go on from a
+        text.
+        """
+        if draft is not None:
+            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
+        settled = settings.Sample.read(settings.anew(self.sample, chosen))
+        asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
+        found, said = self.write(settled, asked, processors, draft)
+        if found is None:
+            raise RunError(said)
+        return found
+
+    def write(
+        self,
+        chosen: settings.Sample,
+        prompts: Sequence[str],
+        processors: Sequence[Processor] = (),
+        draft: Run | Path | str | None = None,
+    ) -> tuple[Generation | None, list[Diagnostic]]:
+        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong."""
+        return sampling.begin(self.author(chosen, draft), chosen, prompts, processors)
+
+    def trained(self) -> Trained:
+        """Return the run's model and what is known of it, ready to be asked; raises SpecError."""
+        if "trained" not in self._made:
+            train = self.train.model_copy(update={"context": self.context})
+            made = self.train.tokenizer.file is None and self.foreign is None
+            imported = self.foreign is not None
+            about = {**self.about, "labels": self.about.get("labels") or labels((self.foreign or {}).get("config"))}
+            known = (self.checked(), self.built(), train, self.tokenizer, made, about, imported)
+            self._made["trained"] = Trained(*known)
+        return self._made["trained"]
+
+    def fill(self, texts: str | Sequence[str], top: int = 5) -> tuple[Filled, ...]:
+        """Return the `top` likeliest words of each mask (`[MASK]`) of each text; raises RunError where none can be."""
+        return _sound(filling.fill(self.trained(), _several(texts), top))
+
+    def classify(
+        self, given: Given | Sequence[Given], top: int = 1, output: str | None = None
+    ) -> tuple[Classified, ...]:
+        """Return the `top` likeliest classes of each text, pair of texts or image (an array, or the path of some).
+
+        Raises RunError where they cannot be read, or the model tells no classes apart.
+        """
+        return _sound(classifying.classify(self.trained(), _listed(given), top, output))
+
+    def embed(self, given: Given | Sequence[Given], unit: bool = True, output: str | None = None) -> Embedded:
+        """Return the vectors of texts, or of images (arrays, or their paths), of length 1 unless `unit` is False.
+
+        Raises RunError where they cannot be read, or the model gives no vectors.
+        """
+        return _sound(embedding.embed(self.trained(), _listed(given), unit=unit, output=output))
+
+    def score(
+        self,
+        given: str | Pair | Sequence[str] | Sequence[Pair],
+        window: int | None = None,
+        stride: int | None = None,
+    ) -> tuple[Scored, ...]:
+        """Return how likely each text is, or each target given its source, in windows of so many tokens.
+
+        Raises RunError where they cannot be read, or the model foretells no text.
+        """
+        several: Any = [given] if isinstance(given, str | tuple) else given
+        return _sound(scoring.score(self.trained(), several, window=window, stride=stride))
+
+    def held_out(self) -> Measured:
+        """Return what the model comes to on the examples that the run held out; raises RunError where it has none."""
+        return _sound(measuring.held_out(self.trained(), self.folder))
+
+
+def _listed(given: Given | Sequence[Given]) -> Sequence[Given]:
+    alone = isinstance(given, str | Path | tuple | np.ndarray | Example)
+    return [given] if alone else given  # type: ignore[list-item, return-value]
+
+
+def _several(texts: str | Sequence[str]) -> Sequence[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
+    """Return an answer; raises RunError where something is wrong."""
+    found, said = answer
+    if any(each.severity == "error" for each in said):
+        raise RunError(said)
+    assert found is not None, "what is not there was said to be wrong"
+    return found
+
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
     """Open a run folder at its best checkpoint (by held-out loss), or at its last; a damaged one is named, not used."""
     foreign = json.loads((folder / FOREIGN).read_text()) if (folder / FOREIGN).is_file() else None
-    optional = () if foreign is None else (TOKENIZER,)
-    needed = [folder / name for name in (SPEC, SOURCE, SETTINGS, TOKENIZER) if name not in optional]
+    needed = [folder / name for name in (SPEC, SOURCE, SETTINGS)]
+    kept = json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).is_file() else {"model": {}}
+    if foreign is None and kept["model"].get("vocab"):  # an imported run may have none, and images need none
+        needed.append(folder / TOKENIZER)
     missing = [path.name for path in needed if not path.is_file()]
     if missing:
         label = f"`{missing[0]}` is missing"
@@ -73,7 +267,6 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
     last = whole[-1]
     wanted = last.state["best_step"] if best and last.state["best"] is not None else last.step
     chosen = next((point for point in whole if point.step == wanted), whole[-1])
-    kept = json.loads((folder / SETTINGS).read_text())
     train = settings.Train.model_validate(kept["train"])
     run = Run(
         folder,
@@ -86,6 +279,7 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
         chosen,
         train.context or kept["model"]["context"],
         foreign,
+        kept["model"],
     )
     return run, said
 

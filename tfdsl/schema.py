@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
 from tfdsl import node
+from tfdsl.later import Later
 from tfdsl.node import Node
 from tfdsl.parts import Choice, Number, Part
 from tfdsl.reference import switches
@@ -163,6 +164,9 @@ class Writer:
         origin, arguments = get_origin(annotation), get_args(annotation)
         if origin is typing.Annotated:
             return self.type(arguments[0], tuple(arguments[1:]))
+        later = next((each for each in metadata if isinstance(each, Later)), None)
+        if later is not None:
+            return self.model(later.part())
         number = next((each for each in metadata if isinstance(each, Number)), None)
         if number is not None:
             return _number(number)

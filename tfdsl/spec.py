@@ -6,17 +6,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationError, field_validator, model_validator
 
 from tfdsl import node, source
 from tfdsl.diagnostics import Diagnostic, Edit, Span, suggest, sure
 from tfdsl.document import Document
-from tfdsl.mapping import Weights
+from tfdsl.later import Later
 from tfdsl.node import Node, Pipe
 from tfdsl.parts import SILENT, Name, Names, Natural, Part, Positive, PositiveReal, Real, Shape, problem
-from tfdsl.settings import Sample, Train
+
+if TYPE_CHECKING:
+    from tfdsl.mapping import Weights
+    from tfdsl.settings import Sample, Train
+
+    Training: TypeAlias = Train | None
+    Sampling: TypeAlias = Sample | None
+    Mapped: TypeAlias = Weights | None
+else:
+    Training = Annotated[Any, Later("tfdsl.settings", "Train")]
+    Sampling = Annotated[Any, Later("tfdsl.settings", "Sample")]
+    Mapped = Annotated[Any, Later("tfdsl.mapping", "Weights")]
 
 _pipe: TypeAdapter[Pipe] = TypeAdapter(Pipe)
 _streams: TypeAdapter[dict[str, Pipe]] = TypeAdapter(dict[Name, Pipe])
@@ -86,7 +97,10 @@ class Init(Part):
 
 
 class Spec(Part):
-    """A whole spec. What may be left out has the same meaning as an empty entry."""
+    """A whole spec. What may be left out has the same meaning as an empty entry.
+
+    `train`, `sample` and `weights` are None where it has no such section.
+    """
 
     tfdsl: Literal[1] = Field(1, description="The version of the language.")
     name: Name = Field(description="The model's name.")
@@ -98,9 +112,9 @@ class Spec(Part):
     blocks: dict[Name, Block] = Field({}, description="Reusable pipes.")
     model: Pipe | dict[Name, Pipe] = Field(description="One pipe, or several named ones.")
     init: Init = Field(Init(), description="How weights start.")
-    train: Train = Field(Train(), description="Settings of the trainer.")
-    sample: Sample = Field(Sample(), description="Settings of the sampler.")
-    weights: Weights = Field(Weights(), description="How a foreign checkpoint's tensors map on to this model's.")
+    train: Training = Field(None, description="Settings of the trainer.")
+    sample: Sampling = Field(None, description="Settings of the sampler.")
+    weights: Mapped = Field(None, description="How a foreign checkpoint's tensors map on to this model's.")
 
     @model_validator(mode="wrap")
     @classmethod

@@ -1,8 +1,8 @@
 """`make bench`: speed beside what a user would pick instead; writes the tables of docs/benchmarks.md.
 
-`python -m tests.benchmarks [nanogpt] [loss] [train] [sample] [families]` measures the parts that are named, or all but
-`loss`, which trains three seeds to the end. TEXT names nanoGPT's text (tinyshakespeare.txt); without it the first two
-are left out.
+`python -m tests.benchmarks [nanogpt] [loss] [train] [sample] [decode] [families]` measures the parts that are named, or
+all but `loss`, which trains three seeds to the end; `decode` takes a quarter of an hour. TEXT names nanoGPT's text
+(tinyshakespeare.txt); without it the first two are left out.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ import tempfile
 import venv
 from pathlib import Path
 
+import torch
+
 import tfdsl
-from tests.benchmarks import families, ours
+from tests.benchmarks import decoding, families, ours
 from tests.benchmarks.pairs import ROOT, Speed, measure
 from tests.benchmarks.sizes import SIZES, Size
+from tests.benchmarks.writers import WRITTEN
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 HOME = ROOT / ".venv-bench"
 PEERS = ["transformers", "x-transformers", "litgpt"]
 SAMPLED = 40  # tokens that are timed at once
-PARTS = ["nanogpt", "train", "sample", "families"]
+PARTS = ["nanogpt", "train", "sample", "decode", "families"]
 
 
 def environment() -> Path:
@@ -57,6 +60,9 @@ def main(parts: list[str]) -> None:
         write("train", "\n\n".join(trainings(size) for size in SIZES.values()))
     if "sample" in parts:
         write("sample", "\n\n".join(sampled(size) for size in SIZES.values() if size.vocab < 10_000))
+    if "decode" in parts:
+        torch.set_num_threads(1)
+        write("decode", decoding.tables([part for part in parts if part in WRITTEN]))
     if "families" in parts:
         write("families", families.table())
 
@@ -112,11 +118,9 @@ def write(part: str, text: str) -> None:
 
 def machine() -> str:
     """Return the processor and the versions that a figure depends on."""
-    import torch
-
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     found = re.search(r"model name\s*: (.*)", text)
-    low = "with" if torch.cpu._is_avx512_bf16_supported() else "without"
+    low = "with" if torch.cpu._is_avx512_bf16_supported() else "without"  # pyright: ignore[reportPrivateUsage]
     return f"one core of {found[1] if found else platform.machine()} ({low} AVX-512 BF16), torch {torch.__version__}"
 
 

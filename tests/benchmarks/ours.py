@@ -12,9 +12,12 @@ import torch
 import tfdsl
 from tests.benchmarks.peers import PROMPT, TOP_K
 from tests.benchmarks.sizes import Size
-from tfdsl import costing
-from tfdsl.sampling import generate, ready
-from tfdsl.settings import Train
+from tfdsl import costing, heads
+from tfdsl.sampling import Decoder, Plan, generate, ready
+from tfdsl.sampling.chain import chain
+from tfdsl.sampling.draw import Stream
+from tfdsl.sampling.generate import Text
+from tfdsl.settings import Sample, Train
 from tfdsl.training import Quiet, subject
 from tfdsl.training.log import Log
 from tfdsl.training.loop import Loop
@@ -83,10 +86,13 @@ def _run(job: Job) -> Run:
 def sampler(size: Size) -> Run:
     """Return `run(count)` that draws `count` tokens behind a prompt."""
     torch.manual_seed(0)
-    model: Any = ready(tfdsl.build(checked(size)))
+    spec = checked(size)
+    model: Any = ready(tfdsl.build(spec))
+    open_ = Decoder(model, heads.leaving(model, heads.of(spec)))
     prompt = size.text()[:PROMPT].tolist()
 
     def run(count: int) -> int:
-        return sum(1 for _ in generate(model, prompt, length=count, top_k=TOP_K, context=size.context))
+        plan = Plan(count, chain(Sample(top_k=TOP_K)), context=size.context)
+        return sum(1 for _ in generate(open_, [Text(0, list(prompt), Stream(0))], plan))
 
     return run

@@ -113,8 +113,8 @@ def test_what_is_no_run_is_not_sampled(folder: Path, capfd: pytest.CaptureFixtur
     assert main(["sample", "absent"]) == 2
     assert main(["sample", "."]) == 1
     assert capfd.readouterr().err == (
-        "tfdsl: `small.yaml` is a file, and models are sampled from a run's folder: "
-        "tfdsl train small.yaml, then sample that\n"
+        "tfdsl: `small.yaml` is a file, and a run is a folder: "
+        "tfdsl train small.yaml, then name the folder that it makes\n"
         "tfdsl: there is no folder `absent`. `tfdsl train` makes one, such as runs/gpt\n"
         "error[R706]: `.` is no run folder\n"
         "help: `tfdsl train` makes one\n"

@@ -79,6 +79,12 @@ def use(name: str, module: ModuleType) -> None:
             model(*given_[:-1], given_[-1][:, start:end], cache=cache)
         with pytest.raises(ValueError, match="room"):
             model(*given_[:-1], given_[-1][:, :1], cache=cache)
+    if name == "hybrid":  # a cache keeps the window alone in some layers, and all positions in others
+        cache = model.new_cache(300)
+        for part in inputs(name, 1, 300)[0].split([290, 9, 1], dim=1):
+            model(part, cache=cache)
+        with pytest.raises(ValueError, match="room"):
+            cache.extend(torch.zeros(1, 1), 1)
     with torch.device("meta"):
         module.Model()(*(each.to("meta") for each in given_))
 

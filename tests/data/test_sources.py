@@ -284,3 +284,55 @@ def test_a_built_in_set_is_known_by_its_name_whatever_lies_beside(
     (tmp_path / "reverse" / "a.txt").write_text("words\n")
     sources = [find.find(settings.Data.read(name)).source for name in ("reverse", "./reverse")]
     assert [tuple(each.columns) for each in sources if each is not None] == [("source", "target"), ("text",)]
+
+
+@pytest.mark.parametrize(
+    ("given", "names", "numbers"),
+    [
+        ([-1, 1, -1, 1], ("-1", "1"), [0, 1, 0]),
+        ([1, "a", 1, "a"], ("1", "a"), [0, 1, 0]),
+        ([0.0, 2.0, 0.0, 2.0], ("0", "1", "2"), [0, 2, 0]),
+        ([True, False, True, False], ("false", "true"), [1, 0, 1]),
+        (["10", "-2", "9", "9"], ("-2", "9", "10"), [2, 0, 1]),
+    ],
+)
+def test_labels_are_the_classes_that_they_name(
+    tmp_path: Path, given: list[Any], names: tuple[str, ...], numbers: list[int]
+) -> None:
+    path = jsonl(tmp_path / "x.jsonl", [{"text": "t", "label": each} for each in given])
+    data = made(tmp_path, LABELLED, {"source": str(path), "held_out": 0.25})
+    assert data.labels == names
+    assert [int(each) for each in data.train.columns["label"].values] == numbers
+
+
+def test_a_label_between_two_numbers_is_none(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "x.jsonl", [{"text": "t", "label": 0.5}] * 3)
+    assert wrong(tmp_path, LABELLED, str(path))[0][1] == "R743"
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r\n", "  \n"])
+def test_what_is_held_out_is_no_blank_line(tmp_path: Path, blank: str) -> None:
+    """Of ten examples one, wherever blank lines stand; also where a folder has two such files."""
+    for name in ("a", "b"):
+        jsonl(tmp_path / "in" / f"{name}.jsonl", [{"text": "t", "label": 0}] * 10)
+        path = tmp_path / "in" / f"{name}.jsonl"
+        path.write_bytes((blank + path.read_text().replace("\n", "\n" + blank)).encode())
+    one = made(tmp_path / "1", LABELLED, str(tmp_path / "in" / "a.jsonl"))
+    assert (len(one.train), len(one.held_out)) == (9, 1)
+    both = made(tmp_path / "2", LABELLED, str(tmp_path / "in"))
+    assert (len(both.train), len(both.held_out)) == (18, 2)
+    (tmp_path / "none.jsonl").write_text(blank * 3)
+    assert wrong(tmp_path / "3", LABELLED, str(tmp_path / "none.jsonl"))[0][1] == "R702"
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 5, 7])
+def test_blank_lines_are_found_across_blocks(tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tfdsl.data import lines
+
+    monkeypatch.setattr(lines, "BLOCK", block)
+    text = ["", "{}", " ", "\r", '{"a": 1}', "", "", "{}", "   "]
+    for tail in ("\n", ""):
+        (tmp_path / "x.jsonl").write_text("\n".join(text) + tail, newline="")
+        _, count, blank = lines._index(tmp_path / "x.jsonl")
+        assert count == 9
+        assert blank.tolist() == [at for at, line in enumerate(text) if not line.strip()]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import tfdsl
 from tests import foreign
-from tfdsl.sampling.generate import generate
+from tests.sampling.writing import write
 
 SIZES = {
     "vocab_size": 61,
@@ -126,7 +126,7 @@ def test_a_cache_is_refused_where_the_angles_of_what_it_holds_change(kind: str) 
         in_chunks(model, ids, 20, 20)
     if kind == "longrope":  # what began longer stays so
         torch.testing.assert_close(in_chunks(model, ids, 36, 1, 3), model(ids), rtol=1e-10, atol=1e-11)
-    found, wanted = list(generate(model, ids[0, :29].tolist(), length=6, greedy=True)), ids[0, :29].tolist()
+    found, wanted = list(write(model, ids[0, :29].tolist(), length=6, greedy=True)), ids[0, :29].tolist()
     for _ in range(6):
         with torch.no_grad():
             wanted.append(int(model(torch.tensor([wanted]))[0, -1].argmax()))

@@ -2,12 +2,16 @@
 
 import math
 from collections import Counter
+from typing import Any
 
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfdsl.sampling.processors import choose, draw, temper, top_k, top_p
+from tfdsl import settings as chosen
+from tfdsl.sampling.chain import Seen, chain
+from tfdsl.sampling.draw import draw, likeliest
+from tfdsl.sampling.processors import temper, top_k, top_p
 
 # Few distinct values, so that ties are common.
 LOGITS = st.lists(st.sampled_from([-3.0, -1.0, 0.0, 0.5, 2.0, 2.25]), min_size=1, max_size=12)
@@ -15,6 +19,14 @@ LOGITS = st.lists(st.sampled_from([-3.0, -1.0, 0.0, 0.5, 2.0, 2.25]), min_size=1
 
 def kept(logits_V: torch.Tensor) -> set[int]:
     return {token for token, logit in enumerate(logits_V.tolist()) if logit > -math.inf}
+
+
+def choose(logits: torch.Tensor, points: list[float], **fields: Any) -> list[int]:
+    """Return what is drawn from one row at each point, behind the chain that the settings ask for."""
+    logits_BV = logits.expand(len(points), -1)
+    for stage in chain(chosen.Sample.model_validate(fields)):
+        logits_BV = stage.apply(Seen(torch.zeros(len(points), 1, dtype=torch.long), 0), logits_BV)
+    return draw(logits_BV, points)
 
 
 def ranked(logits: list[float]) -> list[int]:
@@ -51,7 +63,7 @@ def test_top_p_of_nothing_leaves_the_likeliest() -> None:
 @settings(max_examples=100, deadline=None)
 @given(LOGITS, st.floats(0, 1, exclude_max=True))
 def test_a_draw_inverts_the_cumulated_probabilities(logits: list[float], point: float) -> None:
-    token = draw(torch.tensor(logits, dtype=torch.float64), point)
+    (token,) = draw(torch.tensor([logits], dtype=torch.float64), [point])
     total = math.fsum(map(math.exp, logits))
     below = math.fsum(map(math.exp, logits[:token])) / total
     above = math.fsum(map(math.exp, logits[: token + 1])) / total
@@ -61,20 +73,20 @@ def test_a_draw_inverts_the_cumulated_probabilities(logits: list[float], point: 
 def test_a_masked_token_is_never_drawn() -> None:
     logits = torch.tensor([-torch.inf, 1.0, -torch.inf, 1.0, -torch.inf])
     points = [0.0, 0.5 - 2**-54, 0.5, 1 - 2**-53]
-    assert [draw(logits, point) for point in points] == [1, 1, 3, 3]
+    assert draw(logits.expand(4, -1), points) == [1, 1, 3, 3]
 
 
 def test_a_temperature_near_zero_overflows_nothing() -> None:
     assert temper(torch.tensor([1e4, -1e4, 1e4 - 1]), 1e-40).tolist() == [0.0, -math.inf, -math.inf]
-    assert choose(torch.tensor([5.0, 9.0, 1.0]), 1e-40, None, None, 0.999) == 1
-    assert choose(torch.tensor([5.0, 9.0, 1.0]), 0, 1, 0.1, 0.999) == 1
+    assert choose(torch.tensor([5.0, 9.0, 1.0]), [0.999], temperature=1e-40) == [1]
+    assert likeliest(torch.tensor([[5.0, 9.0, 1.0], [3.0, 3.0, 1.0]])) == [1, 0]
 
 
 def test_draws_have_their_probabilities() -> None:
     """Pearson's chi-square with 7 degrees of freedom stays below 24.3 in 999 of 1,000 experiments."""
     logits, times = torch.tensor([2.0, 1.0, 0.5, 0.0, -0.5, 1.5, 0.25, -1.0, -4.0]), 20_000
     points = torch.rand(times, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    counts = Counter(choose(logits, 1.3, 8, None, float(point)) for point in points)
+    counts = Counter(choose(logits, points.tolist(), temperature=1.3, top_k=8))
     weights = [math.exp(logit / 1.3) for logit in logits.tolist()[:8]]
     expected = [times * weight / sum(weights) for weight in weights]
     assert sum((counts[token] - mean) ** 2 / mean for token, mean in enumerate(expected)) < 24.3
@@ -83,7 +95,6 @@ def test_draws_have_their_probabilities() -> None:
 
 def test_temperature_comes_before_top_p() -> None:
     """At temperature 4 the two highest of these no longer hold nine tenths."""
-    logits = torch.tensor([4.0, 3.0, 0.0, 0.0])
-    drawn = {choose(logits, 4.0, None, 0.9, point / 100) for point in range(100)}
-    assert drawn == {0, 1, 2, 3}
-    assert {choose(logits, 1.0, None, 0.9, point / 100) for point in range(100)} == {0, 1}
+    logits, points = torch.tensor([4.0, 3.0, 0.0, 0.0]), [point / 100 for point in range(100)]
+    assert set(choose(logits, points, temperature=4.0, top_p=0.9)) == {0, 1, 2, 3}
+    assert set(choose(logits, points, temperature=1.0, top_p=0.9)) == {0, 1}

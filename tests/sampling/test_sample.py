@@ -1,13 +1,20 @@
 """From a run folder to text."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.training.gpt import GPT
 from tests.training.runs import LETTERS, chosen, subject
-from tfdsl.run import open_run
-from tfdsl.sampling import sample
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.run import Run, open_run
+from tfdsl.sampling import Author, Decoder, Generation, begin
 from tfdsl.settings import Sample
 from tfdsl.training import train
+
+
+def start(run: Run, sample: Sample, build: Callable[[], Any]) -> tuple[Generation | None, list[Diagnostic]]:
+    return begin(Author(Decoder(run.model(build)), run.tokenizer, 260, run.context), sample, [sample.prompt])
 
 
 def build() -> GPT:
@@ -21,10 +28,10 @@ def test_a_trained_model_writes_what_it_read(tmp_path: Path) -> None:
     assert run is not None
     assert (run.name, run.spec, run.context, run.sample.prompt) == ("small", "tfdsl: 1\n", 16, "the q")
     settings = run.sample.model_copy(update={"length": 6, "greedy": True})
-    text, notes = sample(run.model(build), run.tokenizer, settings, run.context)
+    text, notes = start(run, settings, build)
     assert notes == []
     assert text is not None
-    assert "".join(text) == "uick b"
+    assert "".join(text.texts()) == "uick b"
 
 
 def test_an_unknown_character_and_an_empty_prompt_are_told(tmp_path: Path) -> None:
@@ -35,7 +42,7 @@ def test_an_unknown_character_and_an_empty_prompt_are_told(tmp_path: Path) -> No
         ("THE fox", "R711", "the prompt holds characters that the model never saw: 'E', 'H', 'T'"),
         ("", "R712", "the prompt is empty"),
     ):
-        text, problems = sample(run.model(build), run.tokenizer, Sample(prompt=prompt), run.context)
+        text, problems = start(run, Sample(prompt=prompt), build)
         assert text is None
         assert [(p.code, p.message) for p in problems] == [(code, message)]
 
@@ -48,13 +55,13 @@ def test_a_text_longer_than_the_context_is_told(tmp_path: Path) -> None:
     lengths = []
     for overflow in ("slide", "stop"):
         settings = Sample.model_validate({"prompt": "the", "length": 40, "overflow": overflow})
-        text, notes = sample(run.model(build), run.tokenizer, settings, run.context)
+        text, notes = start(run, settings, build)
         assert [(n.code, n.message) for n in notes] == [
             ("I671", "3 tokens of prompt and 40 more do not fit the model's 16 positions")
         ]
         assert text is not None
         helps.append(notes[0].help)
-        lengths.append(len("".join(text)))
+        lengths.append(len("".join(text.texts())))
     assert lengths == [40, 14]
     assert helps == [
         "each time they are full, the newest 8 are read again and the rest is forgotten",
@@ -67,7 +74,7 @@ def test_an_empty_prompt_of_pairs_begins_a_document(tmp_path: Path) -> None:
     train(subject(vocab=260), settings, tmp_path / "run")
     run, _ = open_run(tmp_path / "run")
     assert run is not None
-    text, notes = sample(run.model(lambda: GPT(260)), run.tokenizer, Sample(prompt="", length=3), run.context)
+    text, notes = start(run, Sample(prompt="", length=3), lambda: GPT(260))
     assert notes == []
     assert text is not None
-    assert "".join(text)
+    assert "".join(text.texts())

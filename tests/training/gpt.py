@@ -15,7 +15,7 @@ class Cache:
 
     length: int
     position: int = 0
-    pairs: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    entries: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     counted: list[int] = field(default_factory=list)
 
 
@@ -34,10 +34,10 @@ class Layer(nn.Module):
         q, k, v = (
             part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.qkv(self.norm1(x_BTD)).chunk(3, dim=2)
         )
-        if cache is not None and self.place in cache.pairs:
-            k, v = (torch.cat(pair, dim=2) for pair in zip(cache.pairs[self.place], (k, v), strict=True))
+        if cache is not None and self.place < len(cache.entries):
+            k, v = (torch.cat(pair, dim=2) for pair in zip(cache.entries[self.place], (k, v), strict=True))
         if cache is not None:
-            cache.pairs[self.place] = k, v
+            cache.entries[self.place : self.place + 1] = [(k, v)]
         mask = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).tril(k.shape[2] - q.shape[2])
         attended = F.scaled_dot_product_attention(
             q, k, v, attn_mask=None if cache is None else mask, is_causal=cache is None

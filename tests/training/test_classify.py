@@ -1,11 +1,14 @@
 """classify: images and texts, the loss and the figures by hand, and what does not fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import f1_score
 
 from tests.training.records import BERT, FIRST, PAD, SEPARATOR, VIT, bound, model, numbers, prepared, texts, told
+from tfdsl import settings, tokens
 from tfdsl.training import order
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import HELD_OUT, Place
@@ -157,3 +160,44 @@ def test_a_vector_is_chosen_for_texts_with_a_mask_of_another_name() -> None:
     task.open(PAIRS)
     batch = task.batch(PAIRS.train, [Place(0, 2), Place(0, 0)])
     assert batch.inputs["real"].tolist() == [[1] * 7, [1] * 7]
+
+
+LOADED = tokens.make(settings.Tokenizer(), [], 261, ("pad", "end"))  # as GPT-2's: neither first nor separator
+
+
+def test_a_vocabulary_without_marks_is_enough_for_a_text_alone() -> None:
+    task = bound(BERT, objective="classify", output="scores")
+    assert task.wanted.spare == ("first", "separator")
+    data = replace(prepared(("no", "yes"), text=texts("one", "", "two"), label=numbers([0, 1, 0])), tokenizer=LOADED)
+    assert task.against(data) == []
+    task.open(data)
+    rows = task.batch(data.train, [Place(0, index) for index in range(3)]).inputs["tokens"]
+    assert rows.tolist() == [[*b"one"], [256] * 3, [*b"two"]]
+    assert task.batch(data.train, [Place(0, 1)]).inputs["tokens"].shape == (1, 1)
+    ((where, said),) = task.against(replace(PAIRS, tokenizer=LOADED))
+    assert (where, said.code) == ("train.tokenizer", "R751")
+
+
+def test_what_is_cut_is_told() -> None:
+    """Rows of 16: `one` alone takes 5, and with its second text 3 more and a mark."""
+    task = bound(BERT, objective="classify", output="scores")
+    data = prepared(("no",), text=texts("one", "x" * 14, "x" * 15), label=numbers([0, 0, 0]))
+    task.open(data)
+    ((where, said),) = task.remarks(data)
+    assert (where, said.code) == ("train.context", "W621")
+    assert said.message == "2 of 6 texts do not fit 16 positions and are cut"
+    assert "17 tokens" in said.notes[0].message
+    paired = prepared(("no",), text=texts("x" * 8), second=texts("y" * 5), label=numbers([0]))
+    assert task.remarks(paired) == []
+    paired = prepared(("no",), text=texts("x" * 8), second=texts("y" * 6), label=numbers([0]))
+    assert task.remarks(paired)[0][1].message == "2 of 2 texts do not fit 16 positions and are cut"
+
+
+def test_classes_that_are_held_out_alone_are_told() -> None:
+    task = bound(BERT, objective="classify", output="scores")
+    train = prepared(("a", "b", "c"), text=texts("x", "y"), label=numbers([1, 1]))
+    data = replace(train, held_out=prepared(text=texts("x", "y", "z"), label=numbers([2, 0, 1])).train)
+    task.open(data)
+    ((where, said),) = task.remarks(data)
+    assert (where, said.code) == ("train.data", "W622")
+    assert said.message == "2 classes are among the held-out examples alone, and cannot be learnt: `a`, `c`"

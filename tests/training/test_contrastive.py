@@ -1,11 +1,14 @@
 """contrastive: its loss by hand, over processes, and recall over all that is held out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from tests.training.records import BERT, END, START, bound, model, numbers, prepared, summed, texts, told
+from tfdsl import settings, tokens
 from tfdsl.training import order
 from tfdsl.training.objectives.contrastive import pairs
 from tfdsl.training.processes import Processes
@@ -172,3 +175,27 @@ def test_what_does_not_fit(spec: str, train: dict[str, object], where: str, code
     task, problems = told(spec, **{"objective": "contrastive", "context": 8, **train})
     assert task is None
     assert [(at, each.code) for at, each in problems] == [(where, code)]
+
+
+def test_a_pool_at_a_token_that_is_in_no_text() -> None:
+    """Of a vocabulary that was trained the highest token is a piece of a word; of bytes with marks, the last mark."""
+    task = bound(CLIP, objective="contrastive", context=12)
+    assert task.against(PICTURES) == []
+    made = tokens.make(settings.Tokenizer(type="bpe"), WORDS, 261, ("start", "end"))
+    ((where, said),) = task.against(replace(PICTURES, tokenizer=made))
+    assert (where, said.code) == ("train.tokenizer", "R872")
+    end = tokens.marks(made).end
+    assert said.help == f"write `token: {end}` at the pool"
+    shown = bound(CLIP.replace("highest", str(end)), objective="contrastive", context=12)
+    assert shown.against(replace(PICTURES, tokenizer=made)) == []
+    assert [each.code for _, each in shown.against(PICTURES)] == ["R872"]
+
+
+def test_texts_that_are_cut_are_told() -> None:
+    task = bound(BERT, objective="contrastive", output="pooled")
+    data = prepared(query=texts("a", "b" * 20), positive=texts("c" * 30, "d" * 14))
+    task.open(data)
+    ((where, said),) = task.remarks(data)
+    assert (where, said.code) == ("train.context", "W621")
+    assert said.message == "4 of 8 texts do not fit 16 positions and are cut"
+    assert said.notes[0].message == "too long are 2 `query`, 2 `positive`; the longest, with its marks, has 32 tokens"

@@ -51,6 +51,13 @@ def test_a_long_question_leaves_half_to_the_passage() -> None:
     assert batch.inputs["tokens"].shape == (1, 12)
 
 
+def test_questions_that_are_cut_are_told() -> None:
+    ((where, said),) = task(context=16).remarks(DATA)
+    assert (where, said.code) == ("train.context", "W621")
+    assert said.message == "2 of 6 questions have more than 5 tokens and are cut"
+    assert task(context=32).remarks(DATA) == []
+
+
 def test_the_loss_is_half_of_either_end_and_filling_changes_nothing() -> None:
     made, net = task(), model(BERT)
     batch = made.batch(DATA.train, [Place(0, 0), Place(0, made.examples(DATA.train, 0) - 1)])

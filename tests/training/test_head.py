@@ -11,9 +11,10 @@ from torch import Tensor
 
 import tfdsl
 from tests.training.gpt import GPT
+from tfdsl import heads
+from tfdsl.heads import Head, Headed, Unscored
 from tfdsl.training import crossentropy, head
-from tfdsl.training.crossentropy import IGNORED, Unscored, summed
-from tfdsl.training.head import Head, Headed
+from tfdsl.training.crossentropy import IGNORED, summed
 
 SPECS = Path(__file__).parent.parent.parent / "specs"
 HEAD = "dims: {words: 11, width: 8}\ninputs: {tokens: {shape: [B, T], vocab: words}}\nmodel:\n"
@@ -88,7 +89,7 @@ def test_a_model_is_called_as_it_was_and_keeps_its_weights() -> None:
     model = GPT(11)
     names, inputs = list(model.state_dict()), torch.arange(10).view(2, 5)
     before = model(inputs)
-    headed = head.leave(model, Head("logits", "head"), model)
+    headed = heads.leave(model, Head("logits", "head"), model)
     assert isinstance(headed, Headed)
     given = head.given(headed, {"tokens": inputs}, "logits")
     assert isinstance(given, Unscored)
@@ -97,15 +98,15 @@ def test_a_model_is_called_as_it_was_and_keeps_its_weights() -> None:
     assert torch.equal(model(inputs), before)
     assert torch.equal(headed(inputs), before)
     assert list(model.state_dict()) == names
-    assert head.leave(model, None, model) is model
-    assert head.leave(model, Head("logits", "norm"), model) is model
+    assert heads.leave(model, None, model) is model
+    assert heads.leave(model, Head("logits", "norm"), model) is model
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch warns of what it does itself
 def test_a_compiled_model_leaves_its_head_too() -> None:
     model = GPT(11)
     called = torch.compile(model, backend="eager", fullgraph=True)
-    headed = head.leave(model, Head("logits", "head"), called)
+    headed = heads.leave(model, Head("logits", "head"), called)
     inputs = {"tokens": torch.arange(10).view(2, 5)}
     given = head.given(headed, inputs, "logits")
     assert isinstance(given, Unscored)
@@ -126,7 +127,7 @@ def test_a_head_is_an_unembedding_whose_result_is_the_output(pipe: list[str], fo
     nodes = "".join(f"  - {each}\n" for each in pipe)
     checked = tfdsl.check(f"tfdsl: 1\nname: small\noutputs: {{logits: [B, T, words]}}\n{HEAD}{nodes}")
     assert checked.ok, [each.message for each in checked.diagnostics]
-    assert head.of(checked) == (Head("logits", "logits") if found else None)
+    assert heads.of(checked) == (Head("logits", "logits") if found else None)
 
 
 def test_a_head_that_something_else_reads_is_kept() -> None:
@@ -144,11 +145,11 @@ model:
 """
     checked = tfdsl.check(text)
     assert checked.ok, [each.message for each in checked.diagnostics]
-    assert head.of(checked) is None
+    assert heads.of(checked) is None
 
 
 @pytest.mark.parametrize("name", ["gpt2", "bert", "t5", "gemma2_9b", "vit", "llama2_7b"])
 def test_heads_of_published_specs(name: str) -> None:
-    heads = {"gpt2": "logits", "bert": "word.logits", "t5": "decoder.logits", "llama2_7b": "logits"}
-    found = head.of(tfdsl.check(SPECS / f"{name}.yaml"))
-    assert (found and found.module) == heads.get(name)
+    known = {"gpt2": "logits", "bert": "word.logits", "t5": "decoder.logits", "llama2_7b": "logits"}
+    found = heads.of(tfdsl.check(SPECS / f"{name}.yaml"))
+    assert (found and found.module) == known.get(name)

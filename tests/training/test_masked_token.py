@@ -48,6 +48,15 @@ def test_a_share_of_each_window_is_hidden_between_its_marks() -> None:
     assert batch.count == 32
 
 
+def test_a_vocabulary_without_first_and_separator_has_windows_without_them() -> None:
+    made = masked()
+    assert set(made.wanted.marks) - set(made.wanted.spare) == {"mask"}
+    made.open(texts.prepared(("mask",), text=[TEXT]))
+    batch = made.batch(DATA.train, [Place(0, index) for index in range(3)])
+    assert batch.inputs["tokens"].shape == batch.targets["tokens"].shape == (3, 20)
+    assert set(replaced().wanted.marks) == set(replaced().wanted.spare)
+
+
 def test_of_those_hidden_some_are_masked_some_replaced_and_some_stay() -> None:
     made = masked(share=0.5, masked=0.6, random=0.3)
     batch = made.batch(DATA.train, [Place(epoch, index) for epoch in range(20) for index in range(90)])

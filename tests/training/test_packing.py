@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 
 import tfdsl
 from tests.six import spread
+from tests.test_costing import tiny
 from tests.training import texts
 from tests.training.runs import chosen, signature
 from tfdsl import roles, settings
+from tfdsl.checking import Checked
 from tfdsl.data.table import Ragged, Table
+from tfdsl.ragged import ragged
 from tfdsl.training import objectives, subject, train
 from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.packing import Cut, Packing, Whole, fitted, pieces
@@ -124,30 +127,44 @@ def test_windows_tell_the_model_where_documents_begin() -> None:
     assert rows.targets.tolist() == [[1, 2, 3, 4, IGNORED, 6, 7, 8], [IGNORED, 10, 11, 12, 13, 14, 15, 16]]
 
 
-def task(packing: str, spec: str = SPEC) -> Task:
+def task(packing: str, spec: str | Checked = SPEC) -> Task:
     train = settings.Train.read({"context": 16, "data": {"source": "x", "packing": packing}})
     found, problems = objectives.bind(train, roles.of(tfdsl.check(spec)))
     assert found is not None, problems
     return found
 
 
-@torch.no_grad()
-def test_the_loss_of_packed_rows_is_that_of_each_document_alone() -> None:
+def of_spec(name: str) -> Checked:
+    """Return a spec of ours at tiny sizes, with an input of documents."""
+    found = tfdsl.check(SPEC) if name == "packed" else ragged(tiny(name))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", ["packed", "mamba2", "hybrid", "qwen3_next", "jamba", "performer"])
+def test_packed_rows_teach_what_each_document_teaches_alone(name: str) -> None:
     sizes = [7, 3, 12, 17, 2, 1, 9]
     values = torch.randint(0, 60, (sum(sizes),), generator=torch.Generator().manual_seed(0)).numpy().astype(np.uint16)
     table = Table({"text": Ragged(values, np.cumsum([0, *sizes]))})
-    model: Any = spread(tfdsl.build(tfdsl.check(SPEC))).double().eval()
-    made = task("whole")
+    checked = of_spec(name)
+    models: list[Any] = [spread(tfdsl.build(checked)).double().eval() for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    made = task("whole", checked)
     rows = made.examples(table, 0)
-    together = made.loss(model, made.batch(table, [Place(0, index) for index in range(rows)]))
+    together = made.loss(models[0], made.batch(table, [Place(0, index) for index in range(rows)]))
     assert rows == 3
     alone = torch.zeros((), dtype=torch.float64)
     for start, size in zip(np.cumsum([0, *sizes]), sizes, strict=False):
         words = torch.from_numpy(values[start : start + size].astype(np.int64))
         if size > 1:
-            scores = model(words[None, :-1])[0]
-            alone += torch.nn.functional.cross_entropy(scores, words[1:], reduction="sum")
+            scores = models[1](words[None, :-1])[0]
+            alone = alone + torch.nn.functional.cross_entropy(scores, words[1:], reduction="sum")
     torch.testing.assert_close(together.double(), alone, rtol=1e-6, atol=1e-6)
+    together.backward()
+    alone.backward()
+    for ours, theirs in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert ours.grad is not None and theirs.grad is not None
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-5 * float(theirs.grad.abs().max()))
 
 
 def test_without_documents_each_has_a_row_of_its_own() -> None:
@@ -179,8 +196,11 @@ def test_what_would_be_silently_something_else_is_refused() -> None:
     assert [each.code for _, each in problems] in (["R786"], ["R701"])  # R701: an objective that is not built yet
 
 
-@pytest.mark.parametrize("packing", ["cut", "whole"])
-def test_a_model_learns_from_documents_that_share_rows(tmp_path: Path, packing: str) -> None:
+MAMBA = SPEC.replace("attention: {heads: 4, mask: causal, position: rope}", "mamba2: {heads: 4, head_dim: 4, state: 8}")
+
+
+@pytest.mark.parametrize(("packing", "spec"), [("cut", SPEC), ("whole", SPEC), ("whole", MAMBA)])
+def test_a_model_learns_from_documents_that_share_rows(tmp_path: Path, packing: str, spec: str) -> None:
     folder = tmp_path / "poems"
     folder.mkdir()
     for number in range(30):
@@ -192,7 +212,7 @@ def test_a_model_learns_from_documents_that_share_rows(tmp_path: Path, packing: 
         "batch": 8,
         "optimizer": {"lr": 3e-2},
     }
-    outcome, problems = train(subject.of(tfdsl.check(SPEC)), chosen(tmp_path, **fields), tmp_path / "run")
+    outcome, problems = train(subject.of(tfdsl.check(spec)), chosen(tmp_path, **fields), tmp_path / "run")
     assert outcome is not None, problems
     assert outcome.loss < 1.0  # nats a letter; 3.2 where all are alike
 

@@ -31,6 +31,9 @@ class Exact(GPT):
         self.double()
 
 
+MUON = 1e-4  # torch's Muon makes its steps orthogonal in bfloat16: parts are summed in it, and round otherwise
+
+
 def losses(folder: Path) -> list[float]:
     return [entry["loss"] for entry in read(folder / "log.jsonl") if "loss" in entry]
 
@@ -68,6 +71,35 @@ def test_two_processes_train_as_one(tmp_path: Path, way: str) -> None:
     assert [each.loss for each in two] == [losses(tmp_path / "two")[-1]] * 2
     assert [each.held_out.loss for each in two if each.held_out] == pytest.approx([one[0].held_out.loss] * 2, rel=1e-12)  # type: ignore[union-attr]
     assert apart(last(tmp_path / "one"), last(tmp_path / "two")) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("fields", "near"),
+    [
+        ({"optimizer": {"type": "muon", "lr": 1e-2, "momentum": 0.9}}, MUON),
+        ({"average": 0.9}, 1e-12),
+        ({"optimizer": {"type": "muon", "lr": 1e-2}, "average": {"decay": 0.8}, "clip": 0.1}, MUON),
+    ],
+    ids=["muon", "average", "both"],
+)
+def test_two_with_their_parts_train_as_one(tmp_path: Path, fields: dict[str, Any], near: float) -> None:
+    """Muon turns a whole matrix, of which each has a part; the average is measured, kept and taken up in parts."""
+    settings = chosen(tmp_path, steps=8, batch=5, parallel="fsdp", evaluate={"every": 4}, **fields)
+    one = trained(1, settings, tmp_path / "one")
+
+    def work(rank: int) -> Outcome:
+        model = subject(dropout=0.0, wrap=Exact)
+        train(model, settings, tmp_path / "two", report=Stop(5))
+        outcome, problems = resume(model, tmp_path / "two")
+        assert problems == []
+        assert outcome is not None
+        return outcome
+
+    two = crew(2, work)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=near)
+    measured = [each.held_out.loss for each in (*one, *two) if each.held_out is not None]
+    assert measured == pytest.approx([measured[0]] * 3, rel=near)
+    assert apart(last(tmp_path / "one"), last(tmp_path / "two")) < 50 * near
 
 
 class Stop(Quiet):

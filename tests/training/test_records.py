@@ -14,10 +14,7 @@ CLIP = [
     *("d_image=16", "n_image_layers=1", "n_image_heads=2", "d_common=8"),
 ]
 WHISPER = ["vocab_size=300", "context=16", "frames=64", "d_model=16", "n_layers=1", "n_heads=2", "d_ff=32"]
-RUN = [
-    *("steps=2", "batch=4", "threads=1", "precision=float32", "evaluate.final=true", "data.size=60"),
-    "context=16",
-]
+RUN = ("steps=2", "batch=4", "threads=1", "precision=float32", "evaluate.final=true", "data.size=60")
 IMAGES = ["objective=classify", "data=digits"]
 
 
@@ -26,7 +23,7 @@ IMAGES = ["objective=classify", "data=digits"]
     [
         *((name, SMALL, IMAGES) for name in ("vit", "vit_l16", "deit")),
         ("clip_vit_b32", CLIP, ["objective=contrastive", "data=captions", "context=48"]),
-        ("whisper_base", WHISPER, ["data=tones", "evaluate.generate=2"]),
+        ("whisper_base", WHISPER, ["data=tones", "context=16", "evaluate.generate=2"]),
     ],
 )
 def test_two_steps(name: str, dims: list[str], train_: list[str], tmp_path: Path) -> None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfdsl import expressions
-from tfdsl.checking import cycles, extents, foreign, promises
+from tfdsl.checking import cycles, extents, promises
 from tfdsl.checking.report import Report
-from tfdsl.checking.salvage import salvage
 from tfdsl.checking.scope import Scope
 from tfdsl.checking.walk import Walk
 from tfdsl.diagnostics import Diagnostic, collect
 from tfdsl.document import Document
-from tfdsl.mapping.plan import Planned
 from tfdsl.node import Instance, Shared, Value
-from tfdsl.settings import Sample, Train
 from tfdsl.spec import Init, Spec
 from tfdsl.spec import read as read_spec
+
+if TYPE_CHECKING:
+    from tfdsl.mapping.plan import Planned
+    from tfdsl.settings import Sample, Train
 
 MENDED = frozenset({"Y011", "Y013", "Y022", "Y023"})  # after these mistakes, what was meant is known nevertheless
 
@@ -29,7 +30,7 @@ class Checked:
 
     `streams` stand in an order in which they can be computed; `limits` holds the most positions of a symbolic axis;
     `pads` the token that stands for nothing, of each input that has one; `planned` what the `weights` section says of
-    each weight.
+    each weight. `training` and `sampling` are the sections `train` and `sample`, where the spec has them.
     """
 
     spec: Spec | None
@@ -43,9 +44,23 @@ class Checked:
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
     pads: Mapping[str, int] = field(default_factory=dict[str, int])
     init: Init = Init()
-    train: Train = Train()
-    sample: Sample = Sample()
+    training: Train | None = None
+    sampling: Sample | None = None
     planned: tuple[Planned, ...] = ()
+
+    @property
+    def train(self) -> Train:
+        """Return the settings of the trainer, those that hold unsaid where the spec has none."""
+        from tfdsl.settings import Train
+
+        return self.training or Train()
+
+    @property
+    def sample(self) -> Sample:
+        """Return the settings of the sampler, those that hold unsaid where the spec has none."""
+        from tfdsl.settings import Sample
+
+        return self.sampling or Sample()
 
     @property
     def ok(self) -> bool:
@@ -59,7 +74,7 @@ def run(document: Document) -> Checked:
         return Checked(None, document, collect(document.diagnostics))  # a part of the text is missing
     read, found = read_spec(document)
     found = [*document.diagnostics, *found]
-    spec = read or salvage(document)
+    spec = read or _salvaged(document)
     if spec is None:
         return Checked(None, document, collect(found))
     report = Report(document)
@@ -73,14 +88,15 @@ def run(document: Document) -> Checked:
     for name in spec.streams:
         walk.stream(name)
     init = walk.fields.settings(spec.init, ("init",), scope)
-    train = walk.fields.settings(spec.train, ("train",), scope)
-    sample = walk.fields.settings(spec.sample, ("sample",), scope)
+    train = None if spec.train is None else walk.fields.settings(spec.train, ("train",), scope)
+    sample = None if spec.sample is None else walk.fields.settings(spec.sample, ("sample",), scope)
     promises.parameters(walk)
     outputs = promises.outputs(walk)
-    planned = foreign.planned(walk) if not found else ()
+    planned = _planned(walk) if not found and spec.weights is not None else ()
     if not found:
         promises.unused(walk)
-        promises.training(walk, train)
+        if train is not None:
+            promises.training(walk, train)
     limits = {name: most for name, (most, _) in walk.limits.items()}
     found += promises.causes(report.diagnostics(), read is None, bool(spec.dims))
     return Checked(
@@ -99,6 +115,18 @@ def run(document: Document) -> Checked:
         sample,
         planned,
     )
+
+
+def _salvaged(document: Document) -> Spec | None:
+    from tfdsl.checking.salvage import salvage  # for specs with mistakes alone
+
+    return salvage(document)
+
+
+def _planned(walk: Walk) -> tuple[Planned, ...]:
+    from tfdsl.checking import foreign  # for specs that map foreign weights alone
+
+    return foreign.planned(walk)
 
 
 def _scope(spec: Spec, report: Report) -> Scope:

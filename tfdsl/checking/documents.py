@@ -24,6 +24,8 @@ def check(place: Place, step: Step) -> None:
             f"`{place.name}` does not keep the documents of {named} apart: {why}",
             help="leave out `parts`, and give each row one document",
         )
+    kept = (*step.inputs, *(value.tensor for field, value in step.reads.items() if field not in step.node.pairs))
+    found = {axis.parts for tensor in kept for axis in tensor.axes} - {""}
     left = {axis.parts for axis in step.output.axes}
     if step.node.begins or (found <= left and _led(place, step, found)):
         return

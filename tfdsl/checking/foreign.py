@@ -11,9 +11,10 @@ from tfdsl.mapping.plan import Own, Planned, plan
 
 def planned(walk: Walk) -> tuple[Planned, ...]:
     """Return what each weight is made of; what is wrong with the section is reported."""
-    if not walk.spec.weights.map or walk.report.broken:
+    weights = walk.spec.weights
+    if weights is None or not weights.map or walk.report.broken:
         return ()
-    found, faults = plan(walk.spec.weights, own(walk), walk.scope)
+    found, faults = plan(weights, own(walk), walk.scope)
     for fault in faults:
         path = ("weights", *fault.path)
         span = walk.report.document.span(path, fault.key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from tfdsl.checking import extents
 from tfdsl.checking.frames import members
@@ -11,7 +12,9 @@ from tfdsl.diagnostics import Diagnostic, suggest
 from tfdsl.expressions import Expression
 from tfdsl.node import Flow, Path, Step, Value
 from tfdsl.parts import Parameter
-from tfdsl.settings import Train
+
+if TYPE_CHECKING:
+    from tfdsl.settings import Train
 
 
 def outputs(walk: Walk) -> dict[str, Value]:

@@ -14,6 +14,7 @@ def start() -> int:
     A short command would spend a third of its time on looking for garbage that is not there and on taking itself apart.
     What it wrote is flushed by then, so it ends at once; where torch was loaded, Python ends as it always does.
     """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look through all packages for them
     gc.set_threshold(100_000, 20, 20)
     code = main()
     gc.freeze()

@@ -35,7 +35,8 @@ def command(folder: str, output: str | None, spec: str | None, overrides: tuple[
         remark(report.render(found, texts, coloured(sys.stderr)).rstrip("\n"))
     if brought is None:
         raise Stop(code=1)
-    say(f"imported {brought.parameters:,} parameters from {brought.tensors:,} tensors, each used or ignored")
+    held = "" if brought.dtype == "float32" else f" of {brought.dtype}, kept as float32"
+    say(f"imported {brought.parameters:,} parameters from {brought.tensors:,} tensors{held}, each used or ignored")
     say(f"next: tfdsl render {brought.folder / 'spec.yaml'} -o model.svg")
     if not found and any(each.tensor.vocab is not None for each in brought.checked.inputs.values()):
         say(f"      tfdsl sample {brought.folder} --prompt ...")

@@ -2,99 +2,134 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfdsl import report
-from tfdsl.cli.output import Stop, coloured, refuse, remark
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.cli import options, writing
+from tfdsl.cli.asked import opened, tell
+from tfdsl.cli.output import Stop, refuse, remark
 
 if TYPE_CHECKING:
     from tfdsl.run import Run
+    from tfdsl.sampling.prompts import Asked
 
 
 @click.command()
 @click.argument("folder", metavar="RUN")
-@click.option("--prompt", help="The text to go on from; `-` reads it from standard input.")
-@click.option("--length", type=click.IntRange(min=1), help="How many tokens to write.")
-@click.option("--temperature", type=click.FloatRange(min=0), help="Below 1 surer, above 1 wilder; 0 is greedy.")
-@click.option("--top-k", type=click.IntRange(min=1), help="Draw among the k likeliest tokens.")
+@click.option("--prompt", "prompts", multiple=True, help="A text to go on from; `-` reads it from standard input.")
 @click.option(
-    "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Draw among the fewest that hold this probability."
+    "--prompts",
+    "file",
+    metavar="FILE",
+    help="Prompts, a line each: texts, or JSON objects with `prompt` or `messages` and settings of their own; `-` "
+    "reads them from standard input.",
 )
-@click.option("--greedy", is_flag=True, default=None, help="Take the likeliest token each time.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Another seed, another text; the same seed, the same.")
-@click.option("--last", is_flag=True, help="Use the last weights in place of the best.")
+@click.option("--chat", is_flag=True, help="Talk: each line is answered, and what was said before is kept.")
+@options.as_json
+@click.option("--verbose", is_flag=True, help="Say at the end how tokens were drawn, how fast, and with what memory.")
+@options.last
+@options.sampled
 def command(
     folder: str,
-    prompt: str | None,
-    length: int | None,
-    temperature: float | None,
-    top_k: int | None,
-    top_p: float | None,
-    greedy: bool | None,
-    seed: int | None,
+    prompts: tuple[str, ...],
+    file: str | None,
+    chat: bool,
+    as_json: bool,
+    verbose: bool,
     last: bool,
+    **chosen: Any,
 ) -> int:
     """Write text with the model in a RUN's folder, as `tfdsl train` leaves it.
 
     What is not said here is as the spec's `sample` section says.
     """
-    path = Path(folder)
-    if path.is_file():
-        refuse(
-            f"`{folder}` is a file, and models are sampled from a run's folder: tfdsl train {folder}, then sample that"
-        )
-    if not path.is_dir():
-        refuse(f"there is no folder `{folder}`. `tfdsl train` makes one, such as runs/gpt")
-    if prompt == "-":
-        prompt = sys.stdin.read()
-    given: dict[str, Any] = {
-        "prompt": prompt,
-        "length": length,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "greedy": greedy,
-        "seed": seed,
-    }
-    from tfdsl.run import open_run
+    asking = [name for name, given in (("--prompt", prompts), ("--prompts", file), ("--chat", chat)) if given]
+    if len(asking) > 1:
+        refuse(f"`{asking[0]}` and `{asking[1]}` both say what to ask: give one of them")
+    from tfdsl.settings import anew
 
-    gc.set_threshold(700, 10, 10)  # as Python has it: text may be long
-    run, found = open_run(path, best=not last)
-    _show(found)
-    if run is None:
+    run = opened(folder, last)
+    given = anew(run.sample, options.given(chosen))
+    settings = options.settled(given)
+    said = writing.Said(as_json, verbose)
+    if chat:
+        return _talk(run, settings, said)
+    return _write(run, _asked(prompts, file, given, settings), said)
+
+
+def _asked(prompts: tuple[str, ...], file: str | None, given: dict[str, Any], chosen: Any) -> list[Asked]:
+    """Return what is asked, or end the command where a line of a file is wrong."""
+    from tfdsl.sampling.prompts import Asked, read
+
+    if file is None:
+        texts = [_stdin() if prompt == "-" else prompt for prompt in prompts] or [chosen.prompt]
+        return [Asked(text, chosen) for text in texts]
+    if file == "-":
+        found, wrong = read(_stdin(), "standard input", given)
+    else:
+        objects = True if Path(file).suffix in (".jsonl", ".ndjson") else None
+        try:
+            text = Path(file).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            refuse(f"`{file}` is no text in UTF-8")
+        found, wrong = read(text, f"`{file}`", given, objects)
+    tell(wrong)
+    if wrong:
         raise Stop(code=1)
-    return _write(run, {name: value for name, value in given.items() if value is not None})
+    return found
 
 
-def _write(run: Run, given: dict[str, Any]) -> int:
-    from tfdsl import building, roles, sampling, settings
-    from tfdsl.public import sound
+def _stdin() -> str:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  (the shell closed it: `<&-`)
+        refuse("standard input is closed, so no prompt can be read from it")
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        refuse("standard input is no text in UTF-8")
 
-    chosen = settings.Sample.read({**run.sample.given(), **given})
-    # From the spec, never from the folder's model.py: a run may come from elsewhere, and a spec cannot carry code.
-    checked = sound(run.spec)
-    _show(unfit := sampling.against(roles.of(checked)))
-    if unfit:
-        raise Stop(code=1)
-    model: Any = run.model(lambda: building.build(checked))
-    text, found = sampling.sample(model, run.tokenizer, chosen, run.context, run.end)
-    _show(found)
-    if text is None:
-        raise Stop(code=1)
-    click.echo(chosen.prompt, nl=False)
-    for piece in text:
-        click.echo(piece, nl=False)
-        sys.stdout.flush()
-    click.echo()
+
+def _write(run: Run, asked: list[Asked], said: writing.Said) -> int:
+    from tfdsl.faults import RunError
+    from tfdsl.sampling.prompts import alike
+
+    try:
+        for chosen, prompts in alike(asked):
+            generation, found = run.write(chosen, prompts)
+            tell(found)
+            if generation is None:
+                raise Stop(code=1)
+            for note in generation.notes:
+                remark(note)
+            said.texts(generation, prompts, chosen, alone=len(asked) * chosen.n == 1)
+    except RunError as error:
+        tell(list(error.diagnostics))
+        raise Stop(code=1) from None
+    finally:
+        said.finish()
     return 0
 
 
-def _show(found: list[Diagnostic]) -> None:
-    if found:
-        remark(report.render(found, {}, coloured(sys.stderr)).rstrip("\n"))
+def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
+    from tfdsl.faults import RunError
+    from tfdsl.sampling.talk import Talk
+
+    if chosen.n > 1:
+        refuse("`--n` writes several texts, and a conversation goes on from one: leave it out")
+    try:
+        talk = Talk(run.author(chosen), chosen)
+        for note in talk.notes:
+            remark(note)
+        for line in writing.lines():
+            generation, found = talk.answer(line)
+            tell(found)
+            if generation is not None:
+                said.answer(generation, talk, chosen)
+    except RunError as error:
+        tell(list(error.diagnostics))
+        raise Stop(code=1) from None
+    finally:
+        said.finish()
+    return 0

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from tfdsl.codegen.fold import GIVEN, UNKNOWN, dotted
+from tfdsl.codegen.library import library
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,8 @@ def _one_of(value: ast.expr) -> set[str]:
         case ast.Name() | ast.Attribute():
             return {dotted(value)}
         case ast.Constant(value=None):
+            return {"None"}
+        case ast.Call(func=ast.Name(id=name)) if name in library() and library()[name].optional:
             return {"None"}
         case _:
             return set()

@@ -89,7 +89,7 @@ def _take_class(entry: Entry, node: ast.ClassDef, texts: dict[str, str]) -> None
     made, run = signature(methods["__init__"]), signature(methods["forward"]) if "forward" in methods else Signature()
     calls = list(sites(texts))
     making, running = uses(made, list(filter(makes_it, calls))), uses(run, list(filter(runs_it, calls)))
-    text = prune("\n".join(_class(entry, node, making, running)))
+    text = prune(_class(entry, node, making, running))
     text, dropped = without_parameters(text, "__init__")
     unread = frozenset[str]()
     if not beside(node.name, texts):  # another layer may read what this one does not
@@ -106,8 +106,33 @@ def _without_idle_methods(name: str, text: str, texts: Mapping[str, str]) -> str
     return text
 
 
-def _class(entry: Entry, node: ast.ClassDef, making: Uses, running: Uses) -> list[str]:
-    """Return the lines of a class, each method folded by what is known in it."""
+def _class(entry: Entry, node: ast.ClassDef, making: Uses, running: Uses) -> str:
+    """Return a class, each method folded by what is known in it."""
+    signs = {each.name: signature(each) for each in node.body if isinstance(each, ast.FunctionDef)}
+    inner = {name: sign for name, sign in signs.items() if sign.optional and name not in ("__init__", "forward")}
+    idle: dict[str, frozenset[str]] = {}
+    while True:
+        texts = {node.name: "\n".join(_lines(entry, node, making, running, idle))}
+        found = {name: _idle(name, sign, texts) for name, sign in inner.items()}
+        if found == idle or not inner:
+            break
+        idle = found
+    for name, dropped in idle.items():
+        without(texts, inner[name], dropped, lambda site, name=name: site.name == f"self.{name}")
+    return texts[node.name]
+
+
+def _idle(method: str, sign: Signature, texts: Mapping[str, str]) -> frozenset[str]:
+    """Return the parameters of a method that are None in each of its calls within the class."""
+    calls = [sign.bind(site.call) for site in sites(texts) if site.name == f"self.{method}"]
+    given = {name for call in calls for name, value in call.items() if ast.unparse(value) != "None"}
+    return sign.optional - given
+
+
+def _lines(
+    entry: Entry, node: ast.ClassDef, making: Uses, running: Uses, idle: Mapping[str, frozenset[str]]
+) -> list[str]:
+    """Return the lines of a class, the `idle` parameters of its methods being None."""
     init = next(each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__")
     copies = _copies(init)
     known = [constants() | {f"self.{attr}": use[name] for attr, name in copies.items()} for use in making.known]
@@ -118,7 +143,8 @@ def _class(entry: Entry, node: ast.ClassDef, making: Uses, running: Uses) -> lis
         if not isinstance(part, ast.FunctionDef):
             lines += Fold(entry.source, [], {}).statement(part, 4)
             continue
-        sign, found, values = signature(part), Uses((), {}, frozenset()), known
+        nothing = dict.fromkeys(idle.get(part.name, ()))
+        sign, found, values = signature(part), Uses((), nothing, frozenset()), [each | nothing for each in known]
         if part.name == "__init__":
             found, values = making, [each | use for each, use in zip(known, making.known, strict=True)]
         elif part.name == "forward":

@@ -26,6 +26,12 @@ class Entry:
         return frozenset(names(stripped(self.node)))
 
     @cached_property
+    def optional(self) -> bool:
+        """Return whether it is a function that may return None."""
+        returns = self.node.returns if isinstance(self.node, ast.FunctionDef) else None
+        return isinstance(returns, ast.BinOp) and ast.unparse(returns).endswith(" | None")
+
+    @cached_property
     def attributes(self) -> frozenset[str]:
         """Return the attributes that it reads, but for methods of its own."""
         found = [each for each in ast.walk(self.node) if isinstance(each, ast.Attribute)]

@@ -10,7 +10,7 @@ from tfdsl.codegen.library import library
 from tfdsl.codegen.merge import merge
 from tfdsl.codegen.names import Letters, camel, harmless
 from tfdsl.codegen.text import Made, construct, module, module_list
-from tfdsl.codegen.wants import CACHE, START, Begun, Seen, Want, ordered
+from tfdsl.codegen.wants import CACHE, START, Placed, Seen, Want, ordered
 from tfdsl.diagnostics import Span
 from tfdsl.document import Document
 from tfdsl.identifiers import attribute
@@ -38,6 +38,7 @@ class Program:
     blocks: dict[tuple[int, bool], Copy] = field(default_factory=dict["tuple[int, bool]", "Copy"])
     variants: Mapping[str, int] = field(default_factory=dict[str, int])  # how many instances a block has
     sizes: dict[int, str] = field(default_factory=dict[int, str])  # the first name of an axis of this size
+    apart: bool = False  # whether a cache holds which document each position belongs to
     joined: dict[str, str] = field(default_factory=dict[str, str])  # the mask that a table of biases holds
 
     def texts(self) -> list[str]:
@@ -281,13 +282,13 @@ class Scope:
             return keep
         return self.want(Want(keep.replace("_keep", "_seen"), Seen(axis)))
 
-    def begin(self, axis: Axis) -> str:
-        """Return where the document of each position begins, or None, where an input parts the axis; else nothing."""
+    def place(self, axis: Axis, fresh: bool = False) -> str:
+        """Return the place of each position in its document, or None, where an input parts the axis; else nothing."""
         if not axis.parts:
             return ""
-        batch = self.program.inputs[axis.parts].tensor.axes[0]
-        name = self.program.variable(f"{axis.parts}_begin", Tensor((batch, axis)))
-        return self.want(Want(name, Begun(axis.parts)))
+        fresh, batch = fresh and self.cached, self.program.inputs[axis.parts].tensor.axes[0]
+        name = self.program.variable(f"{axis.parts}_{'new' if fresh else 'place'}", Tensor((batch, axis)))
+        return self.want(Want(name, Placed(axis, fresh)))
 
     # -- how the text grows -------------------------------------------------------------------------------------------
 

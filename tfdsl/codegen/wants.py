@@ -18,9 +18,23 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Where the document of each position begins, as the input of this name tells; None where it is not given."""
+    """Where the document of each position begins, as the input of this name tells; None where it is not given.
+
+    Positions that a cache holds are among them.
+    """
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The place of each position of an axis in its document; None where a row is one document.
+
+    `fresh`: None too where a cache goes on with documents of which nothing new is told.
+    """
+
+    axis: Axis
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +42,14 @@ class Want:
     """Something from outside that a block reads: it becomes a parameter of its `forward`, called `name`."""
 
     name: str
-    about: Value | Shared | Keep | Seen | Begun | None = field(default=None, compare=False)
+    about: Value | Shared | Keep | Seen | Begun | Placed | None = field(default=None, compare=False)
     mask: Shared | None = field(default=None, compare=False)
 
     @property
     def optional(self) -> bool:
         """Return whether it may be None, and a parameter for it may be left out."""
-        return isinstance(self.about, Begun) or (isinstance(self.about, Shared) and self.about.optional)
+        shared = self.about if isinstance(self.about, Shared) else None
+        return isinstance(self.about, Begun | Placed) or (shared is not None and (shared.optional or shared.single))
 
     @property
     def parameter(self) -> str:

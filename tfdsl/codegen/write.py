@@ -16,14 +16,15 @@ from tfdsl.codegen.format import lay
 from tfdsl.codegen.gather import gather
 from tfdsl.codegen.library import also
 from tfdsl.codegen.names import LAYERS, Letters, camel, harmless
-from tfdsl.codegen.scope import CACHE, START, Begun, Program, Scope, Seen, Want
+from tfdsl.codegen.scope import CACHE, START, Program, Scope, Seen, Want
 from tfdsl.codegen.start import reset
 from tfdsl.codegen.text import construct, literal, module
+from tfdsl.codegen.told import begin, told
 from tfdsl.declared import Declared, each_weight, several
 from tfdsl.identifiers import attribute
 from tfdsl.node import Flow, Shared, Value
-from tfdsl.remembering import WHOLE, remembered, sees, steps
-from tfdsl.shapes import Axis, Keep
+from tfdsl.remembering import Remembered, once, outside, remembered, steps
+from tfdsl.shapes import Axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ def _written(checked: Checked) -> Source:
     }
     program.variants = Counter(found.values())
     kept = remembered(checked)
-    cached, program.remembers, program.early = kept.streams, kept.axes, kept.early
-    body = _streams(checked, program, cached) if several(checked) else _single(checked, program, cached)
+    program.remembers, program.early = kept.axes, kept.early
+    body = _streams(checked, program, kept) if several(checked) else _single(checked, program, kept.streams)
     gathered = gather("\n\n\n".join([*program.texts(), body]))
     apart = [""] if re.match(r"[A-Z_]+ = ", gathered) else ["", ""]
     text = lay("\n".join([_head(checked, program, gathered), *_imports(gathered), *apart, gathered]))
@@ -108,34 +109,49 @@ class Top(Scope):
         held = attribute(want.about.held)
         declaration = f"self.{held} = {construct(want.about.call)}"
         self.made += [] if declaration in self.made else [declaration]
-        start = self._start(want.about.queries)
-        begin = self.begin(want.about.queries) if want.about.role == "rope" else ""
-        given = [self.x, *([start] if start else []), *([f"begin_BT={begin}"] if begin else [])]
+        start = self._start(want.about.queries, want.mask)
+        place = self.place(want.about.queries) if want.about.role == "rope" else ""
+        given = [self.x, *([start] if start else []), *([f"place_BT={place}"] if place else [])]
         given += [f"mask={self.shared(want.mask)}"] if want.mask else []
         return [f"{want.name} = self.{held}({', '.join(given)})"]
 
-    def _start(self, queries: Axis) -> str:
-        return self.want(START) if self.cached and queries.size in self.program.remembers else ""
+    def _start(self, queries: Axis, mask: Shared | None) -> str:
+        """Return how many positions that a cache holds stand before the queries, as a mask has it; else nothing."""
+        if not self.cached or queries.size not in self.program.remembers:
+            return ""
+        return (mask.behind if mask is not None else "{start}").format(start=self.want(START))
 
     def _mask(self, name: str, mask: Shared) -> list[str]:
         """Return the lines of a boolean mask: which keys a query may see, and which are not padding."""
-        start, begin, parts = self._start(mask.queries), self.begin(mask.keys), list[str]()
+        start, begun, parts = self._start(mask.queries, mask), begin(self, mask.keys), list[str]()
         if mask.call is not None:
             named = [f"{name}={literal(value)}" for name, value in mask.call.named.items()]
-            named += [f"begin_BT={begin}"] if begin else []
-            before = [start] if start and not mask.optional else []
-            given = [self.x, *before, *map(literal, mask.call.positional), *named]
+            named += [f"begin_BS={begun}"] if begun else []
+            given = [self.x, *([start] if start else []), *map(literal, mask.call.positional), *named]
             parts.append(f"{mask.call.layer}({', '.join(given)})")
+        apart = f"same_document({begun}, {self.x})"
+        if begun and mask.queries.parts != mask.keys.parts:
+            return self._paired(name, mask, begun)
         if mask.optional:
-            return [f"{name} = None if {begin} is None else {parts[0] if parts else f'same_document({begin})'}"]
+            return [f"{name} = None if {begun} is None else {parts[0] if parts else apart}"]
         keep = self.seen(mask.keys) if start else self.keep(mask.keys)
-        parts += [f"{keep}[:, None, None, :]"] if keep else []
+        late = f"{self.want(START)} - {start} :" if start and mask.behind != "{start}" else ":"
+        parts += [f"{keep}[:, None, None, {late}]"] if keep else []
         if len(parts) == 2 and len(parts[0]) > 60:
             return [f"{name} = {parts[0]}", f"{name} = {name} & {parts[1]}"]
-        if begin and mask.call is None:
-            more = f"{name} = {name} & same_document({begin})"
-            return [f"{name} = {' & '.join(parts)}", f"if {begin} is not None:", f"    {more}"]
-        return [f"{name} = {' & '.join(parts)}"]
+        if begun and mask.call is None:
+            return [f"{name} = {' & '.join(parts)}", f"if {begun} is not None:", f"    {name} = {name} & {apart}"]
+        one = f"None if {self.x}.size(1) == 1 else " if mask.single else ""
+        return [f"{name} = {one}{' & '.join(parts)}"]
+
+    def _paired(self, name: str, mask: Shared, begun: str) -> list[str]:
+        """Return the lines of a mask between two rows: the documents of one number, and which keys are not padding."""
+        apart = f"paired_documents({begin(self, mask.queries)}, {begun}, {self.x})"
+        if mask.optional:
+            return [f"{name} = {apart}"]
+        pairs, keep = f"{name}_pairs", self.keep(mask.keys)
+        lines = [f"{name} = {keep}[:, None, None, :]", f"{pairs} = {apart}"]
+        return [*lines, f"if {pairs} is not None:", f"    {name} = {name} & {pairs}"]
 
     def _seen(self, seen: str, axis: Axis) -> list[str]:
         """Return the line that says which positions are real, those that a cache holds among them."""
@@ -152,7 +168,7 @@ class Whole(Scope):
 
     def supply(self, want: Want) -> list[str]:
         """Return the lines that say which tokens are not padding, and where documents begin."""
-        return _told(self, want)
+        return told(self, want)
 
 
 class Alone(Top):
@@ -160,29 +176,7 @@ class Alone(Top):
 
     def supply(self, want: Want) -> list[str]:
         """Return the lines that make what is wanted here."""
-        return _told(self, want) or super().supply(want)
-
-
-def _told(scope: Scope, want: Want) -> list[str]:
-    """Return the lines that make what inputs tell of positions: which are not padding, where documents begin."""
-    if isinstance(want.about, Keep):
-        return _kept(want.name, want.about, scope.program)
-    if not isinstance(want.about, Begun):
-        return []
-    value = scope.program.inputs[want.about.name]
-    told = scope.program.named(value.name, value.tensor)
-    cache = f", {scope.want(CACHE)}" if scope.program.remembers else ""
-    return [f"{want.name} = None if {told} is None else beginnings({told}{cache})"]
-
-
-def _kept(name: str, keep: Keep, program: Program) -> list[str]:
-    """Return the lines that say which positions are not padding."""
-    inputs = [program.inputs[each] for each in keep.inputs]
-    parts = [f"{program.named(each.name, each.tensor)} != {program.pads.get(each.name, 0)}" for each in inputs]
-    text = parts[0] if len(parts) == 1 else " & ".join(f"({part})" for part in parts)
-    if keep.before or keep.after:
-        return [f"{name} = F.pad({text}, ({keep.before}, {keep.after}), value=True)"]
-    return [f"{name} = {text}"]
+        return told(self, want) or super().supply(want)
 
 
 def _single(checked: Checked, program: Program, cached: frozenset[str]) -> str:
@@ -194,20 +188,19 @@ def _single(checked: Checked, program: Program, cached: frozenset[str]) -> str:
     return _model(checked, program, scope, found)
 
 
-def _streams(checked: Checked, program: Program, cached: frozenset[str]) -> str:
+def _streams(checked: Checked, program: Program, kept: Remembered) -> str:
     """Return the classes of the streams, and of the model that runs one after the other."""
     whole, texts = Whole(program), list[str]()
     classes = _stream_classes(checked, program)
     for name, stream in checked.streams.items():
-        scope = Top(program, name, name in cached)
+        scope = Top(program, name, name in kept.streams)
         end = scope.run_whole(stream)
-        exports = _exports(checked, name)
+        exports = outside(checked, name)
         ends = {value.name: scope.values.get(value.name, end) for value in exports}
         texts.append(_stream(classes[name], name, scope, list(dict.fromkeys(ends.values())) or [end]))
         whole.made.append(f"self.{attribute(name)} = {classes[name]}()")
-        once = bool(cached) and name not in cached and bool(sees(stream) & WHOLE)
         if exports:
-            _run(whole, f"self.{attribute(name)}", scope.ordered(), exports, ends, once)
+            _run(whole, f"self.{attribute(name)}", scope.ordered(), exports, ends, once(checked, kept, name))
     found = {key: whole.values[value.name] for key, value in checked.outputs.items()}
     return "\n\n\n".join([*texts, _model(checked, program, whole, found)])
 
@@ -219,28 +212,21 @@ def _stream(made: str, name: str, scope: Scope, ends: list[str]) -> str:
 
 
 def _run(
-    whole: Whole, held: str, wants: Iterable[Want], exports: list[Value], ends: dict[str, str], once: bool
+    whole: Whole, held: str, wants: Iterable[Want], exports: list[Value], ends: dict[str, str], keeps: bool
 ) -> None:
-    """Write the line that runs a stream and keeps what others read of it; `once` keeps it in the cache."""
+    """Write the line that runs a stream and keeps what others read of it; where it `keeps` it, in the cache."""
     given = [f"cache={whole.want(want)}" if want == CACHE else _from_outside(whole, want) for want in wants]
     targets: dict[str, str] = {}
     for value in exports:
         if value.kind in ("node", "part") or ends[value.name] not in targets:
             targets[ends[value.name]] = whole.program.held(value)
     whole.values |= {value.name: targets[ends[value.name]] for value in exports}
-    call = f"once({', '.join([whole.want(CACHE), held, *given])})" if once else f"{held}({', '.join(given)})"
+    call = f"once({', '.join([whole.want(CACHE), held, *given])})" if keeps else f"{held}({', '.join(given)})"
     whole.lines.append(f"{', '.join(targets.values())} = {call}")
 
 
 def _from_outside(whole: Whole, want: Want) -> str:
     return whole.named(want.about) if isinstance(want.about, Value) else whole.want(want)
-
-
-def _exports(checked: Checked, name: str) -> list[Value]:
-    """Return the values of a stream that something outside of it reads; none where nothing does."""
-    outside = [value for other, each in checked.streams.items() if other != name for value in each.reads]
-    read = [value for value in (*outside, *checked.outputs.values()) if value.home == name and value.kind != "input"]
-    return list({value.name: value for value in read}.values())
 
 
 def _stream_classes(checked: Checked, program: Program) -> dict[str, str]:
@@ -276,7 +262,7 @@ def _model(checked: Checked, program: Program, scope: Scope, found: dict[str, st
             "",
             "def new_cache(self, length):",
             '    """Return an empty cache for `length` positions."""',
-            "    return Cache(length)",
+            f"    return Cache(length{', parted=True' if program.apart else ''})",
         ]
     head, forward = text.split("\n    def forward", 1)
     return "\n".join(

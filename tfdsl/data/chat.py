@@ -63,17 +63,28 @@ def of(source: Source) -> Source:
     return Chat(source) if MESSAGES in source.columns and not set(MADE) & set(source.columns) else source
 
 
-def told(messages: Any) -> tuple[str, str] | str:
-    """Return the prompt and the answer of a conversation, or what is wrong with it."""
-    said = messages.tolist() if isinstance(messages, np.ndarray) else messages
-    if not isinstance(said, list | tuple) or not said:
+def against(messages: Any) -> str:
+    """Return what is wrong with what should be a list of messages, or nothing."""
+    if not isinstance(messages, list | tuple) or not messages:
         return "is no list of messages"
-    for message in said:
+    for message in messages:
         if not isinstance(message, Mapping) or not all(
             isinstance(message.get(key), str) for key in ("role", "content")
         ):
             return "has a message that is not `{role: text, content: text}`"
+    return ""
+
+
+def told(messages: Any) -> tuple[str, str] | str:
+    """Return the prompt and the answer of a conversation, or what is wrong with it."""
+    said = messages.tolist() if isinstance(messages, np.ndarray) else messages
+    if wrong := against(said):
+        return wrong
     if said[-1]["role"] != ANSWERER:
         return f"ends with a message of `{said[-1]['role']}`: the last one must be the `{ANSWERER}`'s"
-    before = "".join(f"{message['role']}: {message['content']}\n" for message in said[:-1])
-    return f"{before}{ANSWERER}: ", str(said[-1]["content"])
+    return asked(said[:-1]), str(said[-1]["content"])
+
+
+def asked(messages: Sequence[Mapping[str, str]]) -> str:
+    """Return the prompt that messages are: a line `role: content` each, and `assistant: ` behind them."""
+    return "".join(f"{message['role']}: {message['content']}\n" for message in messages) + f"{ANSWERER}: "

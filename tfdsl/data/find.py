@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tfdsl import settings
-from tfdsl.data import arrow, built_in, chat, lines, pictures, text
+from tfdsl.data import arrow, built_in, chat, delimited, lines, pictures, text
 from tfdsl.data.absent import Absent
 from tfdsl.data.arrays import Arrays
 from tfdsl.data.source import Found, Joined, Source
@@ -54,6 +54,8 @@ def _file(path: Path, data: settings.Data, lone: bool) -> Found:
             return Found(lines.Lines(path))
         case ".json":
             return Found(lines.listed(path) if lines.is_list(path) else lines.Lines(path))
+        case ".csv" | ".tsv" | ".tab":
+            return Found(delimited.Delimited(path))
         case ".parquet" | ".arrow":
             return Found(arrow.Arrow(str(path), [path]))
         case ".npy":
@@ -71,6 +73,7 @@ def _folder(path: Path, data: settings.Data) -> Found:
         (frozenset({".parquet"}), lambda some: arrow.Arrow(str(path), some)),
         (frozenset({".arrow"}), lambda some: arrow.Arrow(str(path), some)),
         (JSON, lambda some: Joined([lines.Lines(each) for each in some])),
+        (delimited.SUFFIXES, lambda some: Joined([delimited.Delimited(each) for each in some])),
         (frozenset({".npy"}), lambda some: Arrays(str(path), some)),
     )
     for suffixes, opened in openers:

@@ -53,7 +53,7 @@ def learn(asked: Asked, chosen: Chosen, sources: tuple[Source, Source | None]) -
     problems: Problems = []
     if needs_text and tokenizer is not None:
         tokens.plain(tokenizer)
-        problems = against(asked, tokenizer)
+        problems = against(asked, tokenizer) + (_larger(asked, tokenizer) if made else [])
     return (
         (None, problems)
         if problems
@@ -117,9 +117,11 @@ class _Survey:
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
-    """Return names in order: whole numbers from 0 to the largest where all are such, by alphabet otherwise."""
+    """Return names in order: whole numbers by their size, from 0 to the largest where none is below; or by alphabet."""
     if names and all(name.isdecimal() for name in names):
         return tuple(str(number) for number in range(max(map(int, names)) + 1))
+    if all(name.removeprefix("-").isdecimal() for name in names):
+        return tuple(sorted(names, key=int))
     return tuple(sorted(names))
 
 
@@ -133,6 +135,16 @@ def gathered(problems: list[Diagnostic]) -> Problems:
             rest = f"{len(problems) - SHOWN:,} more files cannot be read as text"
         told.append(("train.data.source", Diagnostic(first.code, rest, help=first.help)))
     return told
+
+
+def _larger(asked: Asked, tokenizer: Tokenizer) -> Problems:
+    """Say where a vocabulary that was made here has more tokens than its settings allow."""
+    most, size = asked.tokenizer.vocab_size, tokens.size(tokenizer)
+    if most is None or size <= most:
+        return []
+    message = f"`{asked.tokenizer.type}` has {size:,} tokens here, and `vocab_size` allows {most:,}"
+    help_ = "its letters (of `bpe`, the 256 bytes) and the marks of the objective are the least that it has"
+    return [("train.tokenizer.vocab_size", Diagnostic("R875", message, label="too few", help=help_))]
 
 
 def against(asked: Asked, tokenizer: Tokenizer) -> Problems:
@@ -156,9 +168,8 @@ def against(asked: Asked, tokenizer: Tokenizer) -> Problems:
         message = f"the tokenizer pads with token {found.pad:,}, the model's input with {pad:,}"
         help_ = f"write `pad: {found.pad}` at the model's input"
         problems.append(("train.tokenizer", Diagnostic("R752", message, None, what, help=help_)))
-    missing = [
-        name for name in wanted.marks if getattr(found, name) is None and not (name == "pad" and pad is not None)
-    ]
+    spare = {*wanted.spare, *(["pad"] if pad is not None else [])}
+    missing = [name for name in wanted.marks if getattr(found, name) is None and name not in spare]
     if missing or len(found.extras) < wanted.extras:
         numbered = [f"{wanted.extras} numbered marks (it has {len(found.extras)})"] * (
             len(found.extras) < wanted.extras

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfdsl.data.source import Listed, Record, Source
 from tfdsl.data.values import named
@@ -15,6 +16,7 @@ from tfdsl.diagnostics import Diagnostic
 
 STRIDE = 256  # lines between two places that are remembered
 BLOCK = 1 << 22
+BARE = 64  # bytes of a line that may be blank
 
 
 class Broken(ValueError):
@@ -31,11 +33,17 @@ class Lines(Source):
     def __init__(self, path: Path) -> None:
         """Find where the lines begin; raises OSError, and Broken where the first tells no columns."""
         self._path = path
-        self._places, self.count = _index(path)
+        self._places, self.count, self._blank = _index(path)
+        if len(self._blank) == self.count:
+            self.count = 0
         first = next(self._each(0, self.count), None)
         if isinstance(first, Diagnostic):
             raise Broken(first)
         self.columns = tuple(first.values) if first is not None else ()
+
+    def absent(self) -> NDArray[np.int64]:
+        """Return the lines that are blank."""
+        return self._blank
 
     def files(self) -> Sequence[Path]:
         """Return the file."""
@@ -99,14 +107,31 @@ def is_list(path: Path) -> bool:
         return file.read(4096).lstrip()[:1] == b"["
 
 
-def _index(path: Path) -> tuple[list[int], int]:
-    """Return where every `STRIDE`-th line begins, and how many lines there are."""
+def _index(path: Path) -> tuple[list[int], int, NDArray[np.int64]]:
+    """Return where every `STRIDE`-th line begins, how many lines there are, and which of them are blank."""
     places, count, at = [0], 0, 0
     ended = True
+    last, blank = b"", [np.zeros(0, np.int64)]  # the line that a block begins within
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             breaks = np.flatnonzero(np.frombuffer(block, np.uint8) == 10)
             chosen = breaks[(STRIDE - 1 - count % STRIDE) :: STRIDE]
             places += (chosen + at + 1).tolist()
+            bare, last = _bare(last, block, breaks)
+            blank.append(bare + count)
             count, at, ended = count + len(breaks), at + len(block), block.endswith(b"\n")
-    return places, count + (not ended)
+    if not ended and not last.strip():
+        blank.append(np.array([count]))
+    return places, count + (not ended), np.concatenate(blank)
+
+
+def _bare(last: bytes, block: bytes, breaks: NDArray[np.int64]) -> tuple[NDArray[np.int64], bytes]:
+    """Return which lines that end in a block are blank, and what follows the last; `last` stands before the first."""
+    if not len(breaks):
+        return np.zeros(0, np.int64), last + block
+    sizes = np.diff(breaks, prepend=-1) - 1
+    short = np.flatnonzero(sizes < BARE)
+    bare = [each for each in short.tolist() if not block[breaks[each] - sizes[each] : breaks[each]].strip()]
+    if last.strip() and bare[:1] == [0]:
+        bare = bare[1:]
+    return np.array(bare, np.int64), block[breaks[-1] + 1 :]

@@ -64,7 +64,7 @@ def look(asked: Asked) -> tuple[Seen | None, Problems]:
 
 def settled(asked: Asked, seen: Seen, learnt: Learnt) -> Plan:
     """Return the plan with what was learnt."""
-    return Plan(asked, seen.train, seen.held_out, learnt, _work(asked, seen.chosen, learnt))
+    return Plan(asked, seen.train, seen.held_out, learnt, _work(asked, seen, learnt))
 
 
 def _sources(data: settings.Data) -> tuple[Source | None, Source | None, Problems]:
@@ -80,13 +80,14 @@ def _sources(data: settings.Data) -> tuple[Source | None, Source | None, Problem
     return (None, None, problems) if problems else (found.source, held_out, [])
 
 
-def _work(asked: Asked, chosen: Chosen, learnt: Learnt) -> Work:
+def _work(asked: Asked, seen: Seen, learnt: Learnt) -> Work:
     """Return what is to be done with each example."""
-    wanted, tail = asked.wanted, ()
+    wanted, chosen, tail = asked.wanted, seen.chosen, ()
+    classes = {field.name: seen.train.classes.get(chosen.columns[field.name], ()) for field in chosen.of("label")}
     whole = wanted.whole and len(chosen.fields) == 1  # a prompt and its answer are apart, and marked by who joins them
     if whole and learnt.tokenizer is not None:
         mark = tokens.marks(learnt.tokenizer).end
         tail = asked.end[:1] or (() if mark is None else (mark,))
     special = whole and not {"start", "first", "separator"}.intersection(wanted.marks)
     encoder = None if learnt.tokenizer is None else Encoder(learnt.tokenizer, learnt.made, special)
-    return Work(chosen, encoder, learnt.labels, tail, asked.share, asked.data.image)
+    return Work(chosen, encoder, learnt.labels, tail, asked.share, asked.data.image, classes)

@@ -47,9 +47,16 @@ class Source(ABC):
         """Return the files that the examples are read from."""
         return ()
 
+    def absent(self) -> NDArray[np.int64]:
+        """Return which of the `count` are no records: blank lines."""
+        return np.zeros(0, np.int64)
+
     def apart(self, share: float) -> NDArray[np.bool_]:
         """Return which records are held out: the `share` of them, evenly spread, and one at least."""
-        return spread(self.count, share)
+        chosen = np.zeros(self.count, bool)
+        there = np.delete(np.arange(self.count), self.absent())
+        chosen[there] = spread(len(there), share)
+        return chosen
 
     def pieces(self, most: int) -> list[tuple[int, int]]:
         """Return stretches of records that may be prepared apart, each of about `most` bytes."""
@@ -110,6 +117,11 @@ class Joined(Source):
         self._starts = [0, *accumulate(source.count for source in sources)]
         self.columns = sources[0].columns
         self.count = self._starts[-1]
+
+    def absent(self) -> NDArray[np.int64]:
+        """Return the blank lines of each."""
+        found = [source.absent() + start for source, start in zip(self._sources, self._starts, strict=False)]
+        return np.concatenate([np.zeros(0, np.int64), *found])
 
     def files(self) -> Sequence[Path]:
         """Return the files of all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,10 @@ DTYPES: Mapping[str, Any] = {"label": np.int64, "image": np.uint8, "numbers": np
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """What becomes of an example: its fields, the encoder of texts, the classes, and the tokens behind a text."""
+    """What becomes of an example: its fields, the encoder of texts, the classes, and the tokens behind a text.
+
+    `labels` are the names of all classes, by field; `classes` those of fields whose source numbers them itself.
+    """
 
     chosen: Chosen
     encoder: Encoder | None
@@ -33,6 +36,7 @@ class Work:
     tail: tuple[int, ...]
     share: float
     image: settings.Image | None = None
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def dtype(self, kind: str) -> Any:
         """Return what a column's values are kept as."""
@@ -107,7 +111,7 @@ class Tables:
                 return values.text(value)
             case "label":
                 names = self._work.labels[field.name]
-                name = values.label(value, names)
+                name = values.label(value, self._work.classes.get(field.name, ()))
                 if name not in self._numbers[field.name]:
                     raise values.Unfit(f"is `{name}`, which is none of the {len(names)} classes")
                 return np.array(self._numbers[field.name][name])

@@ -54,7 +54,7 @@ def text(value: Any) -> str:
 def label(value: Any, known: tuple[str, ...]) -> str:
     """Return the name of a class: a text, a whole number, or true or false; raises Unfit.
 
-    A number is the place of a name that is `known`.
+    A number is the place of a name, where the source names its classes: these are `known`.
     """
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
@@ -62,8 +62,12 @@ def label(value: Any, known: tuple[str, ...]) -> str:
         if known and not 0 <= value < len(known):
             raise Unfit(f"is {value}, but there are {len(known)} classes")
         return known[int(value)] if known else str(int(value))
+    if isinstance(value, float | np.floating) and value == value // 1:  # as tables write them that have gaps
+        return label(int(value), known)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return label(value.item(), known)
+    if value == "":
+        raise Unfit("is empty, not a class: a text or a whole number")
     if isinstance(value, str):
         return value
     raise Unfit(f"is {named(value)}, not a class: a text or a whole number")

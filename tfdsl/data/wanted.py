@@ -27,7 +27,8 @@ class Field:
 class Wanted:
     """The fields of an example, or several ways to have them, the first that the data has; and marks among the tokens.
 
-    `marks` must be in the vocabulary; a tokenizer that is made here has them. `extras` more are numbered marks, as span
+    `marks` must be in the vocabulary; a tokenizer that is made here has them, another one may lack the `spare` ones of
+    them, which are then left out. `extras` more are numbered marks, as span
     corruption puts them in place of what it cuts out. `whole` says that the texts are one long text, which may be cut
     anywhere (with the mark `end` between documents, where the vocabulary has it).
     """
@@ -36,3 +37,4 @@ class Wanted:
     marks: tuple[Mark, ...] = ()
     extras: int = 0
     whole: bool = False
+    spare: tuple[Mark, ...] = ()

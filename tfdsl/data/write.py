@@ -69,7 +69,8 @@ def enough(counts: Mapping[str, int]) -> Problems:
     """Say where nothing is left to train on, or nothing held out."""
     if all(counts.values()):
         return []
-    message = f"the data have {counts['train']:,} examples to train on and {counts['held_out']:,} held out"
+    what = "1 example" if counts["train"] == 1 else f"{counts['train']:,} examples"
+    message = f"the data have {what} to train on and {counts['held_out']:,} held out"
     help_ = "give more examples, or another share with `train.data.held_out`"
     return [("train.data.source", Diagnostic("R754", message, label="too few", help=help_))]
 

@@ -67,7 +67,7 @@ def _architecture(streams: Mapping[str, Instance]) -> str:
     attention = [step for step in found if step.node.family == "attention"]
     if not attention:
         return ""
-    decodes = [bool(step.node.work(step).cache) for step in attention]
+    decodes = [bool(work.cache or work.states) for work in (step.node.work(step) for step in attention)]
     return "decoder-only" if all(decodes) else "" if any(decodes) else "encoder-only"
 
 

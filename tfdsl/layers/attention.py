@@ -56,6 +56,9 @@ class Attention(nn.Module):
         blocks: nn.Module | None = None,
         first: nn.Module | None = None,
         method: nn.Module | None = None,
+        window: int | None = None,
+        tokens: int | None = None,
+        chunk: int | None = None,
     ) -> None:
         super().__init__()
         if kv_heads is None:
@@ -74,6 +77,9 @@ class Attention(nn.Module):
         self.style = style
         self.rotated = rotated
         self.end = end
+        self.window = window
+        self.tokens = tokens
+        self.chunk = chunk
         self.bias = bias
         self.kv_heads = kv_heads
         self.value_dim = value_dim
@@ -131,7 +137,7 @@ class Attention(nn.Module):
         earlier: tuple[Tensor, Tensor] | None = None,
         cache: Cache | None = None,
         rank: Tensor | None = None,
-        begin_BT: Tensor | None = None,
+        place_BT: Tensor | None = None,
     ) -> Any:
         B, T = x_BTD.shape[:2]
         if self.value_dim is None and not self.tied and self.bias in ("", "qkv"):
@@ -148,13 +154,23 @@ class Attention(nn.Module):
         if self.q_norm is not None and self.k_norm is not None and self.norm_late:
             q_BHTK, k_BHTK = self.q_norm(q_BHTK), self.k_norm(k_BHTK)
         if self.temperature is not None:
-            q_BHTK = self.temperature(q_BHTK, 0 if cache is None else cache.position, begin_BT=begin_BT)
+            q_BHTK = self.temperature(q_BHTK, 0 if cache is None else cache.position, place_BT=place_BT)
         v_BHTK = v_BHTK if self.residual is None else self.residual(v_BHTK, earlier)
         if self.method is not None:
-            y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache)
+            y_BHTK = self.method(q_BHTK, k_BHTK, v_BHTK, mask=mask, rank=rank, cache=cache, place_BT=place_BT)
         else:
             if cache is not None:
-                k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
+                if self.window is not None and self.tokens is not None:
+                    k_BHTK = cache.first_and_recent(k_BHTK, 2, self.tokens, self.window)
+                    v_BHTK = cache.first_and_recent(v_BHTK, 2, self.tokens, self.window)
+                elif self.window is not None:
+                    k_BHTK = cache.recent(k_BHTK, 2, self.window)
+                    v_BHTK = cache.recent(v_BHTK, 2, self.window)
+                elif self.chunk is not None:
+                    k_BHTK = cache.same_chunk(k_BHTK, 2, self.chunk)
+                    v_BHTK = cache.same_chunk(v_BHTK, 2, self.chunk)
+                else:
+                    k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
             kept = (k_BHTK, v_BHTK)
             causal = self.causal and mask is None
             if self.relative is not None:
@@ -174,7 +190,7 @@ class Attention(nn.Module):
                     v_BHTK,
                     attn_mask=table,
                     dropout_p=self.dropout if self.training else 0.0,
-                    is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+                    is_causal=causal and (cache is None or (table is None and T > 1)),
                     scale=self.scale if self.differential is None else scale,
                     enable_gqa=self.kv_heads is not None,
                 )
@@ -183,7 +199,6 @@ class Attention(nn.Module):
                     q_BHTK,
                     k_BHTK,
                     v_BHTK,
-                    table,
                     scale=scale,
                     dropout=self.dropout if self.training else 0.0,
                     softcap=self.softcap,
@@ -192,6 +207,7 @@ class Attention(nn.Module):
                     before=self.before,
                     after=self.after,
                     padded=self.padded,
+                    mask=table,
                 )
         if self.first is not None:
             first_BHGK = self.first(x_BTD, mask)

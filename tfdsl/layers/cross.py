@@ -115,7 +115,6 @@ class CrossAttention(nn.Module):
                 q_BHTK,
                 k_BHSK,
                 v_BHSK,
-                mask,
                 scale=scale,
                 dropout=self.dropout if self.training else 0.0,
                 softcap=self.softcap,
@@ -124,6 +123,7 @@ class CrossAttention(nn.Module):
                 before=self.before,
                 after=self.after,
                 padded=self.padded,
+                mask=mask,
             )
         if self.differential is None and self.out_norm is None and self.gate is None:
             y_BTA = y_BHTK.transpose(1, 2).flatten(2)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tfdsl.layers.blocks import decays, in_blocks
+from tfdsl.layers.blocks import begun, decays, in_blocks
 from tfdsl.layers.cache import Cache
 from tfdsl.layers.gated_norm import GatedNorm
 from tfdsl.layers.short_conv import Taps
@@ -55,12 +56,18 @@ class GatedDelta(nn.Module):
         self.norm = GatedNorm(value_dim, before=True, eps=eps)
         self.out = nn.Linear(values, width, bias=False)
 
-    def forward(self, x_BTD: Tensor, keep: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+    def forward(
+        self,
+        x_BTD: Tensor,
+        keep: Tensor | None = None,
+        cache: Cache | None = None,
+        place_BT: Tensor | None = None,
+    ) -> Tensor:
         B, T = x_BTD.shape[:2]
         parts = self.parts(x_BTD).split(self.sizes, dim=-1)
         mixed_BTF, gate_BTF, beta_BTH, dt_BTH = parts
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
-        mixed_BTF = F.silu(self.taps(mixed_BTF, keep, cache)).to(exact)
+        mixed_BTF = F.silu(self.taps(mixed_BTF, keep, cache, place_BT)).to(exact)
         q_BTF, k_BTF, v_BTF = mixed_BTF.split(self.mixed, dim=-1)
         q_BTGK = unit(q_BTF.view(B, T, self.key_heads, -1))
         q_BTGK = q_BTGK * q_BTGK.size(-1) ** -0.5
@@ -76,9 +83,13 @@ class GatedDelta(nn.Module):
         given = (q_BTGK, k_BTGK, v_BTHZ, beta_BTH, log_BTH)
         state_BHKZ = None if cache is None else cache.state(x_BTD)
         if state_BHKZ is not None and T == 1:
+            if place_BT is not None:
+                # Nothing is left of the document before.
+                log_BTH = log_BTH.masked_fill((place_BT == 0).unsqueeze(-1), -math.inf)
+                given = (q_BTGK, k_BTGK, v_BTHZ, beta_BTH, log_BTH)
             y_BTHZ, state_BHKZ = self.step(*given, state_BHKZ)
         else:
-            y_BTHZ, state_BHKZ = self.scan(*given, state_BHKZ, cache is not None)
+            y_BTHZ, state_BHKZ = self.scan(*given, state_BHKZ, cache is not None, place_BT=place_BT)
         if cache is not None:
             cache.put(state_BHKZ)
         gate_BTHZ = gate_BTF.view(B, T, self.heads, -1)
@@ -111,6 +122,7 @@ class GatedDelta(nn.Module):
         log_BTH: Tensor,
         state_BHKZ: Tensor | None,
         stays: bool,
+        place_BT: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         """Return what all positions read, and the state behind them if it `stays`."""
         T, shared = v_BTHZ.size(1), self.heads // self.key_heads
@@ -120,7 +132,11 @@ class GatedDelta(nn.Module):
         beta_BQHT1 = in_blocks(beta_BTH, self.chunk).transpose(2, 3).unsqueeze(-1)
         log_BQTH = in_blocks(log_BTH, self.chunk).cumsum(2)
         log_BQHT1 = log_BQTH.transpose(2, 3).unsqueeze(-1)
-        left_BQHTS, since_BQHT1 = decays(log_BQTH), log_BQHT1.exp()
+        begun_BQT = None if place_BT is None else begun(place_BT, self.chunk)
+        left_BQHTS, since_BQHT1 = decays(log_BQTH, begun_BQT), log_BQHT1.exp()
+        if begun_BQT is not None:
+            # A document that begins in a block reads nothing from before it.
+            since_BQHT1 = since_BQHT1.masked_fill((begun_BQT >= 0)[:, :, None, :, None], 0)
         near_BQHTS = (k_BQGTK @ k_BQGTK.mT).repeat_interleave(shared, dim=2)
         near_BQHTS = near_BQHTS * left_BQHTS * beta_BQHT1
         share_BQHTS = (q_BQGTK @ k_BQGTK.mT).repeat_interleave(shared, dim=2)
@@ -135,6 +151,12 @@ class GatedDelta(nn.Module):
         reads = torch.cat((old_BQHTK, q_BQHTK * since_BQHT1), dim=3)
         end_BQH11 = log_BQHT1[:, :, :, -1:]
         writes_BQHKT = (k_BQHTK * (end_BQH11 - log_BQHT1).exp()).mT
+        if begun_BQT is not None:
+            # What is behind a block is of its last document alone.
+            last_BQ1 = begun_BQT[:, :, -1:]
+            place_T = torch.arange(self.chunk, device=last_BQ1.device)
+            writes_BQHKT = writes_BQHKT.masked_fill((place_T < last_BQ1)[:, :, None, None, :], 0)
+            end_BQH11 = end_BQH11.masked_fill((last_BQ1 >= 0)[:, :, None, :, None], -math.inf)
         parts = (new_BQHTZ, reads, share_BQHTS, writes_BQHKT, end_BQH11.exp())
         y_BQHTZ, state_BHKZ = self.carry(parts, state_BHKZ, stays)
         return y_BQHTZ.transpose(2, 3).flatten(1, 2)[:, :T], state_BHKZ

@@ -94,7 +94,7 @@ class LatentAttention(nn.Module):
         if cache is not None and cache.position > 0 and self.few >= T:
             y_BHTZ = self.absorbed(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table)
         else:
-            first = causal and (cache is None or latent_BSL.size(1) == T)
+            first = causal and (cache is None or (table is None and T > 1))
             y_BHTZ = self.expanded(q_BHTK, turned_BHTK, latent_BSL, turned_BSK, table, first)
         return self.out(y_BHTZ.transpose(1, 2).reshape(B, T, -1))
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tfdsl.layers.blocks import begun
 from tfdsl.layers.cache import Cache
 
 # What makes the features of queries and keys, none of them negative.
@@ -50,6 +51,7 @@ class LinearAttention(nn.Module):
         mask: Tensor | None = None,
         rank: Tensor | None = None,
         cache: Cache | None = None,
+        place_BT: Tensor | None = None,
     ) -> Tensor:
         if self.features is not None:
             q_BHTF, k_BHTF = self.features(q_BHTK, k_BHTK)
@@ -63,13 +65,20 @@ class LinearAttention(nn.Module):
             k_BHTF = k_BHTF.repeat_interleave(self.shared, dim=1)
             v_BHTV = v_BHTV.repeat_interleave(self.shared, dim=1)
         if self.causal:
-            y_BHTV = self.behind(q_BHTF, k_BHTF, v_BHTV, cache)
+            y_BHTV = self.behind(q_BHTF, k_BHTF, v_BHTV, cache, place_BT=place_BT)
         else:
             y_BHTV = q_BHTF @ (k_BHTF.transpose(2, 3) @ v_BHTV)
         # Where nothing is seen, 0 / 0 would be no number.
         return y_BHTV[..., :-1] / y_BHTV[..., -1:].clamp(min=torch.finfo(y_BHTV.dtype).tiny)
 
-    def behind(self, q_BHTF: Tensor, k_BHTF: Tensor, v_BHTV: Tensor, cache: Cache | None) -> Tensor:
+    def behind(
+        self,
+        q_BHTF: Tensor,
+        k_BHTF: Tensor,
+        v_BHTV: Tensor,
+        cache: Cache | None,
+        place_BT: Tensor | None = None,
+    ) -> Tensor:
         """Return the sums over each position and those before it."""
         T = q_BHTF.size(2)
         state_BHFV = None if cache is None else cache.state(v_BHTV[:, 0])
@@ -77,6 +86,8 @@ class LinearAttention(nn.Module):
         if size < T:
             q_BHTF, k_BHTF, v_BHTV = (F.pad(x, (0, 0, 0, -T % size)).contiguous() for x in (q_BHTF, k_BHTF, v_BHTV))
         q_BHNCF, k_BHNCF, v_BHNCV = (x.unflatten(2, (-1, size)) for x in (q_BHTF, k_BHTF, v_BHTV))
+        if place_BT is not None:
+            return self.apart(q_BHNCF, k_BHNCF, v_BHNCV, begun(place_BT, size), state_BHFV, cache)[:, :, :T]
         y_BHNCV = (q_BHNCF @ k_BHNCF.transpose(3, 4)).tril() @ v_BHNCV
         if size < T or cache is not None:
             sum_BHNFV = k_BHNCF.transpose(3, 4) @ v_BHNCV
@@ -87,6 +98,33 @@ class LinearAttention(nn.Module):
             if cache is not None:
                 cache.put(total_BHNFV[:, :, -1].clone())
         return y_BHNCV.flatten(2, 3)[:, :, :T]
+
+    def apart(
+        self,
+        q_BHNCF: Tensor,
+        k_BHNCF: Tensor,
+        v_BHNCV: Tensor,
+        begun_BNC: Tensor,
+        state_BHFV: Tensor | None,
+        cache: Cache | None,
+    ) -> Tensor:
+        """Return the same sums over each position's own document, which begins in its chunk at `begun_BNC`."""
+        place_C = torch.arange(q_BHNCF.size(3), device=begun_BNC.device)
+        other_BNCC, last_BN1 = place_C < begun_BNC.unsqueeze(3), begun_BNC[:, :, -1:]
+        share_BHNCC = (q_BHNCF @ k_BHNCF.transpose(3, 4)).tril()
+        y_BHNCV = share_BHNCC.masked_fill(other_BNCC.unsqueeze(1), 0) @ v_BHNCV
+        if begun_BNC.size(1) == 1 and cache is None:
+            return y_BHNCV.flatten(2, 3)
+        # What is behind a chunk is of its last document alone; the first ones of a chunk may go on with it.
+        k_BHNCF = k_BHNCF.masked_fill((place_C < last_BN1)[:, None, :, :, None], 0)
+        q_BHNCF = q_BHNCF.masked_fill((begun_BNC >= 0)[:, None, :, :, None], 0)
+        sum_BHNFV = k_BHNCF.transpose(3, 4) @ v_BHNCV
+        states = [torch.zeros_like(sum_BHNFV[:, :, 0]) if state_BHFV is None else state_BHFV]
+        for sum_BHFV, last_B1 in zip(sum_BHNFV.unbind(2), last_BN1.unbind(1), strict=True):
+            states.append(sum_BHFV + states[-1].masked_fill((last_B1 >= 0)[:, :, None, None], 0))
+        if cache is not None:
+            cache.put(states[-1])
+        return (y_BHNCV + q_BHNCF @ torch.stack(states[:-1], dim=2)).flatten(2, 3)
 
 
 class RandomFeatures(nn.Module):

@@ -48,6 +48,7 @@ class LowRank(nn.Module):
         mask: Tensor | None = None,
         rank: Tensor | None = None,
         cache: Cache | None = None,
+        place_BT: Tensor | None = None,
     ) -> Tensor:
         if mask is not None:
             keep_BHTK = mask.transpose(2, 3)

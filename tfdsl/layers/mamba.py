@@ -47,9 +47,15 @@ class Mamba(nn.Module):
             self.c_norm = nn.RMSNorm(state, eps=eps)
         self.out = nn.Linear(inner, width, bias=bias)
 
-    def forward(self, x_BTD: Tensor, keep: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+    def forward(
+        self,
+        x_BTD: Tensor,
+        keep: Tensor | None = None,
+        cache: Cache | None = None,
+        place_BT: Tensor | None = None,
+    ) -> Tensor:
         x_BTF, gate_BTF = self.parts(x_BTD).chunk(2, dim=-1)
-        x_BTF = F.silu(self.taps(x_BTF, keep, cache))
+        x_BTF = F.silu(self.taps(x_BTF, keep, cache, place_BT))
         dt_BTR, b_BTY, c_BTY = self.select(x_BTF).split(self.sizes, dim=-1)
         if self.norm == "rms":
             dt_BTR = self.dt_norm(dt_BTR)
@@ -65,14 +71,20 @@ class Mamba(nn.Module):
             dt_BTF = dt_BTF * keep.unsqueeze(-1)
         state_BFY = None if cache is None else cache.state(x_BTD)
         given = (dt_BTF, dt_BTF * x_BTF, b_BTY.to(exact), c_BTY.to(exact))
-        y_BTF, state_BFY = self.scan(*given, state_BFY)
+        y_BTF, state_BFY = self.scan(*given, state_BFY, place_BT=place_BT)
         if cache is not None:
             cache.put(state_BFY)
         y_BTF = torch.addcmul(y_BTF, x_BTF, self.skip).to(x_BTD.dtype)
         return self.out(y_BTF * F.silu(gate_BTF))
 
     def scan(
-        self, dt_BTF: Tensor, x_BTF: Tensor, b_BTY: Tensor, c_BTY: Tensor, state_BFY: Tensor | None
+        self,
+        dt_BTF: Tensor,
+        x_BTF: Tensor,
+        b_BTY: Tensor,
+        c_BTY: Tensor,
+        state_BFY: Tensor | None,
+        place_BT: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         """Return what each position reads, and the state behind the last."""
         a_FY = -self.decay_log.to(dt_BTF.dtype).exp()
@@ -81,6 +93,10 @@ class Mamba(nn.Module):
         parts = (each.split(16, dim=1) for each in (dt_BTF, x_BTF, b_BTY, c_BTY))
         for dt_BCF, x_BCF, b_BCY, c_BCY in zip(*parts, strict=True):
             decay_BCFY = (dt_BCF.unsqueeze(-1) * a_FY).exp()
+            if place_BT is not None:
+                # Nothing is left of the document before.
+                new_BC = place_BT.split(16, dim=1)[len(made)] == 0
+                decay_BCFY = decay_BCFY.masked_fill(new_BC[:, :, None, None], 0)
             added_BCFY = x_BCF.unsqueeze(-1) * b_BCY.unsqueeze(2)
             states, pairs = [], (decay_BCFY.unbind(1), added_BCFY.unbind(1))
             for decay_BFY, added_BFY in zip(*pairs, strict=True):

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tfdsl.layers.blocks import decays, in_blocks
+from tfdsl.layers.blocks import begun, decays, in_blocks
 from tfdsl.layers.cache import Cache
 from tfdsl.layers.gated_norm import GatedNorm
 from tfdsl.layers.short_conv import Taps
@@ -68,7 +68,13 @@ class Mamba2(nn.Module):
             self.norm = GatedNorm(inner, groups=norm_groups, eps=eps)
         self.out = nn.Linear(inner, width, bias=bias)
 
-    def forward(self, x_BTD: Tensor, keep: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+    def forward(
+        self,
+        x_BTD: Tensor,
+        keep: Tensor | None = None,
+        cache: Cache | None = None,
+        place_BT: Tensor | None = None,
+    ) -> Tensor:
         B, T = x_BTD.shape[:2]
         gate_BTF, mixed_BTF, dt_BTH = self.parts(x_BTD).split(self.sizes, dim=-1)
         if self.multipliers is not None:
@@ -77,7 +83,7 @@ class Mamba2(nn.Module):
             gate_BTF = gate_BTF * self.multipliers[0]
             dt_BTH = dt_BTH * self.multipliers[4]
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
-        mixed_BTF = F.silu(self.taps(mixed_BTF, keep, cache)).to(exact)
+        mixed_BTF = F.silu(self.taps(mixed_BTF, keep, cache, place_BT)).to(exact)
         x_BTF, b_BTY, c_BTY = mixed_BTF.split(self.mixed, dim=-1)
         dt_BTH = F.softplus((dt_BTH + self.dt_bias).to(exact))
         if self.dt_min is not None or self.dt_max is not None:
@@ -93,9 +99,13 @@ class Mamba2(nn.Module):
         given = (added_BTHK, log_BTH, b_BTGY, c_BTGY)
         state_BGYF = None if cache is None else cache.state(x_BTD)
         if state_BGYF is not None and T == 1:
+            if place_BT is not None:
+                # Nothing is left of the document before.
+                log_BTH = log_BTH.masked_fill((place_BT == 0).unsqueeze(-1), -math.inf)
+                given = (added_BTHK, log_BTH, b_BTGY, c_BTGY)
             y_BTF, state_BGYF = self.step(*given, state_BGYF)
         else:
-            y_BTF, state_BGYF = self.scan(*given, state_BGYF, cache is not None)
+            y_BTF, state_BGYF = self.scan(*given, state_BGYF, cache is not None, place_BT=place_BT)
         if cache is not None:
             cache.put(state_BGYF)
         y_BTF = y_BTF + (x_BTHK * self.skip.unsqueeze(-1)).flatten(2)
@@ -122,6 +132,7 @@ class Mamba2(nn.Module):
         c_BTGY: Tensor,
         state_BGYF: Tensor | None,
         stays: bool,
+        place_BT: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         """Return what all positions read, and the state behind them if it `stays`.
 
@@ -132,11 +143,12 @@ class Mamba2(nn.Module):
         log_BQTH = in_blocks(log_BTH, self.chunk).cumsum(2)
         b_BQGTY = in_blocks(b_BTGY, self.chunk).transpose(2, 3)
         c_BQGTY = in_blocks(c_BTGY, self.chunk).transpose(2, 3)
-        share_BQGHTS = decays(log_BQTH).unflatten(2, (self.groups, -1))
+        begun_BQT = None if place_BT is None else begun(place_BT, self.chunk)
+        share_BQGHTS = decays(log_BQTH, begun_BQT).unflatten(2, (self.groups, -1))
         share_BQGHTS = share_BQGHTS * (c_BQGTY @ b_BQGTY.mT).unsqueeze(3)
         y_BQHTK = share_BQGHTS.flatten(2, 3) @ x_BQTHK.transpose(2, 3)
         y_BQTHK = y_BQHTK.transpose(2, 3)
-        states = self.carry(x_BQTHK, log_BQTH, b_BQGTY, state_BGYF, stays)
+        states = self.carry(x_BQTHK, log_BQTH, b_BQGTY, state_BGYF, stays, begun_BQT=begun_BQT)
         if stays:
             state_BGYF = states.pop()
         if len(states) > 0:
@@ -146,12 +158,21 @@ class Mamba2(nn.Module):
             read_BQGTF = c_BQGTY[:, first:] @ torch.stack(states, dim=1)
             read_BQTHK = read_BQGTF.transpose(2, 3).reshape(later_BQTHK.shape)
             since_BQTH1 = log_BQTH[:, first:].exp().unsqueeze(-1)
+            if begun_BQT is not None:
+                # A document that begins in a block reads nothing from before it.
+                since_BQTH1 = since_BQTH1.masked_fill((begun_BQT[:, first:] >= 0)[..., None, None], 0)
             later_BQTHK = torch.addcmul(later_BQTHK, read_BQTHK, since_BQTH1)
             y_BQTHK = torch.cat((y_BQTHK[:, :first], later_BQTHK), dim=1)
         return y_BQTHK.flatten(3).flatten(1, 2)[:, :T], state_BGYF
 
     def carry(
-        self, x_BQTHK: Tensor, log_BQTH: Tensor, b_BQGTY: Tensor, state_BGYF: Tensor | None, stays: bool
+        self,
+        x_BQTHK: Tensor,
+        log_BQTH: Tensor,
+        b_BQGTY: Tensor,
+        state_BGYF: Tensor | None,
+        stays: bool,
+        begun_BQT: Tensor | None = None,
     ) -> list[Tensor]:
         """Return the states between blocks: what was there, and that behind each block.
 
@@ -160,9 +181,16 @@ class Mamba2(nn.Module):
         blocks = x_BQTHK.size(1) if stays else x_BQTHK.size(1) - 1
         x_BQTHK, log_BQTH = x_BQTHK[:, :blocks], log_BQTH[:, :blocks]
         end_BQ1H = log_BQTH[:, :, -1:]
+        if begun_BQT is not None:
+            # What is behind a block is of its last document alone.
+            last_BQ1 = begun_BQT[:, :blocks, -1:]
+            place_T = torch.arange(x_BQTHK.size(2), device=x_BQTHK.device)
+            x_BQTHK = x_BQTHK.masked_fill((place_T < last_BQ1)[..., None, None], 0)
         left_BQTHK = x_BQTHK * (end_BQ1H - log_BQTH).exp().unsqueeze(-1)
         added_BQGYF = b_BQGTY[:, :blocks].mT @ self.grouped(left_BQTHK)
         decay_BQ1H1 = end_BQ1H.exp().unsqueeze(-1)
+        if begun_BQT is not None:
+            decay_BQ1H1 = decay_BQ1H1.masked_fill((begun_BQT[:, :blocks, -1:] >= 0)[..., None, None], 0)
         decay_BQ1HK = decay_BQ1H1.expand(-1, -1, -1, -1, x_BQTHK.size(-1))
         states = [] if state_BGYF is None else [state_BGYF]
         parts = (added_BQGYF.unbind(1), self.grouped(decay_BQ1HK).unbind(1))

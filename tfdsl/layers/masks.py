@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
-def beginnings(documents_BT: Tensor, cache: Any = None) -> Tensor:
-    """Return where the document of each position begins: (B, T). One begins where the number changes."""
-    if cache is not None:
-        raise ValueError("a cache holds one document a row: leave the numbers of documents out")
-    new_BT = F.pad(documents_BT[:, 1:] != documents_BT[:, :-1], (1, 0), value=True)
-    place_T = torch.arange(documents_BT.size(1), device=documents_BT.device)
-    return (place_T * new_BT).cummax(dim=1).values
+def same_document(begin_BS: Tensor, x_BTD: Tensor) -> Tensor:
+    """Return a (B, 1, T, S) table, true where query and key are of one document; the queries are the last positions."""
+    begin_BT = begin_BS[:, -x_BTD.size(1) :]
+    return (begin_BT.unsqueeze(2) == begin_BS.unsqueeze(1)).unsqueeze(1)
 
 
-def same_document(begin_BT: Tensor) -> Tensor:
-    """Return a (B, 1, T, T) table, true where query and key are of one document."""
-    return (begin_BT.unsqueeze(2) == begin_BT.unsqueeze(1)).unsqueeze(1)
+def paired_documents(begin_BT: Tensor | None, begin_BS: Tensor | None, x_BTD: Tensor) -> Tensor | None:
+    """Return a (B, 1, T, S) table, true where a query's document and a key's, of other rows, have one number there.
+
+    The queries are the last of those whose documents begin at `begin_BT`. None where all rows are one document.
+    """
+    if begin_BT is None and begin_BS is None:
+        return None
+    if begin_BT is None or begin_BS is None:
+        raise ValueError("documents that read each other are told of on both sides, or on none")
+    number_BT, number_BS = numbers(begin_BT)[:, -x_BTD.size(1) :], numbers(begin_BS)
+    return (number_BT.unsqueeze(2) == number_BS.unsqueeze(1)).unsqueeze(1)
+
+
+def numbers(begin_BS: Tensor) -> Tensor:
+    """Return the number of each position's document in its row, from 1: (B, S)."""
+    return (begin_BS == torch.arange(begin_BS.size(1), device=begin_BS.device)).cumsum(dim=1)
 
 
 def causal_table(
@@ -29,7 +36,7 @@ def causal_table(
     window: int | None = None,
     tokens: int | None = None,
     whole: int | None = None,
-    begin_BT: Tensor | None = None,
+    begin_BS: Tensor | None = None,
 ) -> Tensor:
     """Return a (T, S) table, true where a key does not come after the query.
 
@@ -38,23 +45,26 @@ def causal_table(
     if whole is not None and start == 0 and x_BTD.size(1) > whole:
         # One row for all queries: the layer takes a long sequence in blocks, and they hide the rest.
         return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
+    if begin_BS is not None and window is None and x_BTD.size(1) == 1:
+        # No key comes after the newest position.
+        return same_document(begin_BS, x_BTD)
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
     table_TS = key_S <= query_T1
     if window is not None and tokens is not None:
         # At most `window` keys, its own position among them, and the first `tokens`.
-        if begin_BT is not None:
+        if begin_BS is not None:
             # The first ones of its document.
-            first_B1TS = (key_S - begin_BT < tokens)[:, None, None, :]
+            first_B1TS = (key_S - begin_BS < tokens)[:, None, None, :]
             table_TS = table_TS & ((key_S > query_T1 - window) | first_B1TS)
         else:
             table_TS = table_TS & ((key_S > query_T1 - window) | (key_S < tokens))
     elif window is not None:
         # At most `window` keys, its own position among them.
         table_TS = table_TS & (key_S > query_T1 - window)
-    if begin_BT is not None:
-        # The keys of its own document alone.
-        return table_TS & same_document(begin_BT)
+    if begin_BS is not None:
+        # The keys of its own document alone; a cache may hold the newest ones alone.
+        return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 
 
@@ -63,7 +73,7 @@ def window_table(
     window: int,
     tokens: int | None = None,
     whole: int | None = None,
-    begin_BT: Tensor | None = None,
+    begin_BS: Tensor | None = None,
 ) -> Tensor:
     """Return a (T, T) table, true where query and key are fewer than `window` apart."""
     if whole is not None and x_BTD.size(1) > whole:
@@ -71,16 +81,16 @@ def window_table(
         return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
     place_T = torch.arange(x_BTD.size(1), device=x_BTD.device)
     table_TS = (place_T - place_T.unsqueeze(1)).abs() < window
-    if tokens is not None and begin_BT is not None:
+    if tokens is not None and begin_BS is not None:
         # The first ones of a document see all of it and are seen by all of it.
-        first_BT = place_T - begin_BT < tokens
+        first_BT = place_T - begin_BS < tokens
         table_TS = table_TS | first_BT[:, None, None, :] | first_BT[:, None, :, None]
     elif tokens is not None:
         # The first ones see all and are seen by all.
         table_TS = table_TS | (place_T < tokens) | (place_T.unsqueeze(1) < tokens)
-    if begin_BT is not None:
+    if begin_BS is not None:
         # The keys of its own document alone.
-        return table_TS & same_document(begin_BT)
+        return table_TS & same_document(begin_BS, x_BTD)
     return table_TS
 
 
@@ -91,7 +101,7 @@ def step_table(
     step: int = 1,
     causal: bool = True,
     whole: int | None = None,
-    begin_BT: Tensor | None = None,
+    begin_BS: Tensor | None = None,
 ) -> Tensor:
     """Return a (T, S) table, true where a key is 0, 1, ... or `window - 1` steps before (or after) the query."""
     if whole is not None and start == 0 and x_BTD.size(1) > whole:
@@ -102,9 +112,9 @@ def step_table(
     table_TS = (back_TS % step == 0) & (back_TS.abs() < window * step)
     if causal:
         table_TS = table_TS & (back_TS >= 0)
-    if begin_BT is not None:
-        # The keys of its own document alone.
-        return table_TS & same_document(begin_BT)
+    if begin_BS is not None:
+        # The keys of its own document alone; a cache may hold the newest ones alone.
+        return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 
 
@@ -114,7 +124,7 @@ def chunk_table(
     size: int = 1,
     causal: bool = True,
     whole: int | None = None,
-    begin_BT: Tensor | None = None,
+    begin_BS: Tensor | None = None,
 ) -> Tensor:
     """Return a (T, S) table, true where query and key stand in one chunk of `size` positions."""
     if whole is not None and start == 0 and x_BTD.size(1) > whole:
@@ -122,9 +132,9 @@ def chunk_table(
         return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
-    if begin_BT is not None:
+    if begin_BS is not None:
         # The chunks of each document begin with it.
-        table_TS = same_document(begin_BT + (key_S - begin_BT) // size * size)
+        table_TS = same_document(begin_BS + (key_S - begin_BS) // size * size, x_BTD)
     else:
         table_TS = key_S // size == query_T1 // size
     if causal:
@@ -132,13 +142,17 @@ def chunk_table(
     return table_TS
 
 
-def prefix_table(x_BTD: Tensor, start: int = 0, length: int = 0, begin_BT: Tensor | None = None) -> Tensor:
+def prefix_table(x_BTD: Tensor, start: int = 0, length: int = 0, begin_BS: Tensor | None = None) -> Tensor:
     """Return a (T, S) table: the first `length` positions are seen by all, the others by those that follow them."""
-    if start > 0 and start < length:
+    cut = start > 0 and start < length
+    if begin_BS is not None and start > 0 and not torch.compiler.is_compiling():
+        place_B = start - begin_BS[:, start]
+        cut = bool(((place_B > 0) & (place_B < length)).any())
+    if cut:
         raise ValueError(f"the first {length} positions see each other: the first forward must hold all of them")
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
-    if begin_BT is not None:
+    if begin_BS is not None:
         # The first positions of its own document.
-        first_B1TS = (key_S - begin_BT < length)[:, None, None, :]
-        return ((key_S <= key_S.unsqueeze(1)) | first_B1TS) & same_document(begin_BT)
+        first_B1TS = (key_S - begin_BS < length)[:, None, None, :]
+        return ((key_S <= key_S[start:].unsqueeze(1)) | first_B1TS) & same_document(begin_BS, x_BTD)
     return (key_S <= key_S[start:].unsqueeze(1)) | (key_S < length)

@@ -25,11 +25,10 @@ class LearnedPosition(nn.Module):
         self.weight = nn.Parameter(torch.zeros(length, width))
 
     def forward(
-        self, x_BTD: Tensor, start: int = 0, seen_BS: Tensor | None = None, begin_BT: Tensor | None = None
+        self, x_BTD: Tensor, start: int = 0, seen_BS: Tensor | None = None, place_BT: Tensor | None = None
     ) -> Tensor:
-        if begin_BT is not None:
+        if place_BT is not None:
             # Each document is counted from its own beginning.
-            place_BT = torch.arange(x_BTD.size(1), device=x_BTD.device) - begin_BT
             return x_BTD + F.embedding(place_BT + self.offset, self.weight)
         if seen_BS is not None:
             # Padding is not counted.
@@ -94,13 +93,12 @@ class SinusoidalPosition(nn.Module):
         self.scale = scale
 
     def forward(
-        self, x_BTD: Tensor, start: int = 0, seen_BS: Tensor | None = None, begin_BT: Tensor | None = None
+        self, x_BTD: Tensor, start: int = 0, seen_BS: Tensor | None = None, place_BT: Tensor | None = None
     ) -> Tensor:
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
-        if begin_BT is not None:
+        if place_BT is not None:
             # Each document is counted from its own beginning.
-            place_BT = (torch.arange(x_BTD.size(1), device=x_BTD.device) - begin_BT + self.offset).to(exact)
-            table_TD = sinusoids(place_BT, self.width, self.theta, self.style, self.inclusive)
+            table_TD = sinusoids((place_BT + self.offset).to(exact), self.width, self.theta, self.style, self.inclusive)
         elif seen_BS is None:
             place_T = torch.arange(start, start + x_BTD.size(1), dtype=exact, device=x_BTD.device) + self.offset
             table_TD = sinusoids(place_T, self.width, self.theta, self.style, self.inclusive)

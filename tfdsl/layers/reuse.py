@@ -91,7 +91,7 @@ class ReusingAttention(nn.Module):
         rope: tuple[Tensor, Tensor] | None = None,
         mask: Tensor | None = None,
         cache: Cache | None = None,
-        begin_BT: Tensor | None = None,
+        place_BT: Tensor | None = None,
     ) -> Tensor:
         q_BTHK = self.queried(x_BTD)
         q_BHTK = q_BTHK.transpose(1, 2)
@@ -101,7 +101,7 @@ class ReusingAttention(nn.Module):
         if self.q_norm is not None and self.norm_late:
             q_BHTK = self.q_norm(q_BHTK)
         if self.temperature is not None:
-            q_BHTK = self.temperature(q_BHTK, k_BHSK.size(2) - q_BHTK.size(2), begin_BT=begin_BT)
+            q_BHTK = self.temperature(q_BHTK, k_BHSK.size(2) - q_BHTK.size(2), place_BT=place_BT)
         causal = self.causal and mask is None
         if self.relative is not None:
             table = self.relative(q_BHTK, k_BHSK, mask)
@@ -117,7 +117,7 @@ class ReusingAttention(nn.Module):
                 v_BHSK,
                 attn_mask=table,
                 dropout_p=self.dropout if self.training else 0.0,
-                is_causal=causal and (cache is None or k_BHSK.size(2) == x_BTD.size(1)),
+                is_causal=causal and (cache is None or (table is None and x_BTD.size(1) > 1)),
                 scale=self.scale if self.differential is None else scale,
                 enable_gqa=self.kv_heads is not None,
             )
@@ -126,7 +126,6 @@ class ReusingAttention(nn.Module):
                 q_BHTK,
                 k_BHSK,
                 v_BHSK,
-                table,
                 scale=scale,
                 dropout=self.dropout if self.training else 0.0,
                 softcap=self.softcap,
@@ -135,6 +134,7 @@ class ReusingAttention(nn.Module):
                 before=self.before,
                 after=self.after,
                 padded=self.padded,
+                mask=table,
             )
         if self.differential is None and self.out_norm is None and self.gate is None:
             y_BTA = y_BHTK.transpose(1, 2).flatten(2)

@@ -89,17 +89,18 @@ class Rotary(nn.Module):
             if self.first == self.last:
                 self.last = self.last + 0.001
 
-    def forward(self, x_BTD: Tensor, start: int = 0, begin_BT: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x_BTD: Tensor, start: int = 0, place_BT: Tensor | None = None) -> tuple[Tensor, Tensor]:
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
         end = start + x_BTD.size(1)
         if self.scaling == "dynamic" and start > 0 and end > self.length:
             raise ValueError(f"angles beyond {self.length} change those of all positions: give them without a cache")
         if self.scaling == "longrope" and 0 < start <= self.length < end:
             raise ValueError(f"position {self.length} changes the angles of all positions: begin a new cache there")
-        position_T = torch.arange(start, end, dtype=exact, device=x_BTD.device)
-        if begin_BT is not None:
+        if place_BT is not None:
             # Each document is counted from its own beginning, in each row.
-            position_T = (position_T - begin_BT).flatten()
+            position_T = place_BT.flatten().to(exact)
+        else:
+            position_T = torch.arange(start, end, dtype=exact, device=x_BTD.device)
         pair_P = torch.arange(0, self.size, 2, dtype=exact, device=x_BTD.device)
         if self.scaling is None:
             angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.size))
@@ -110,7 +111,7 @@ class Rotary(nn.Module):
         cos_TK, sin_TK = turns(angle_TP, self.style)
         if self.strength is not None:
             cos_TK, sin_TK = cos_TK * self.strength, sin_TK * self.strength
-        if begin_BT is not None:
+        if place_BT is not None:
             cos_TK = cos_TK.view(x_BTD.size(0), 1, x_BTD.size(1), -1)
             sin_TK = sin_TK.view(x_BTD.size(0), 1, x_BTD.size(1), -1)
         return cos_TK.to(x_BTD.dtype), sin_TK.to(x_BTD.dtype)

@@ -13,7 +13,6 @@ def attend(
     q_BHTK: Tensor,
     k_BGSK: Tensor,
     v_BGSV: Tensor,
-    mask: Tensor | None,
     scale: float,
     dropout: float = 0.0,
     softcap: float | None = None,
@@ -22,6 +21,7 @@ def attend(
     before: nn.Module | None = None,
     after: nn.Module | None = None,
     padded: bool = False,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Return softmax(q · k · scale + mask) · v: (B, H, T, V). A query that may read nothing gets zeros.
 

@@ -20,13 +20,12 @@ class Temperature(nn.Module):
         self.by = by
         self.shift = shift
 
-    def forward(self, q_BHTK: Tensor, start: int, begin_BT: Tensor | None = None) -> Tensor:
+    def forward(self, q_BHTK: Tensor, start: int, place_BT: Tensor | None = None) -> Tensor:
         exact = torch.promote_types(q_BHTK.dtype, torch.float32)
         first = start + self.shift
-        if begin_BT is not None:
+        if place_BT is not None:
             # Each document is counted from its own beginning.
-            place_T = torch.arange(self.shift, self.shift + q_BHTK.size(2), device=q_BHTK.device)
-            n_T = (place_T - begin_BT.unsqueeze(1)).to(exact) / self.length
+            n_T = (place_BT.unsqueeze(1) + self.shift).to(exact) / self.length
         else:
             n_T = torch.arange(first, first + q_BHTK.size(2), dtype=exact, device=q_BHTK.device) / self.length
         if self.kind == "steps":

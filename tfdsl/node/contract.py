@@ -58,6 +58,7 @@ class Node(Part, ABC):
     holds = True
     reads: ClassVar[tuple[str, ...]] = ("from",)  # the fields that name values
     takes: ClassVar[tuple[str, ...]] = ()  # those of them that name what a node gives besides its value
+    pairs: ClassVar[tuple[str, ...]] = ()  # those whose n-th document its own n-th may read, and that it need not keep
 
     id: Name | None = Field(None, description="Its name: for reference, for its weights, for the diagram.")
     source: Names | None = Field(

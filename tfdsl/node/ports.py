@@ -70,8 +70,12 @@ class Writer(Protocol):
         """Return the same of all positions up to the last, those that a cache holds among them."""
         ...
 
-    def begin(self, axis: Axis) -> str:
-        """Return where the document of each position begins, or None, where an input parts the axis; else nothing."""
+    def place(self, axis: Axis, fresh: bool = False) -> str:
+        """Return the place of each position in its document, or None, where an input parts the axis; else nothing.
+
+        `fresh`: None too where a cache goes on with documents of which nothing new is told: enough for what carries
+        along a row what it keeps.
+        """
         ...
 
 

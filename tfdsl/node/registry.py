@@ -10,7 +10,6 @@ import pkgutil
 from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cache
-from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 
@@ -31,6 +30,8 @@ UNTYPED = "untyped"  # among the fields that were set: the type was not
 def kinds() -> tuple[str, ...]:
     """Return the kinds that there are: a file of `tfdsl.nodes` each, then those of installed packages."""
     ours = [module.name for module in pkgutil.iter_modules(importlib.import_module("tfdsl.nodes").__path__)]
+    from importlib.metadata import entry_points  # slow, and of use where a kind is not ours
+
     theirs = [point.name for point in entry_points(group="tfdsl.nodes")]
     return tuple(sorted(ours)) + tuple(sorted(set(theirs) - set(ours)))
 
@@ -42,6 +43,8 @@ def lookup(kind: str) -> type[Node] | None:
     if kind in {module.name for module in pkgutil.iter_modules(folder)}:
         module = importlib.import_module(f"tfdsl.nodes.{kind}")
     else:
+        from importlib.metadata import entry_points  # slow, and of use where a kind is not ours
+
         point = next((point for point in entry_points(group="tfdsl.nodes") if point.name == kind), None)
         if point is None:
             return None

@@ -50,13 +50,15 @@ class Work:
     that multiply what nothing learns by one; `backward` those that the backward pass takes beyond twice `flops`.
     `needs` names the values that the backward pass needs: `x`, what the node takes; `y`, what it gives; or the field
     that names one (`kv`). `kept` counts the elements that it needs besides, as PyTorch keeps them on a CPU; an id
-    counts as two. `cache` counts those that cached decoding holds once it has seen the whole sequence. `view` says that
-    what the node gives lies in the memory of what it takes.
+    counts as two. `cache` counts those that cached decoding holds once it has seen the whole sequence, `states`
+    those that it holds in float32 even where the model is less exact. `view` says that what the node gives lies in the
+    memory of what it takes.
     """
 
     flops: Size = 0
     kept: Size = 0
     cache: Size = 0
+    states: Size = 0
     entering: Size = 0
     reading: Size = 0
     fixed: Size = 0
@@ -81,7 +83,8 @@ class Shared:
     `role` says what attention makes of it: `rope` turns queries and keys, `bias` is added to the scores (its call takes
     the mask too), `table` holds rows for distances, `rank` makes a few keys of all, `mask` says what may be read: a
     function's call, or None where padding alone is hidden. Two with one `name` are the same, and must be equal.
-    `queries` and `keys` are the axes that it spans. An `optional` mask is None where a row is one document.
+    `queries` and `keys` are the axes that it spans. An `optional` mask is None where a row is one document, a `single`
+    one for one query. Of the keys that a cache holds, it spans those `behind`: Python of how many came before.
     """
 
     role: Literal["rope", "bias", "mask", "table", "rank"]
@@ -92,6 +95,8 @@ class Shared:
     weights: Mapping[str, Weight] = field(default_factory=dict[str, Weight])
     work: Work = Work()
     optional: bool = False
+    single: bool = False
+    behind: str = "{start}"
 
     @property
     def held(self) -> str:

@@ -88,6 +88,10 @@ class Conv(Node):
     def work(self, step: Step) -> Work:
         flops = 2 * step.output.count * (step.width // self.groups) * self.kernel
         before: Size = step.x.axes[0].size * self.span * step.width
+        if step.x.axes[1].parts and self.sight(step) == "behind":
+            # What each position reads, and which of it is of its own document.
+            read = step.x.positions * self.kernel
+            return Work(flops=flops, entering=flops, kept=read * step.width + read // 4, cache=self._cached(step))
         if self._copies(step):
             longer = before if self.padding == "causal" else 0
             return Work(flops=flops, entering=flops, kept=step.x.count + longer, cache=self._cached(step))
@@ -113,6 +117,8 @@ class Conv(Node):
         given = [w.x, *([f"keep_BT={keep}"] if keep else [])]
         if self.sight(step) == "behind" and w.cache():
             given.append(f"cache={w.cache()}")
+        if self.sight(step) == "behind" and (place := w.place(step.x.axes[1], fresh=True)):
+            given.append(f"place_BT={place}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})")
 
     def sight(self, step: Step) -> Sight:
@@ -120,7 +126,11 @@ class Conv(Node):
             return "behind"
         return "here" if self.kernel == self.stride == 1 and not self.zeros else "everywhere"
 
+    def leaks(self, step: Step) -> str:
+        return "" if self.sight(step) == "behind" else super().leaks(step)
+
     def facts(self, step: Step) -> str:
         parts = [f"kernel {self.kernel}", f"stride {self.stride}" if self.stride > 1 else ""]
         parts += ["causal" if self.padding == "causal" else "", f"{self.groups} groups" if self.groups > 1 else ""]
+        parts += ["per document" if step.x.axes[1].parts and self.sight(step) == "behind" else ""]
         return " · ".join(part for part in parts if part)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from tfdsl.activations import TITLES, XIELU
 from tfdsl.hidden import Hidden
-from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Choice, PositiveReal, Probability, Real
 from tfdsl.shapes import Axis, Tensor
+
+if TYPE_CHECKING:
+    from tfdsl.look import Element
 
 
 class HiddenNorm(Choice):
@@ -112,6 +114,8 @@ class FeedForward(Hidden, Node):
         return self.said(step.width)
 
     def inside(self, step: Step) -> tuple[Element, ...]:
+        from tfdsl.look import Box, Fork, number  # for figures alone, as below
+
         wide = replace(step.x, axes=(*step.x.axes[:-1], Axis(self.hidden))).label
         width, shift = step.x.axes[-1].label, self.hidden if self.bias.up else 0
         facts, up = f"{width} → {self.hidden}", number(step.width * self.hidden + shift)
@@ -129,11 +133,15 @@ class FeedForward(Hidden, Node):
 
     def _function(self) -> tuple[Element, ...]:
         """Return what becomes of the hidden units, or of their gate."""
+        from tfdsl.look import Box
+
         said = [f"× {self.gate_scale:g}"] if self.gate_scale is not None else []
         said += [f"at most {self.bound:g}"] if self.bound is not None else []
         return (Box("activation", "ffn", TITLES[self.function], " · ".join(said)),)
 
     def _between(self) -> tuple[Element, ...]:
         """Return what stands before the last matrix."""
+        from tfdsl.look import Box
+
         norm = (Box("norm", "norm", "Norm", self.norm.type_name),) if self.norm is not None else ()
         return (*norm, *((Box("dropout", "mask", "Dropout", f"p = {self.dropout:g}"),) if self.dropout else ()))

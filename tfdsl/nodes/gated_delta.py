@@ -10,7 +10,7 @@ from pydantic import Field
 from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Truth, needed
-from tfdsl.recurrence import STEPS, Recurrence, blocks, padded, sequences, taps
+from tfdsl.recurrence import STEPS, Recurrence, apart, blocks, masked, padded, parted, sequences, taps
 
 
 class GatedDelta(Recurrence, Node):
@@ -99,7 +99,8 @@ class GatedDelta(Recurrence, Node):
             entering=entering,
             kept=self._kept(step),
             backward=2 * sequences(step) * count * chunk * chunk * self.heads * (key + value),
-            cache=sequences(step) * ((self.size - 1) * self.mixed + self.heads * key * value),
+            cache=sequences(step) * (self.size - 1) * self.mixed,
+            states=sequences(step) * self.heads * key * value,
             needs=("x",),
         )
 
@@ -112,6 +113,8 @@ class GatedDelta(Recurrence, Node):
         among = 6 * chunk * chunk * heads + chunk * (4 * self.groups * key + heads * (4 * key + 2 * value + 3)) + heads
         between = heads * (chunk * 3 * key + key * value) + 2 * chunk * self.inner
         leaving = here * (4 * self.inner + heads) + sequences(step) * count * chunk * self.inner
+        among += chunk * chunk // 4 + chunk * heads if parted(step) else 0
+        made += masked(step, self.size)
         once = chunk * chunk // 4 + 2 * heads  # what lies ahead in a block, a byte each
         return once + made + sequences(step) * (count * among + (count - 1) * between) + leaving
 
@@ -123,7 +126,7 @@ class GatedDelta(Recurrence, Node):
 
     def facts(self, step: Step) -> str:
         key, value = self.sides
-        return f"{self.heads} heads × {key} × {value}"
+        return f"{self.heads} heads × {key} × {value}{apart(step)}"
 
     def inside(self, step: Step) -> tuple[Element, ...]:
         width = step.x.axes[-1].label

@@ -10,7 +10,7 @@ from pydantic import Field
 from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Truth, needed
-from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, padded, sequences, taps
+from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, apart, masked, padded, parted, sequences, taps
 
 
 class Mamba(Recurrence, Node):
@@ -80,7 +80,8 @@ class Mamba(Recurrence, Node):
             flops=entering + selecting + reading + 2 * here * self.inner * width,
             entering=entering,
             kept=self._kept(step),
-            cache=sequences(step) * self.inner * (self.size - 1 + self.state),
+            cache=sequences(step) * self.inner * (self.size - 1),
+            states=sequences(step) * self.inner * self.state,
             needs=("x",),
         )
 
@@ -90,6 +91,8 @@ class Mamba(Recurrence, Node):
         kept = here * (10 * self.inner + selected + self.state) + padded(step, self.size, self.inner)
         if self.norm != "none":
             kept += here * (3 + self.rank + self.state + (selected if self.norm == "rms" else 0))
+        if parted(step):
+            kept += masked(step, self.size) + here // 4 + here * size  # decays with and without those of beginnings
         # The state of each position, its decay, and the states again as what is read.
         return kept + 3 * here * size + 14 * sequences(step) * size + 2 * size
 
@@ -103,7 +106,7 @@ class Mamba(Recurrence, Node):
         )
 
     def facts(self, step: Step) -> str:
-        return f"{self.inner} features · state {self.state} each"
+        return f"{self.inner} features · state {self.state} each{apart(step)}"
 
     def inside(self, step: Step) -> tuple[Element, ...]:
         width = step.x.axes[-1].label

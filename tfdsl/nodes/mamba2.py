@@ -10,7 +10,7 @@ from pydantic import Field
 from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Size, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Real, Truth, needed
-from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, blocks, padded, sequences, taps
+from tfdsl.recurrence import LOG_RANGE, STEPS, Recurrence, apart, blocks, masked, padded, parted, sequences, taps
 
 
 class Mamba2(Recurrence, Node):
@@ -113,7 +113,8 @@ class Mamba2(Recurrence, Node):
             flops=entering + sequences(step) * (among + between) + 2 * here * self.inner * width,
             entering=entering,
             kept=self._kept(step),
-            cache=sequences(step) * ((self.size - 1) * self.mixed + self.state * self.inner),
+            cache=sequences(step) * (self.size - 1) * self.mixed,
+            states=sequences(step) * self.state * self.inner,
             needs=("x",),
         )
 
@@ -130,6 +131,8 @@ class Mamba2(Recurrence, Node):
         leaving = 3 * here * inner
         if self.norm != "none":
             leaving += here * (2 * inner + self.parted)
+        among += chunk * chunk // 4 if parted(step) else 0
+        made += masked(step, self.size)
         once = chunk * chunk // 4 + 2 * heads  # what lies ahead in a block, a byte each
         return once + made + sequences(step) * (count * among + (count - 1) * between) + leaving
 
@@ -144,7 +147,7 @@ class Mamba2(Recurrence, Node):
         return Call("Mamba2", (step.width, self.heads, self.head_dim, self.state), named)
 
     def facts(self, step: Step) -> str:
-        return f"{self.heads} heads × {self.head_dim} · state {self.state}"
+        return f"{self.heads} heads × {self.head_dim} · state {self.state}{apart(step)}"
 
     def inside(self, step: Step) -> tuple[Element, ...]:
         width = step.x.axes[-1].label

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tfdsl.look import Beside, Box, Element, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, PositiveReal, Real, Truth
 from tfdsl.shapes import Tensor
+
+if TYPE_CHECKING:
+    from tfdsl.look import Beside, Element
 
 
 class Norm(Node):
@@ -121,6 +123,8 @@ class LayerNorm(Standard, type="layer"):
         return Call("nn.LayerNorm", (step.width,), {"eps": self.eps, **named})
 
     def inside(self, step: Step) -> tuple[Element, ...]:
+        from tfdsl.look import Box  # for figures alone, as below
+
         divided = Box("size", "norm", "Divide", f"by √(variance + {self.eps:g})")
         return Box("centre", "norm", "Centre", "minus the mean"), divided, *self.learned(step)
 
@@ -156,6 +160,8 @@ class RMSNorm(Standard, type="rms"):
         return Call("RMSNorm", (step.width,), {"eps": self.eps, **self.options()})
 
     def inside(self, step: Step) -> tuple[Element, ...]:
+        from tfdsl.look import Box
+
         return Box("size", "norm", "Divide", f"by √(mean square + {self.eps:g})"), *self.learned(step)
 
 
@@ -179,6 +185,8 @@ class ScaleNorm(Norm, type="scale"):
         return Call("UnitNorm", (1,), {"eps": self.eps, "weight": True})
 
     def inside(self, step: Step) -> tuple[Element, ...]:
+        from tfdsl.look import Beside, Box
+
         scaled = Beside("weight/join", Box("weight", "norm", "Weight", "1"), "×", shape=step.output.label)
         return Box("size", "norm", "Divide", "by √(sum of squares)"), scaled
 
@@ -242,4 +250,6 @@ class DynamicTanh(Norm, type="dyt"):
 
 def _learned(name: str, title: str, symbol: str, step: Step) -> Beside:
     """Return a learned vector that meets the trunk, in a figure."""
+    from tfdsl.look import Beside, Box, number
+
     return Beside(f"{name}/join", Box(name, "norm", title, number(step.width)), symbol, shape=step.output.label)

@@ -74,9 +74,9 @@ class Position(Node):
         if self.padding == "skipped":
             given.append(f"seen_BS={w.seen(step.x.axes[-2])}")
         elif self.axes is None:
-            start, begin = w.start(step.output), w.begin(step.x.axes[-2])
+            start, place = w.start(step.output), w.place(step.x.axes[-2])
             given += [start] if start else []
-            given += [f"begin_BT={begin}"] if begin else []
+            given += [f"place_BT={place}"] if place else []
         w.let(f"{w.layer(call)}({', '.join(given)})")
 
     def sight(self, step: Step) -> Sight:

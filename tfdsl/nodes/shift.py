@@ -53,7 +53,7 @@ class Shift(Node):
         cached: Size = 0
         if self.sight(step) == "behind":
             cached = step.x.axes[0].size * self.by * step.x.axes[2].size
-        return Work(cache=cached)
+        return Work(cache=cached, kept=step.x.positions // 4 if step.x.axes[1].parts else 0)
 
     def call(self, step: Step) -> None:
         return None
@@ -63,16 +63,20 @@ class Shift(Node):
         sides = ", ".join([*["0, 0"] * beyond, f"{max(self.by, 0)}, {max(-self.by, 0)}"])
         stretch = f": {w.x}.size(1)" if self.by > 0 else f"{-self.by}:"
         keep = w.keep(step.x.axes[1]) if step.x.dtype == "float" else ""
-        given = [w.x, *([f"keep_BT={keep}"] if keep else [])]
-        if self.sight(step) == "behind" and w.cache():
-            w.let(f"shifted({', '.join([w.x, str(self.by), *given[1:], f'cache={w.cache()}'])})")
-        elif keep:
-            w.let(f"shifted({', '.join([w.x, str(self.by), *given[1:]])})")
+        behind, place = self.sight(step) == "behind", w.place(step.x.axes[1], fresh=True)
+        given = [w.x, str(self.by), *([f"keep_BT={keep}"] if keep else [])]
+        given += [f"cache={w.cache()}"] if behind and w.cache() else []
+        given += [f"place_BT={place}"] if behind and place else []
+        if len(given) > 2:
+            w.let(f"shifted({', '.join(given)})")
         else:
             w.let(f"F.pad({w.x}, ({sides}){f', value={self.fill}' if self.fill else ''})[:, {stretch}]")
 
     def sight(self, step: Step) -> Sight:
         return "behind" if self.by > 0 and len(step.x.axes) == 3 and step.x.dtype == "float" else "unknown"
 
+    def leaks(self, step: Step) -> str:
+        return "" if self.sight(step) == "behind" else super().leaks(step)
+
     def facts(self, step: Step) -> str:
-        return f"by {self.by}"
+        return f"by {self.by}{' · per document' if step.x.axes[1].parts else ''}"

@@ -9,7 +9,7 @@ from pydantic import Field
 from tfdsl.look import Box, Element, Fork, number
 from tfdsl.node import Call, Node, Ports, Step, Weight, Work
 from tfdsl.parts import Positive, Truth, needed
-from tfdsl.recurrence import Recurrence, padded, sequences, taps
+from tfdsl.recurrence import Recurrence, apart, masked, padded, sequences, taps
 
 
 class ShortConvolution(Recurrence, Node):
@@ -57,10 +57,10 @@ class ShortConvolution(Recurrence, Node):
         here, width = step.x.positions, step.width
         cache = sequences(step) * (self.size - 1) * width
         if not self.gated:
-            return Work(kept=padded(step, self.size, width), cache=cache)
+            return Work(kept=padded(step, self.size, width) + masked(step, self.size), cache=cache)
         entering = 2 * here * width * 3 * width
         # What the first matrix gives, what the convolution takes and gives, what the last matrix takes.
-        kept = 5 * here * width + padded(step, self.size, width)
+        kept = 5 * here * width + padded(step, self.size, width) + masked(step, self.size)
         flops = entering + 2 * here * width * width
         return Work(flops=flops, entering=entering, kept=kept, cache=cache, needs=("x",))
 
@@ -70,7 +70,7 @@ class ShortConvolution(Recurrence, Node):
         return Call("ShortConvolution", (step.width, self.size), {"bias": self.bias, "conv_bias": self.conv_bias})
 
     def facts(self, step: Step) -> str:
-        return f"{self.size} positions · {'two gates' if self.gated else 'each feature by itself'}"
+        return f"{self.size} positions · {'two gates' if self.gated else 'each feature by itself'}{apart(step)}"
 
     def inside(self, step: Step) -> tuple[Element, ...]:
         width = step.x.axes[-1].label

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-Reader = Callable[[Tensor, int], Tensor]
+from tfdsl.sampling.reader import Reader
+
 Waiting = Callable[[int], int]
 
 
@@ -16,32 +17,19 @@ def alone(waiting: int) -> int:
     return waiting
 
 
-def greedy(
-    read: Reader,
-    start_BT: Tensor,
-    *,
-    end: int,
-    length: int,
-    cached: bool,
-    never: Collection[int] = (),
-    waiting: Waiting = alone,
-) -> Tensor:
-    """Return up to `length` tokens [B, L] that follow `start_BT`; behind its first `end`, a row holds `end` alone.
+def greedy(reader: Reader, logits_BV: Tensor, *, end: int, length: int, waiting: Waiting = alone) -> Tensor:
+    """Return up to `length` tokens [B, L] that follow what a reader has read, whose logits [B, V] come next.
 
-    `read(tokens_BT, first)` returns logits [B, T, V] of tokens that stand at the positions from `first` on; where what
-    it keeps is `cached`, it is given each position once, else all of them each time. Tokens that are `never` written
-    have no chance. `waiting` sums the unfinished rows over all processes, so that each reads as often as the others.
+    Behind its first `end`, a row holds `end` alone. `waiting` sums the unfinished rows over all processes, so that each
+    reads as often as the others.
     """
-    tokens_BT, unread_BT, first = start_BT, start_BT, 0
-    done_B = torch.zeros(len(start_BT), dtype=torch.bool, device=start_BT.device)
-    for _ in range(length):
-        logits_BV = read(unread_BT, first)[:, -1]
-        if never:
-            logits_BV[:, list(never)] = -torch.inf
+    done_B = torch.zeros(len(logits_BV), dtype=torch.bool, device=logits_BV.device)
+    written: list[Tensor] = []
+    for place in range(length):
         next_B = torch.where(done_B, end, logits_BV.argmax(-1))
         done_B |= next_B == end
-        tokens_BT = torch.cat((tokens_BT, next_B[:, None]), 1)
-        if waiting(int((~done_B).sum())) == 0:
+        written.append(next_B)
+        if waiting(int((~done_B).sum())) == 0 or place + 1 == length:
             break
-        unread_BT, first = (next_B[:, None], tokens_BT.shape[1] - 1) if cached else (tokens_BT, 0)
-    return tokens_BT[:, start_BT.shape[1] :]
+        logits_BV = reader.read(next_B[:, None])[:, -1]
+    return torch.stack(written, 1)

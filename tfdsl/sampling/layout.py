@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
+
 from torch import nn
 
 
@@ -18,6 +21,51 @@ def ready(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, nn.Linear):
             module.weight.data = module.weight.data.t().contiguous().t()
+    return plain(model.eval().requires_grad_(False))
+
+
+def row_by_row(model: nn.Module) -> None:
+    """Store linear weights output by output, as compiled rows read them."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.weight.data = module.weight.data.contiguous()
+
+
+@contextlib.contextmanager
+def unplain(model: nn.Module) -> Generator[None]:
+    """Have a model without plain attributes for a while, so that a tracer can put its own tensors in their place."""
+    for module in model.modules():
+        for name in (*module._modules, *module._parameters):  # pyright: ignore[reportPrivateUsage]
+            vars(module).pop(name, None)
+    try:
+        yield
+    finally:
+        plain(model)
+
+
+def share(model: nn.Module, other: nn.Module) -> nn.Module:
+    """Return a model made without memory (on the meta device), in evaluation, with the weights of another one.
+
+    Both have the same submodules. torch's own, with whatever took their place, are those of the other model; of the
+    rest it is the weights and buffers.
+    """
+    for name, module in list(model.named_modules()):
+        if model.get_submodule(name) is not module:
+            continue  # the other model's stands in its place
+        for child, held in list(module.named_children()):
+            if type(held).__module__.startswith("torch.nn.modules.") and not list(held.children()):
+                setattr(module, child, other.get_submodule(f"{name}.{child}" if name else child))
+        theirs = other.get_submodule(name)
+        for child in dict(module.named_parameters(recurse=False)):
+            setattr(module, child, getattr(theirs, child))
+        for child in dict(module.named_buffers(recurse=False)):
+            setattr(module, child, getattr(theirs, child))
+    return plain(model.eval())
+
+
+def plain(model: nn.Module) -> nn.Module:
+    """Return the model, its submodules and weights plain attributes too."""
+    for module in model.modules():
         vars(module).update(module._modules)  # pyright: ignore[reportPrivateUsage]
         vars(module).update(module._parameters)  # pyright: ignore[reportPrivateUsage]
-    return model.eval().requires_grad_(False)
+    return model

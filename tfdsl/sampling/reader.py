@@ -33,8 +33,12 @@ class Reader(Protocol):
         """Go on with these rows, in this order; a row may be left out, or taken more than once."""
         ...
 
+    def mark(self) -> None:
+        """Remember this place: what is read from here on may be forgotten, until rows are picked."""
+        ...
+
     def back(self, count: int) -> None:
-        """Forget the last `count` positions of the last `read`, which held more than that."""
+        """Forget the last `count` positions that were read since the last `mark`."""
         ...
 
 

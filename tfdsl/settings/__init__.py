@@ -3,7 +3,7 @@
 from tfdsl.settings.data import Data, Image, Tokenizer
 from tfdsl.settings.objective import Objective
 from tfdsl.settings.optimizer import Average, Optimizer
-from tfdsl.settings.sample import Sample
+from tfdsl.settings.sample import Sample, anew
 from tfdsl.settings.schedule import Schedule
 from tfdsl.settings.train import Checkpoint, Evaluate, Train
 
@@ -19,4 +19,5 @@ __all__ = [
     "Schedule",
     "Tokenizer",
     "Train",
+    "anew",
 ]

@@ -78,8 +78,8 @@ class Data(Part):
     headline = "source"
 
     source: str = Field(
-        description="A text file or a folder of text; JSONL, Parquet or Arrow files; a folder of images, one folder a "
-        "class; `.npy` arrays; a folder that `tfdsl prepare` wrote; or built in: `stdlib`, `digits`, …"
+        description="A text file or a folder of text; JSONL, CSV, TSV, Parquet or Arrow files; a folder of images, one "
+        "folder a class; `.npy` arrays; a folder that `tfdsl prepare` wrote; or built in: `stdlib`, `digits`, …"
     )
     files: str = Field(default="*", description="Which files of a folder are read: a pattern such as `*.md`")
     fields: Annotated[dict[str, str], BeforeValidator(_names)] = Field(
@@ -96,5 +96,6 @@ class Data(Part):
     packing: Literal["cut", "whole"] = Field(
         default="cut",
         description="How `next_token` lays texts into rows: `cut` anywhere out of one long text, or `whole`, none cut "
-        "that a row holds: several in a row where an input `parts` it, else one in a row, which is filled up",
+        "that a row holds: several in a row where an input `parts` it, else one in a row, which is filled up. In "
+        "`seq2seq` `whole` lays as many pairs into a row as fit, where inputs `parts` the source and the target",
     )

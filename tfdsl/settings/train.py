@@ -82,9 +82,10 @@ class Train(Part):
     evaluate: Evaluate = Evaluate()
     checkpoint: Checkpoint = Checkpoint()
     find_lr: Find = Find()
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Literal["auto", "float32", "bfloat16", "bfloat16_weights"] = Field(
         default="auto",
-        description="Of the products (weights stay float32): `auto` is bfloat16 where the machine multiplies it",
+        description="Of the products (weights stay float32): `auto` is bfloat16 where the machine multiplies it. With "
+        "`bfloat16_weights` the model's weights are too, and float32 copies of them are what the optimiser moves",
     )
     threads: Annotated[Any, Number(integer=True, minimum=1, words=("auto",))] | None = Field(
         default=None,

@@ -36,7 +36,7 @@ def train(
     if problems:
         return None, problems
     with joined(chosen.device) as processes:
-        problems = opening.rows(chosen, subject, processes)
+        problems = [*opening.rows(chosen, subject, processes), *opening.alone(chosen, subject, processes)]
         if problems:
             return None, problems if processes.first else []
 
@@ -57,6 +57,7 @@ def resume(subject: Subject, folder: Path, *, report: Report | None = None) -> t
     with joined(job.settings.device if job else "cpu") as processes:
         if job is not None:
             problems = opening.rows(job.settings, subject, processes)
+            problems += opening.alone(job.settings, subject, processes)
         job, problems = opening.agreed(job, problems, processes)
         if job is None:
             return None, problems
@@ -73,7 +74,7 @@ def _run(
     path = job.folder / "log.jsonl"
     step, measured = (start.step, bool(start.state.get("measured"))) if start else (0, False)
     if processes.first:
-        tight = needs.first(job, processes)
+        tight = [*needs.first(job, processes), *job.remarks]
         report.warned(tight)
         said = [*said, *tight]
     with process(job.settings.threads):

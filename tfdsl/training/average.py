@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +14,14 @@ class Average:
     """An exponential moving average of a model's weights (Polyak and Juditsky, 1992).
 
     After step t it keeps `decay` of itself, and at most (1 + t) / (10 + t), so that it soon forgets how the model
-    began. Buffers are not averaged: the model's own count.
+    began. Buffers are not averaged: the model's own count. The weights `held` stand for the model's where they are
+    given.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float, held: Mapping[str, nn.Parameter] | None = None) -> None:
         self.decay = decay
-        self.own = {name: each for name, each in model.named_parameters() if each.requires_grad}
+        trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
+        self.own = {name: (held or {}).get(name, each) for name, each in trained.items()}
         self.weights = {name: each.detach().clone() for name, each in self.own.items()}
 
     @torch.no_grad()
@@ -29,13 +31,15 @@ class Average:
         blend(list(self.weights.values()), list(self.own.values()), 0)
 
     @contextlib.contextmanager
-    def in_place(self) -> Generator[None]:
-        """Put the average in the model's place for a while."""
+    def in_place(self, swapped: Callable[[], None] = lambda: None) -> Generator[None]:
+        """Put the average in the model's place for a while; `swapped` is called after each exchange."""
         self.swap()
+        swapped()
         try:
             yield
         finally:
             self.swap()
+            swapped()
 
     @torch.no_grad()
     def swap(self) -> None:

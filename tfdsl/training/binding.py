@@ -86,25 +86,38 @@ def _places(tokens_BT: Tensor, documents_BT: Tensor | None, first: int) -> Tenso
 class Pair:
     """Two text inputs, of which the second is to be written given the first, and the `output` [B, T, V] over it.
 
-    `order` are all of the model's inputs as its `forward` takes them.
+    `order` are the model's inputs as its `forward` takes them, `told` those that stand behind them where rows hold
+    several pairs: which document each position belongs to.
     """
 
     order: tuple[str, ...]
     source: Bound
     target: Bound
+    told: tuple[str, ...] = ()
 
     @property
     def output(self) -> str:
         """Return the name of the logits."""
         return self.target.output
 
+    @property
+    def parted(self) -> bool:
+        """Return whether the model can be told of several pairs in a row."""
+        return bool(self.source.documents and self.target.documents)
+
     def inputs(
-        self, source_BS: Tensor, source_keep_BS: Tensor, target_BT: Tensor, target_keep_BT: Tensor, first: int = 0
+        self,
+        source_BS: Tensor,
+        source_keep_BS: Tensor,
+        target_BT: Tensor,
+        target_keep_BT: Tensor,
+        documents: tuple[Tensor, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Return what the model takes, by name, in its order; the targets stand from the position `first` on."""
-        found = self.source.inputs(source_BS, source_keep_BS)
-        found |= self.target.inputs(target_BT, target_keep_BT, first=first)
-        return {name: found[name] for name in self.order}
+        """Return what the model takes, by name, in its order; the `documents` of both last, where rows hold several."""
+        told = (None, None) if documents is None else documents
+        found = self.source.inputs(source_BS, source_keep_BS, documents_BT=told[0])
+        found |= self.target.inputs(target_BT, target_keep_BT, documents_BT=told[1])
+        return {name: found[name] for name in (*self.order, *self.told) if name in found}
 
 
 def result(model: Model, inputs: Mapping[str, Tensor], output: str) -> Tensor:
@@ -132,6 +145,13 @@ def text(signature: Signature, objective: str, whether: bool = False) -> tuple[B
     return (None, [_unfed(objective, unfed)]) if unfed else (bound, [])
 
 
+def fitted(train: settings.Train, signature: Signature, whether: bool = False) -> tuple[Bound | None, Problems]:
+    """Bind a model of one text, as `text` does, whose positions hold sequences of `train.context`."""
+    bound, problems = text(signature, train.objective.type_name, whether)
+    problems = problems if bound is None else fits(train, signature, bound)
+    return (None, problems) if problems else (bound, [])
+
+
 def pair(signature: Signature, objective: str) -> tuple[Pair | None, Problems]:
     """Bind a model of two texts [B, S] and [B, T] whose logits [B, T, V] are over the second; or say why it is none."""
     wanted = "a model of two inputs of tokens, [B, S] and [B, T], that gives logits [B, T, V]"
@@ -150,9 +170,11 @@ def pair(signature: Signature, objective: str) -> tuple[Pair | None, Problems]:
     first, _ = beside(signature, source, output)
     second, _ = beside(signature, target, output)
     parts = [replace(each, order=tuple(name for name in each.order if name in each.own)) for each in (first, second)]
-    known = {name for each in parts for name in each.order}
+    known = {name for each in parts for name in (*each.order, each.documents)}
     unfed = next((name for name in signature.inputs if name not in known), "")
-    return (None, [_unfed(objective, unfed)]) if unfed else (Pair(tuple(signature.inputs), *parts), [])
+    told = tuple(name for name, each in signature.inputs.items() if each.kind == "documents")
+    order = tuple(name for name in signature.inputs if name not in told)
+    return (None, [_unfed(objective, unfed)]) if unfed else (Pair(order, parts[0], parts[1], told), [])
 
 
 def beside(signature: Signature, words: Input, output: str) -> tuple[Bound, str]:

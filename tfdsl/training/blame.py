@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
+from tfdsl.diagnostics import Diagnostic
 from tfdsl.training.parallel import local
+from tfdsl.training.processes import Processes
 
 
 def first_output(model: nn.Module, forward: Callable[[], object]) -> str | None:
@@ -29,11 +31,27 @@ def first_output(model: nn.Module, forward: Callable[[], object]) -> str | None:
     return found[0] if found else None
 
 
-def last_gradient(model: nn.Module) -> str | None:
+def last_gradient(weights: Mapping[str, nn.Parameter]) -> str | None:
     """Return the name of the last weight whose gradient is not finite: gradients come from the end to the beginning."""
     bad = [
-        name
-        for name, weight in model.named_parameters()
-        if weight.grad is not None and not local(weight.grad).isfinite().all()
+        name for name, weight in weights.items() if weight.grad is not None and not local(weight.grad).isfinite().all()
     ]
     return bad[-1] if bad else None
+
+
+def place(
+    model: nn.Module, weights: Mapping[str, nn.Parameter], forward: Callable[[], object], processes: Processes
+) -> str:
+    """Say where it broke, on any process: the first node without a finite output, else the weight nearest the end."""
+    node = next(filter(None, processes.told(first_output(model, forward))), None)
+    if node is not None:
+        return f", first in the output of `{node}`"
+    weight = next(filter(None, processes.told(last_gradient(weights))), None)
+    return f", nearest the end in that of `{weight}`" if weight is not None else ""
+
+
+def unused(names: tuple[str, ...]) -> Diagnostic:
+    """Warn of weights that the objective does not reach."""
+    some = ", ".join(f"`{name}`" for name in names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+    message = f"the objective reaches no gradient to {some}: not trained"
+    return Diagnostic("W561", message, help="take the nodes out of the spec, or choose an objective that uses them")

@@ -10,21 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
+from tfdsl.heads import Unscored
+
 CHUNK = 1 << 24  # scores at a time: fewer cost time, for each chunk reads and writes the gradient of the whole matrix
 IGNORED = -100  # a target that does not count
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Unscored:
-    """What a model gives whose head is left to the loss: hidden states `x` [..., D], and the head's matrix and bias."""
-
-    x: Tensor
-    weight_VD: Tensor
-    bias_V: Tensor | None
-
-    def scores(self) -> Tensor:
-        """Return the scores [..., V], all of them."""
-        return F.linear(self.x, self.weight_VD, self.bias_V)
 
 
 @dataclass(frozen=True, slots=True)

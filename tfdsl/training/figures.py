@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tfdsl.training.crossentropy import CHUNK, IGNORED, Unscored
+from tfdsl.heads import Unscored
+from tfdsl.training.crossentropy import CHUNK, IGNORED
 
 
 def likeliest(given: Tensor | Unscored, targets: Tensor) -> Tensor:

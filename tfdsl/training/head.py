@@ -1,87 +1,14 @@
-"""The head of a model, left to the loss: scores are made where they are needed, some at a time."""
+"""What the loss reads of a model: its scores, or the hidden states and the head that make them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from tfdsl import declared, graph
-from tfdsl.checking import Checked
-from tfdsl.identifiers import attribute
+from tfdsl.heads import Headed, Unscored
 from tfdsl.training.binding import result
-from tfdsl.training.crossentropy import Unscored
 from tfdsl.training.task import Model
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The `module` (its name in the model) whose result is the model's `output` as it is, and is read by nothing."""
-
-    output: str
-    module: str
-
-
-def of(checked: Checked) -> Head | None:
-    """Return the head of a sound spec: an `unembed` at the end of a pipe, if an output is what it gives."""
-    flows = graph.build(checked)
-    prefixed = declared.several(checked)
-    for output, value in checked.outputs.items():
-        stream = checked.streams.get(value.home)
-        last = stream.flow.steps[-1] if stream is not None and stream.flow.steps else None
-        if last is None or last.node.kind != "unembed" or value.name not in (value.home, last.node.id):
-            continue
-        name = f"{value.home}.{last.name}" if prefixed else last.name
-        alone = [each.name for each in checked.outputs.values()].count(value.name) == 1
-        if alone and not list(flows.successors(name)):
-            return Head(output, f"{attribute(value.home)}.{last.name}" if prefixed else last.name)
-    return None
-
-
-class Leaving(nn.Linear):
-    """A linear map that may be left out for a while: then it gives what it takes."""
-
-    out = False
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the map of `input`, or `input`."""
-        return input if self.out else super().forward(input)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Headed:
-    """A model to call, which may be asked for what its head would read in place of what the head makes of it."""
-
-    call: Callable[..., Any]
-    linear: Leaving
-    output: str
-
-    def __call__(self, *inputs: Tensor) -> Any:
-        """Return what the model gives."""
-        return self.call(*inputs)
-
-    def unscored(self, *inputs: Tensor) -> Unscored:
-        """Return the hidden states that the head would read, with its weights."""
-        self.linear.out = True
-        try:
-            found = self.call(*inputs)
-        finally:
-            self.linear.out = False
-        x = found[self.output] if isinstance(found, dict) else found
-        return Unscored(x, self.linear.weight, self.linear.bias)
-
-
-def leave(model: nn.Module, head: Head | None, call: Callable[..., Any]) -> Model:
-    """Return `call`, which calls `model`, as a model whose head can be left out; `call` itself where there is none."""
-    linear = dict(model.named_modules()).get(head.module) if head is not None else None
-    if head is None or type(linear) not in (nn.Linear, Leaving):
-        return call
-    assert isinstance(linear, nn.Linear), "the type was looked at"
-    linear.__class__ = Leaving
-    assert isinstance(linear, Leaving), "the type was set"
-    return Headed(call, linear, head.output)
 
 
 def given(model: Model, inputs: Mapping[str, Tensor], output: str) -> Tensor | Unscored:

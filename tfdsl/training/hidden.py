@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from tfdsl import tokens
 from tfdsl.data.table import Prepared, Table
+from tfdsl.data.wanted import Mark
 from tfdsl.training import binding
 from tfdsl.training.task import Place, Task
 from tfdsl.training.windows import Tokens, Windows, counts, draws
 
 Draw = NDArray[np.bool_]
+EDGES: tuple[Mark, Mark] = ("first", "separator")  # what a window stands between, where the vocabulary has them
 
 
 @dataclass(slots=True, eq=False)

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tfdsl import disk
+from tfdsl import disk, heads
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import blame, checkpoint, groups, head, order, parallel, peak, shards, signals
+from tfdsl.training import blame, checkpoint, groups, order, parallel, peak, shards, signals
 from tfdsl.training.average import Average
 from tfdsl.training.compiling import Compiled, pays
 from tfdsl.training.guards import first
 from tfdsl.training.log import Log
+from tfdsl.training.masters import Masters
 from tfdsl.training.meter import Meter
 from tfdsl.training.optimizer import Optimizer, freeze
 from tfdsl.training.pace import Pace
@@ -35,6 +36,7 @@ from tfdsl.training.schedule import rate
 from tfdsl.training.task import HELD_OUT, Batch, Measured
 
 End = Literal["steps", "minutes", "patience", "signal", "diverged", "unsaved"]
+CALMER = "the weights before it are saved; try a lower `train.optimizer.lr`, or a longer `train.schedule.warmup`"
 MEASURED_TOKENS = 4096  # tokens a batch of a measurement, which keeps no gradients
 
 
@@ -76,6 +78,7 @@ class Loop:
         self.held_out: Measured | None = None
         torch.default_generator.manual_seed(self.set.seed)
         self.model = job.subject.build().to(processes.device)
+        self.masters = Masters(self.model) if self.set.precision == "bfloat16_weights" else None
         with torch.no_grad(), self._cast():
             self.task.begin(self.model.eval(), job.data, job.folder, start is None)
         parts = groups.part(job.subject.known(), self.set.optimizer)
@@ -84,18 +87,19 @@ class Loop:
         self.lengths = None if alike is None else order.Lengths(alike, self.set.batch)
         self.said: list[Diagnostic] = []
         self.spread = self._spread()
-        self.optimizer = Optimizer(self.model, self.set.optimizer, parts)
-        self.average = Average(self.model, self.set.average.decay) if self.set.average else None
+        held = self.masters.held if self.masters else None
+        self.optimizer = Optimizer(self.model, self.set.optimizer, parts, held)
+        self.average = Average(self.model, self.set.average.decay, held) if self.set.average else None
         most = peak.peak(self.set.precision, processes.device.type) if job.subject.costs is not None else None
         self.meter = Meter(job.subject.signature, job.subject.costs, most, self.processes.count)
         if start is not None:
             self._restore(start)
         self.weights = self.optimizer.weights
         left = None if self.spread.way == "fsdp" else job.subject.head  # sharded, its weight is whole in its call alone
-        self.plain = head.leave(self.model, left, self.model)
+        self.plain = heads.leave(self.model, left, self.model)
         asked = pays(self.set.compile, processes.device.type)
         self.compiled = Compiled(self.spread.call, self.said.append) if asked else None
-        self.call = head.leave(self.model, left, self.compiled or self.spread.call)
+        self.call = heads.leave(self.model, left, self.compiled or self.spread.call)
         self.started, self.first = time.monotonic() - self.seconds, self.step
         self.clock, self.measuring, self.fault = self.seconds, 0.0, ""
         self.ahead = Ahead(self._passes, self.set.steps)
@@ -114,7 +118,7 @@ class Loop:
             tried = parallel.attempt(self.model, lambda: self._trial(self.model), self.processes)
             moved = tried.moved
             if tried.unused:
-                self.said.append(_unused(tried.unused))
+                self.said.append(blame.unused(tried.unused))
                 parallel.freeze(self.model, tried.unused)
         if self.set.recompute == "blocks" and not parallel.recompute(self.model, moved):
             message = "`train.recompute` is `blocks`, and the model has no block that can be computed again"
@@ -149,7 +153,7 @@ class Loop:
                 try:
                     end = self._steps(stopped)
                 except Diverged as problem:
-                    end, problems = "diverged", (Diagnostic("R709", str(problem), help=_calmer()),)
+                    end, problems = "diverged", (Diagnostic("R709", str(problem), help=CALMER),)
                 self._finish(hurried=end in ("signal", "diverged"))
             except Unsaved as problem:
                 end, problems = "unsaved", (Diagnostic("R761", str(problem), help=self._kept()),)
@@ -196,7 +200,11 @@ class Loop:
                     part = self.task.loss(self.call, batch) / count
                 own = self._own(part) / (len(passes) * self.processes.count)
                 (part + own).backward()
+            if self.masters is not None:
+                self.masters.take()
             summed += torch.tensor([part.item(), own.item()], dtype=torch.float64)
+        if self.step == 0 and self.spread.way == "one":
+            self._idle()
         self.spread.settle()
         loss, own = self.processes.total(summed).tolist()
         norm = self.spread.norm(self.weights)
@@ -208,11 +216,21 @@ class Loop:
         self.optimizer.set_rate(learning)
         self.optimizer.step()
         self.optimizer.zero_grad()
+        if self.masters is not None:
+            self.masters.give()
         self.step, self.loss = self.step + 1, loss
         if self.average is not None:
             self.average.stepped(self.step)
         facts = {"auxiliary": own} if own else {}
         self._tell(passes, {"lr": learning, "norm": norm.item(), **facts})
+
+    def _idle(self) -> None:
+        """Say which weights the first step has no gradient for; several processes have found them beforehand."""
+        held = dict(self.model.named_parameters()) | (self.masters.held if self.masters else {})
+        names = [name for name, each in self.model.named_parameters() if each.requires_grad and held[name].grad is None]
+        if names:
+            self.said.append(blame.unused(tuple(names)))
+            self.report.warned(self.said[-1:])
 
     def _rate(self) -> float:
         """Return the learning rate of the step that comes."""
@@ -314,7 +332,8 @@ class Loop:
             self.fault = f"the log of `{self.job.folder}` cannot be written: {disk.reason(error)}"
         with self._averaged():
             moments = self.optimizer.state() | (self.average.state() if self.average else {})
-            self.saver.save(self.step, checkpoint.tensors(self.model), moments, state)
+            weights = checkpoint.tensors(self.model) | (self.masters.tensors() if self.masters else {})
+            self.saver.save(self.step, weights, moments, state)
 
     def _kept(self) -> str:
         if self.saver.last < 0:
@@ -327,10 +346,15 @@ class Loop:
             shards.fill(start.folder, own, self.processes.aside())
             moments = shards.moments(start.folder, own, self.processes.aside())
         else:
-            checkpoint.fill(self.model, shards.parted(start.weights(), own))
+            weights = start.weights()
+            checkpoint.fill(self.model, shards.parted(weights, own))
+            if self.masters is not None:
+                self.masters.fill(weights)
             moments = shards.parted(start.moments(), own)
         if self.average is not None:
             moments = self.average.restore(moments)
+            if self.masters is not None:
+                self.masters.give()
         self.optimizer.restore(moments)
         self.step = start.step
         self.seconds = start.state["seconds"]
@@ -347,15 +371,17 @@ class Loop:
         return min(1.0, share)
 
     def _averaged(self) -> AbstractContextManager[object]:
-        return contextlib.nullcontext() if self.average is None else self.average.in_place()
+        if self.average is None:
+            return contextlib.nullcontext()
+        return self.average.in_place(self.masters.give if self.masters else lambda: None)
 
     def _cast(self) -> AbstractContextManager[object]:
-        if self.set.precision == "bfloat16":
+        if self.set.precision != "float32":
             return torch.autocast(self.processes.device.type, torch.bfloat16)
         return contextlib.nullcontext()
 
     def _where(self, loss: float, passes: list[Batch]) -> str:
-        """Say which step broke, and where: the first node without a finite output, else the weight nearest the end."""
+        """Say which step broke, and where."""
 
         def again() -> None:
             self._seed(self.step)
@@ -363,24 +389,7 @@ class Loop:
                 with torch.no_grad(), self._cast():
                     self.task.loss(self.plain, batch)
 
+        held = dict(self.model.named_parameters()) | (self.masters.held if self.masters else {})
+        at = blame.place(self.model, held, again, self.processes)
         what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
-        node = next(filter(None, self.processes.told(blame.first_output(self.model, again))), None)
-        weight = None if node else next(filter(None, self.processes.told(blame.last_gradient(self.model))), None)
-        at = (
-            f", first in the output of `{node}`"
-            if node
-            else f", nearest the end in that of `{weight}`"
-            if weight
-            else ""
-        )
         return f"at step {self.step + 1:,} {what}{at}; the step was not taken"
-
-
-def _unused(names: tuple[str, ...]) -> Diagnostic:
-    some = ", ".join(f"`{name}`" for name in names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
-    message = f"the objective reaches no gradient to {some}: left as drawn, so that no process waits for it"
-    return Diagnostic("W561", message, help="take the nodes out of the spec, or choose an objective that uses them")
-
-
-def _calmer() -> str:
-    return "the weights before it are saved; try a lower `train.optimizer.lr`, or a longer `train.schedule.warmup`"

@@ -20,6 +20,7 @@ from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Place
 
 LOSS = 3  # float32 numbers for each of the model's results: a softmax's logarithm, its gradient and the result's
+THINNER = 0.8  # of the activations are left where the residual stream is bfloat16, measured
 CAST = 2  # bytes a parameter of the bfloat16 copies that autocast keeps for a step
 KEPT = {"adamw": 2, "muon": 1, "sgd": 1, "adafactor": 0}  # float32 numbers a parameter, of the optimiser
 LOADED = 90 << 20  # bytes of the libraries that torch loads when it first multiplies, measured
@@ -62,19 +63,23 @@ def need(costs: Costs, signature: Signature, batch: Batch, train: settings.Train
     """Return the memory of a step that is like the `batch`.
 
     Activations are those of `tfdsl cost`. In bfloat16 they are counted as float32 too: what norms, softmaxes and the
-    residual stream keep stays float32, and the rest is kept beside its cast copy. Beside them, a step works on one copy
-    of the largest block, and makes the gradient of the largest weight before it is added.
+    residual stream keep stays float32, and the rest is kept beside its cast copy; with weights in bfloat16 the stream
+    is too. Beside them, a step works on one copy of the largest block, and makes the gradient of the largest weight
+    before it is added.
     """
     axes = lengths(signature, batch)
     cost = costs(axes)
-    cast = CAST * cost.parameters if train.precision == "bfloat16" else 0
+    low = CAST * cost.parameters
+    cast = low if train.precision != "float32" else 0  # what autocast keeps, or the weights beside their masters
+    rounded = train.precision == "bfloat16_weights"
+    passing = low if rounded else 0  # a pass's gradients, before the masters take them
     kept = KEPT.get(train.optimizer.type_name, 2) + (train.average is not None)
     outputs = sum(_count(shape, axes) for shape in signature.outputs.values())
     return Need(
         weights=cost.weights + cast,
-        gradients=cost.gradients,
+        gradients=cost.gradients + passing,
         optimizer=4 * kept * cost.parameters,
-        activations=cost.activations,
+        activations=int(cost.activations * (THINNER if rounded else 1)),
         working=max(map(_copy, cost.entries), default=0),
         loss=LOSS * 4 * outputs,
         fixed=LOADED + 4 * max(map(_largest, cost.entries), default=0),

@@ -28,6 +28,15 @@ def device(chosen: settings.Train, subject: Subject) -> list[Diagnostic]:
     return [Diagnostic("R762", message, subject.where("train.device"), help=help_)]
 
 
+def alone(chosen: settings.Train, subject: Subject, processes: Processes) -> list[Diagnostic]:
+    """Say where weights of bfloat16 are asked of several processes, which would sum their gradients in it."""
+    if chosen.precision != "bfloat16_weights" or processes.count == 1:
+        return []
+    message = "`bfloat16_weights` is of one process: several would sum their gradients in bfloat16"
+    help_ = "choose `precision: bfloat16`; `parallel: fsdp` then keeps float32 weights in parts"
+    return [Diagnostic("R874", message, subject.where("train.precision"), help=help_)]
+
+
 def rows(chosen: settings.Train, subject: Subject, processes: Processes) -> list[Diagnostic]:
     """Say where a pass has fewer examples than there are processes."""
     if chosen.batch >= processes.count:

@@ -19,11 +19,18 @@ SCALES = {"adamw": "match_rms_adamw", "original": "original"}
 class Optimizer:
     """What moves a model's weights; `state` is what it remembers, and `restore` takes it back.
 
-    The weights may be DTensors (FSDP2), as then are the tensors of `state`; make it after the model is sharded.
+    The weights may be DTensors (FSDP2), as then are the tensors of `state`; make it after the model is sharded. It
+    moves the weights `held` in place of the model's, where they are given.
     """
 
-    def __init__(self, model: nn.Module, chosen: settings.Optimizer, groups: Sequence[Group]) -> None:
-        named = dict(model.named_parameters())
+    def __init__(
+        self,
+        model: nn.Module,
+        chosen: settings.Optimizer,
+        groups: Sequence[Group],
+        held: Mapping[str, nn.Parameter] | None = None,
+    ) -> None:
+        named = dict(model.named_parameters()) | dict(held or {})
         self.names = {id(weight): name for name, weight in named.items()}
         self.peak = chosen.lr
         self.parts = _made(chosen, [each for each in groups if each.by != "frozen"], named)

@@ -18,9 +18,9 @@ BUDGET = 0.08  # seconds of multiplying, for each
 def peak(precision: str, device: str = "cpu") -> float:
     """Return the most FLOPs a second that a product of large matrices reaches, measured once a process.
 
-    `precision` is `float32` or `bfloat16`; the process's own number of threads is used.
+    `precision` is that of the settings; the process's own number of threads is used.
     """
-    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
     return _measured(dtype, device, torch.get_num_threads())
 
 

@@ -27,13 +27,17 @@ UNBOUNDED_CONTEXT = 256  # tokens a sequence where neither the settings nor the 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """All that a training run needs: the model, its task, its settings, its examples, and the folder it is kept in."""
+    """All that a training run needs: the model, its task, its settings, its examples, and the folder it is kept in.
+
+    `remarks` are what is worth a word before a new run begins.
+    """
 
     subject: Subject
     task: Task
     settings: settings.Train
     folder: Path
     data: Prepared
+    remarks: tuple[Diagnostic, ...] = ()
 
 
 def prepare(
@@ -42,7 +46,7 @@ def prepare(
     """Make a job in a new run folder, or say what stands in its way; nothing is left there before all is well."""
     chosen = _resolved(train, subject)
     task, found = objectives.bind(chosen, subject.signature)
-    found = [*found, *groups.against(subject.known(), chosen.optimizer)]
+    found = [*_unread(train, subject), *found, *groups.against(subject.known(), chosen.optimizer)]
     found += [("train.report", problem) for problem in reports.missing(chosen)]
     if task is not None and task.begins_trained and not subject.trained:
         found.append(("train.objective", _untrained(chosen.objective.type_name)))
@@ -69,7 +73,8 @@ def prepare(
         _clear(folder)
         return None, problems
     task.open(made)
-    job = Job(subject, task, chosen, folder, made)
+    remarks = [_placed(subject, *each) for each in (*task.remarks(made), *_doubts(train))]
+    job = Job(subject, task, chosen, folder, made, tuple(remarks))
     _fill(job, sample)
     return job, []
 
@@ -118,6 +123,31 @@ def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
     return train.model_copy(update={"context": context, "precision": precision, "schedule": schedule})
 
 
+def _doubts(train: settings.Train) -> list[tuple[str, Diagnostic]]:
+    """Warn of settings that can be honoured and are hardly meant."""
+    found: list[tuple[str, Diagnostic]] = []
+    rise = train.schedule.settled(train.steps).warmup
+    if rise >= train.steps and "warmup" in train.schedule.model_fields_set:
+        message = f"the learning rate rises for {rise:,} steps, and the run has {train.steps:,}: it never reaches `lr`"
+        help_ = "a number below 1 is a share of the steps: `warmup: 0.1`"
+        found.append(("train.schedule.warmup", Diagnostic("W625", message, label="too long", help=help_)))
+    source, apart = train.data and train.data.source, train.data and train.data.held_out
+    if isinstance(source, str) and isinstance(apart, str) and Path(apart).resolve() == Path(source).resolve():
+        message = f"`{apart}` is what the model is trained on: what is measured is how well it is known by heart"
+        help_ = "leave `held_out` out, and a tenth of the examples is kept apart"
+        found.append(("train.data.held_out", Diagnostic("W626", message, label="the same", help=help_)))
+    return found
+
+
+def _unread(train: settings.Train, subject: Subject) -> list[tuple[str, Diagnostic]]:
+    """Refuse settings of texts for a model that reads none."""
+    if subject.signature.texts():
+        return []
+    given = [name for name in ("context", "tokenizer") if name in train.model_fields_set]
+    message = "`{}` is for texts, and the model reads none"
+    return [(f"train.{name}", Diagnostic("R871", message.format(name), label="leave it out")) for name in given]
+
+
 def _placed(subject: Subject, path: str, problem: Diagnostic) -> Diagnostic:
     return problem if problem.span else replace(problem, span=subject.where(path))
 
@@ -160,7 +190,12 @@ def describe(
     `about` what else has to be known of the data to read more of it in the same way.
     """
     model = {"name": subject.name, "vocab": subject.vocab, "context": context, "labels": list(labels), **(about or {})}
-    return {"model": model, "train": train.model_dump(), "sample": sample.model_dump()}
+    resolved = train.model_dump()
+    if train.tokenizer.file is not None:  # which has no other settings, and takes none where it is read again
+        resolved["tokenizer"] = {"file": train.tokenizer.file}
+    # Of sampling what was said, and no more: some settings go with others, and each can be said anew.
+    said = sample.model_dump(mode="json", exclude_unset=True)
+    return {"model": model, "train": resolved, "sample": said}
 
 
 def _fill(job: Job, sample: settings.Sample) -> None:

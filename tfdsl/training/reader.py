@@ -32,6 +32,10 @@ class Reader(ABC):
     def inputs(self, table: Table, places: Sequence[Place]) -> Mapping[str, Tensor]:
         """Return the examples at `places` by the names of the model's inputs, in the order of its `forward`."""
 
+    def remarks(self, data: Prepared) -> list[tuple[str, Diagnostic]]:
+        """Return what is worth a word of data that fit, each with its place in the spec."""
+        return []
+
     def about(self) -> Mapping[str, Any]:
         """Return what has to be known of the data to read more of it in the same way."""
         return {}

@@ -76,19 +76,26 @@ def sound(signature: Signature) -> Input | None:
     return numbers[0] if len(numbers) == 1 and len(signature.texts()) == 1 else None
 
 
-def bind(train: settings.Train, signature: Signature, source: Input) -> tuple[SoundToText | None, Problems]:
-    """Bind training from numbers to text, or say why that cannot be."""
+def pair(signature: Signature, source: Input) -> tuple[binding.Pair | None, Problems]:
+    """Bind the numbers and the text that is written for them, or say why that cannot be."""
     rest = {name: each for name, each in signature.inputs.items() if name != source.name}
     target, problems = binding.text(replace(signature, inputs=rest), "seq2seq")
     if target is None:
         return None, problems
-    pair = binding.Pair(tuple(signature.inputs), binding.Bound((source.name,), source, target.output), target)
+    return binding.Pair(tuple(signature.inputs), binding.Bound((source.name,), source, target.output), target), []
+
+
+def bind(train: settings.Train, signature: Signature, source: Input) -> tuple[SoundToText | None, Problems]:
+    """Bind training from numbers to text, or say why that cannot be."""
+    bound, problems = pair(signature, source)
+    if bound is None:
+        return None, problems
     assert train.context is not None, "the context is settled before"
-    longest, problems = text_to_text.longest(train.context, pair, dict(signature.limits))
+    longest, problems = text_to_text.longest(train.context, bound, dict(signature.limits))
     if problems:
         return None, problems
     generate = text_to_text.written(train)
-    return SoundToText(pair, longest, train.seed, train.label_smoothing, train.z_loss, generate), []
+    return SoundToText(bound, longest, train.seed, train.label_smoothing, train.z_loss, generate), []
 
 
 def _sounds(table: Table) -> Fixed:

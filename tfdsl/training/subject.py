@@ -9,15 +9,15 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, costing, roles
+from tfdsl import building, costing, heads, roles
 from tfdsl.checking import Checked
 from tfdsl.codegen.write import write
 from tfdsl.costing import Cost
 from tfdsl.diagnostics import Span
+from tfdsl.heads import Head
 from tfdsl.roles import Signature
-from tfdsl.training import groups, head
+from tfdsl.training import groups
 from tfdsl.training.groups import Known
-from tfdsl.training.head import Head
 
 
 def nowhere(path: str) -> Span | None:
@@ -93,7 +93,7 @@ def of(checked: Checked) -> Subject:
         build=lambda: building.build(checked),
         signature=signature,
         weights=groups.known(checked),
-        head=head.of(checked),
+        head=heads.of(checked),
         where=where,
         costs=lambda axes: costing.count(checked, axes),
     )

@@ -85,6 +85,10 @@ class Task(ABC):
     def open(self, data: Prepared) -> None:
         """Take the data that was found to fit, before the first batch."""
 
+    def remarks(self, data: Prepared) -> list[tuple[str, Diagnostic]]:
+        """Return what is worth a word of data that fit, each with the place in the spec that it is about."""
+        return []
+
     def begin(self, model: nn.Module, data: Prepared, folder: Path, fresh: bool) -> None:
         """See the model as a run begins, in evaluation; what must be known of it is kept in the run's `folder`.
 

@@ -17,10 +17,13 @@ from torch.nn.parallel import DistributedDataParallel
 from tfdsl import settings, tokens
 from tfdsl.data.table import Prepared, Table
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.heads import Headed, Unscored
+from tfdsl.sampling.answering import Answer, Held
+from tfdsl.sampling.answering import Task as Writing
 from tfdsl.sampling.greedy import greedy
 from tfdsl.training import binding, head
 from tfdsl.training.binding import Problems
-from tfdsl.training.crossentropy import IGNORED, Unscored, summed
+from tfdsl.training.crossentropy import IGNORED, summed
 from tfdsl.training.figures import hits, perplexity
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
@@ -82,15 +85,21 @@ class TextToText(Task):
         assert found.start is not None and found.end is not None, "the data were asked for these marks"
         self.marks = Ends(found.start, found.end)
 
+    def rows(self, table: Table, places: Sequence[Place]) -> list[list[tuple[Tokens, Tokens]]]:
+        """Return the pairs that share a row, for each place: one, where the model is not told of several."""
+        return [[each] for each in self.pairs(table, places)]
+
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:
-        found = self.pairs(table, places)
         end, start = self.marks.end, self.marks.start
-        ended = [tuple(np.append(text, end) for text in each) for each in found]
-        source_BS, source_keep_BS = filled([source for source, _ in ended], self.bound.source.words.pad or 0)
-        shifted = [np.concatenate(([start], target[:-1])) for _, target in ended]
-        target_BT, target_keep_BT = filled(shifted, self.bound.target.words.pad or 0)
-        wanted_BT, _ = filled([target for _, target in ended], IGNORED)
-        inputs = self.bound.inputs(source_BS, source_keep_BS, target_BT, target_keep_BT)
+        ended = [[tuple(np.append(text, end) for text in each) for each in row] for row in self.rows(table, places)]
+        sources = [[source for source, _ in row] for row in ended]
+        shifted = [[np.concatenate(([start], target[:-1])) for _, target in row] for row in ended]
+        source_BS, source_keep_BS = filled([np.concatenate(row) for row in sources], self.bound.source.words.pad or 0)
+        target_BT, target_keep_BT = filled([np.concatenate(row) for row in shifted], self.bound.target.words.pad or 0)
+        wanted_BT, _ = filled([np.concatenate([target for _, target in row]) for row in ended], IGNORED)
+        several = any(len(row) > 1 for row in ended)
+        documents = (numbered(sources), numbered(shifted)) if several else None
+        inputs = self.bound.inputs(source_BS, source_keep_BS, target_BT, target_keep_BT, documents)
         count = int(target_keep_BT.sum())
         return Batch(inputs, {"tokens": wanted_BT}, count, source_BS.numel() + target_BT.numel())
 
@@ -125,28 +134,29 @@ class TextToText(Task):
 
     def write(self, model: Any, batch: Batch, length: int, processes: Processes) -> Tensor:
         """Return up to `length` tokens [B, L] that the model writes for each source: the likeliest, one by one."""
-        source_BS, target = batch.inputs[self.bound.source.words.name], self.bound.target.words
-        cached = callable(getattr(model, "new_cache", None))
-        cache = {"cache": model.new_cache(length)} if cached else {}
-        held = {name: batch.inputs[name] for name in self.bound.source.order}
-
-        def read(tokens_BT: Tensor, first: int) -> Tensor:
-            fed = held | self.bound.target.inputs(tokens_BT, first=first)
-            found = model(*(fed[name] for name in self.bound.order), **cache)
-            logits_BTV: Tensor = found[self.bound.output] if isinstance(found, dict) else found
-            return logits_BTV
+        source = {name: batch.inputs[name] for name in self.bound.source.order}
 
         def waiting(count: int) -> int:
             return round(processes.total(torch.tensor([float(count)])).item())
 
-        start_BT = torch.full((len(source_BS), 1), self.marks.start, device=source_BS.device)
-        never = () if target.pad in (None, self.marks.end) else (target.pad,)
-        return greedy(read, start_BT, end=self.marks.end, length=length, cached=cached, never=never, waiting=waiting)
+        answer = Answer(Held(model, writing(self.bound, self.marks), source, apart=True), length)
+        return greedy(answer, answer.begin(), end=self.marks.end, length=length, waiting=waiting)
+
+
+def writing(bound: binding.Pair, marks: Ends) -> Writing:
+    """Return what a model of two texts is to do with a source; padding is never written, unless it ends a text."""
+
+    def feed(tokens_BT: Tensor, first: int) -> dict[str, Tensor]:
+        return bound.target.inputs(tokens_BT, first=first)
+
+    pad = bound.target.words.pad
+    never = () if pad in (None, marks.end) else (pad,)
+    return Writing(feed, bound.order, bound.output, marks.start, never)
 
 
 def bare(model: Any) -> Any:
     """Return the module itself, out of what leaves its head out, compiles it, or spreads it over processes."""
-    if isinstance(model, head.Headed):
+    if isinstance(model, Headed):
         return bare(model.call)
     if isinstance(model, DistributedDataParallel):
         return bare(model.module)
@@ -180,6 +190,11 @@ def filled(rows: Sequence[Tokens], pad: int) -> tuple[Tensor, Tensor]:
     if rows:
         tokens_BT[keep_BT] = np.concatenate(rows)
     return torch.from_numpy(tokens_BT), torch.from_numpy(keep_BT)
+
+
+def numbered(rows: Sequence[Sequence[Tokens]]) -> Tensor:
+    """Return the number, from 1, of the text that each position belongs to; 0 for what fills a row up: [B, T]."""
+    return filled([np.repeat(np.arange(1, len(row) + 1), [len(text) for text in row]) for row in rows], 0)[0]
 
 
 def longest(context: int, pair: binding.Pair, limits: dict[str, int]) -> tuple[tuple[int, int], Problems]:

@@ -194,6 +194,8 @@ def _try(
     problems = opening.device(chosen, subject)
     if problems:
         return problems
+    if chosen.precision == "bfloat16_weights":  # a trial asks the model without the casts that those need
+        chosen = chosen.model_copy(update={"precision": "bfloat16"})
     with tempfile.TemporaryDirectory() as name, process(chosen.threads), joined(chosen.device) as processes:
         job, problems = prepare(subject, chosen, settings.Sample(), Path(name))
         if job is None:

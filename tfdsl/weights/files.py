@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -15,16 +16,27 @@ from torch import Tensor
 from tfdsl.diagnostics import Diagnostic
 
 CONFIG, ALONE, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 LARGEST = 64 << 20  # bytes of a JSON file
 
 
 @dataclass(frozen=True, eq=False)
 class Tensors(Mapping[str, Tensor]):
-    """The tensors of a checkpoint, each read from its file when it is asked for. `shapes` are known beforehand."""
+    """The tensors of a checkpoint, each read from its file when it is asked for.
+
+    `shapes` and `dtypes` (as safetensors writes them: `F32`, `BF16`) are known beforehand.
+    """
 
     files: Mapping[str, Path]
     shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
     _open: dict[Path, Any] = field(default_factory=dict[Path, Any], repr=False)
+
+    @property
+    def dtype(self) -> str:
+        """Return what most of the tensors are of: `float32`, `bfloat16`."""
+        counts = Counter(self.dtypes.values())
+        return NAMES.get(max(counts, key=counts.__getitem__, default="F32"), "integers")
 
     def count(self, name: str) -> int:
         """Return how many numbers a tensor has."""
@@ -91,16 +103,18 @@ def _shards(folder: Path) -> tuple[Tensors | None, list[Diagnostic]]:
 def _read(paths: list[Path]) -> tuple[Tensors | None, list[Diagnostic]]:
     files: dict[str, Path] = {}
     shapes: dict[str, tuple[int, ...]] = {}
+    dtypes: dict[str, str] = {}
     for path in paths:
         try:
             with safe_open(path, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118  (no mapping)
                     if name in files:
                         return None, [_broken(path, f"`{name}` is in `{files[name].name}` too")]
-                    files[name], shapes[name] = path, tuple(file.get_slice(name).get_shape())
+                    part = file.get_slice(name)
+                    files[name], shapes[name], dtypes[name] = path, tuple(part.get_shape()), part.get_dtype()
         except (SafetensorError, OSError, ValueError, RuntimeError) as error:
             return None, [_broken(path, str(error).splitlines()[0][:200])]
-    return Tensors(files, shapes), []
+    return Tensors(files, shapes, dtypes), []
 
 
 def read(path: Path) -> tuple[dict[str, Any] | None, list[Diagnostic]]:

@@ -49,7 +49,7 @@ class Attention(nn.Module):
             v_BHTK,
             attn_mask=table,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=cache is None or k_BHTK.size(2) == T,
+            is_causal=cache is None or (table is None and T > 1),
         )
         y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
         return self.out(y_BTA)

@@ -96,11 +96,15 @@ def unfold(x_NHCK, batch, length):
 class Attention(nn.Module):
     """Multi-head self-attention: x_BTD -> x_BTD (Vaswani et al. 2017, section 3.2)."""
 
-    def __init__(self, width, heads, kv_heads, q_norm, k_norm, blocks=None):
+    def __init__(
+        self, width, heads, kv_heads, q_norm, k_norm, causal, blocks=None, window=None
+    ):
         super().__init__()
         # A group of query heads shares each key and value head (Ainslie et al. 2023).
         self.heads = (heads, kv_heads, kv_heads)
         self.head_dim = width // heads
+        self.causal = causal
+        self.window = window
         # One projection for queries, keys and values.
         self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
         self.q_norm = q_norm
@@ -117,8 +121,12 @@ class Attention(nn.Module):
         q_BHTK = rotate(q_BHTK, rope)
         k_BHTK = rotate(k_BHTK, rope)
         if cache is not None:
-            k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-        causal = mask is None
+            if self.window is not None:
+                k_BHTK = cache.recent(k_BHTK, 2, self.window)
+                v_BHTK = cache.recent(v_BHTK, 2, self.window)
+            else:
+                k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
+        causal = self.causal and mask is None
         table = cache.lower_right(x_BTD) if causal and cache is not None else mask
         if self.blocks is not None and mask is not None and mask.size(-2) < T:
             # The mask of a long sequence tells padding alone; what else is hidden, the blocks leave out.
@@ -129,7 +137,7 @@ class Attention(nn.Module):
                 k_BHTK,
                 v_BHTK,
                 attn_mask=table,
-                is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+                is_causal=causal and (cache is None or (table is None and T > 1)),
                 enable_gqa=True,
             )
         y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
@@ -173,6 +181,48 @@ class Cache:
         self.turn += 1
         entry.narrow(axis, self.position, self.ahead).copy_(x)
         return entry.narrow(axis, 0, end)
+
+    def recent(self, x, axis, window):
+        """Put `x` behind the newest `window - 1` positions of earlier forwards, along `axis`; return these and `x`.
+
+        There is room for an eighth of a window more, so that they are moved once in a while alone.
+        """
+        step = max(window // 8, 16)
+        begin = max(0, self.position - window + 1)
+        old = max(0, (self.position - window) // step * step)
+        new = max(0, (self.position + x.size(axis) - window) // step * step)
+        return self.near(x, axis, begin, old, new, window + step - 1)
+
+    def near(self, x, axis, begin, old, new, room):
+        """Put `x` behind what earlier forwards gave, along `axis`; return what stands from position `begin` on.
+
+        The entry held positions from `old` on, and will from `new` on. Where that is not the same, it is another one.
+        """
+        self.ahead = x.size(axis)
+        end = self.position + self.ahead
+        if end > self.length:
+            raise ValueError(
+                f"the cache has room for {self.length}, not {end} positions"
+            )
+        if self.turn == len(self.entries):
+            shape = list(x.shape)
+            shape[axis] = min(room, self.length)
+            self.entries.append(x.new_empty(shape))
+        entry = self.entries[self.turn]
+        if new == old:
+            entry.narrow(axis, self.position - old, self.ahead).copy_(x)
+            x = entry.narrow(axis, begin - old, end - begin)
+        else:
+            x = torch.cat(
+                (entry.narrow(axis, begin - old, self.position - begin), x), dim=axis
+            )
+            entry, first = torch.empty_like(entry), max(begin, new)
+            entry.narrow(axis, first - new, end - first).copy_(
+                x.narrow(axis, first - begin, end - first)
+            )
+            self.entries[self.turn] = entry
+        self.turn += 1
+        return x
 
     def lower_right(self, x_BTD):
         """Return the mask for several positions behind earlier ones; one sees all."""
@@ -413,10 +463,12 @@ class Local(nn.Module):
             kv_heads=4,
             q_norm=RMSNorm(64, eps=1e-06),
             k_norm=RMSNorm(64, eps=1e-06),
+            causal=False,
+            window=1024,
             blocks=Windows(1024, 512, 1024),
         )
 
-    def forward(self, x_BTD, rope, sliding_mask, cache=None):
+    def forward(self, x_BTD, rope, sliding_mask=None, cache=None):
         # hybrid.yaml:12
         x_BTD = self.attention(x_BTD, rope=rope, mask=sliding_mask, cache=cache)
         return x_BTD
@@ -447,7 +499,7 @@ class LayerLocalDense(nn.Module):
         self.mlp = Dense()
         self.norm_4 = RMSNorm(1024, eps=1e-06)
 
-    def forward(self, x_BTD, rope, sliding_mask, cache=None):
+    def forward(self, x_BTD, rope, sliding_mask=None, cache=None):
         # hybrid.yaml:19
         y_BTD = self.norm_1(x_BTD)
         y_BTD = self.mix(y_BTD, rope, sliding_mask, cache=cache)
@@ -486,7 +538,7 @@ class LayerLocalSparse(nn.Module):
         self.mlp = Sparse()
         self.norm_4 = RMSNorm(1024, eps=1e-06)
 
-    def forward(self, x_BTD, rope, sliding_mask, cache=None):
+    def forward(self, x_BTD, rope, sliding_mask=None, cache=None):
         # hybrid.yaml:19
         y_BTD = self.norm_1(x_BTD)
         y_BTD = self.mix(y_BTD, rope, sliding_mask, cache=cache)
@@ -511,6 +563,7 @@ class Global(nn.Module):
             kv_heads=4,
             q_norm=RMSNorm(64, eps=1e-06),
             k_norm=RMSNorm(64, eps=1e-06),
+            causal=True,
         )
 
     def forward(self, x_BTD, rope, cache=None):
@@ -583,7 +636,11 @@ class Model(nn.Module):
         x_BTD = self.tok(tokens_BT)
         start = 0 if cache is None else cache.position
         rope = self.rope(x_BTD, start)
-        sliding_mask = causal_table(x_BTD, start, window=1024, whole=2048)
+        sliding_mask = (
+            None
+            if x_BTD.size(1) == 1
+            else causal_table(x_BTD, min(start, 1023), window=1024, whole=2048)
+        )
         # hybrid.yaml:23
         for layer in self.layers:
             x_BTD = layer(x_BTD, rope=rope, sliding_mask=sliding_mask, cache=cache)

@@ -13,43 +13,61 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def beginnings(documents_BT, cache=None):
-    """Return where the document of each position begins: (B, T). One begins where the number changes."""
-    if cache is not None:
-        raise ValueError(
-            "a cache holds one document a row: leave the numbers of documents out"
-        )
+def newest(documents_BT, start=0):
+    """Return where the document of each position begins, counted from `start`: (B, T).
+
+    One begins where the number changes.
+    """
     new_BT = F.pad(documents_BT[:, 1:] != documents_BT[:, :-1], (1, 0), value=True)
-    place_T = torch.arange(documents_BT.size(1), device=documents_BT.device)
+    place_T = torch.arange(
+        start, start + documents_BT.size(1), device=documents_BT.device
+    )
     return (place_T * new_BT).cummax(dim=1).values
 
 
-def same_document(begin_BT):
-    """Return a (B, 1, T, T) table, true where query and key are of one document."""
-    return (begin_BT.unsqueeze(2) == begin_BT.unsqueeze(1)).unsqueeze(1)
+def beginnings(documents_BT, x_BT, cache=None):
+    """Return where the document of each position so far begins: (B, S); None where a row is one document."""
+    if cache is not None:
+        return cache.documents(documents_BT, x_BT)
+    return None if documents_BT is None else newest(documents_BT)
 
 
-def causal_table(x_BTD, start=0, begin_BT=None):
+def places(begin_BS, x_BT):
+    """Return the place of each of the last positions in its document, from 0: (B, T)."""
+    S, T = begin_BS.size(1), x_BT.size(1)
+    return torch.arange(S - T, S, device=begin_BS.device) - begin_BS[:, S - T :]
+
+
+def same_document(begin_BS, x_BTD):
+    """Return a (B, 1, T, S) table, true where query and key are of one document; the queries are the last positions."""
+    begin_BT = begin_BS[:, -x_BTD.size(1) :]
+    return (begin_BT.unsqueeze(2) == begin_BS.unsqueeze(1)).unsqueeze(1)
+
+
+def causal_table(x_BTD, start, begin_BS=None):
     """Return a (T, S) table, true where a key does not come after the query.
 
     The T queries stand behind `start` earlier positions: S = start + T.
     """
+    if begin_BS is not None and x_BTD.size(1) == 1:
+        # No key comes after the newest position.
+        return same_document(begin_BS, x_BTD)
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
     table_TS = key_S <= query_T1
-    if begin_BT is not None:
-        # The keys of its own document alone.
-        return table_TS & same_document(begin_BT)
+    if begin_BS is not None:
+        # The keys of its own document alone; a cache may hold the newest ones alone.
+        return table_TS & same_document(begin_BS[:, -key_S.size(0) :], x_BTD)
     return table_TS
 
 
-def chunk_table(x_BTD, start, size, begin_BT=None):
+def chunk_table(x_BTD, start, size, begin_BS=None):
     """Return a (T, S) table, true where query and key stand in one chunk of `size` positions."""
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
-    if begin_BT is not None:
+    if begin_BS is not None:
         # The chunks of each document begin with it.
-        table_TS = same_document(begin_BT + (key_S - begin_BT) // size * size)
+        table_TS = same_document(begin_BS + (key_S - begin_BS) // size * size, x_BTD)
     else:
         table_TS = key_S // size == query_T1 // size
     return table_TS & (key_S <= query_T1)
@@ -110,7 +128,7 @@ class Attention(nn.Module):
             k_BHTK,
             v_BHTK,
             attn_mask=table,
-            is_causal=causal and (cache is None or k_BHTK.size(2) == T),
+            is_causal=causal and (cache is None or (table is None and T > 1)),
         )
         y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
         return self.out(y_BTA)
@@ -128,6 +146,8 @@ class Cache:
         self.entries = []
         self.turn = 0
         self.ahead = 0
+        # Whether rows hold several documents: the first forward says so.
+        self.parted = None
 
     def extend(self, x, axis):
         """Put `x` behind what earlier forwards gave, along `axis`; return all of it.
@@ -148,6 +168,34 @@ class Cache:
         self.turn += 1
         entry.narrow(axis, self.position, self.ahead).copy_(x)
         return entry.narrow(axis, 0, end)
+
+    def documents(self, documents_BT, x_BT):
+        """Return where the document of each position so far begins: (B, S); None where a row is one document.
+
+        Positions that come without numbers go on with the document before them.
+        """
+        told = documents_BT is not None
+        if self.position == 0 and self.parted is None:
+            self.parted = told
+        if told != self.parted and (told or self.position == 0):
+            raise ValueError(
+                "numbers of documents come from the first forward on, or not at all"
+            )
+        if not self.parted:
+            return None
+        if documents_BT is None:
+            self.turn += 1
+            last_B1 = self.entries[self.turn].narrow(1, self.position - 1, 1)
+            return self.extend(last_B1.expand(x_BT.shape[:2]), 1)
+        begin_BT = newest(documents_BT, self.position)
+        if self.position > 0:
+            last_B1 = self.entries[self.turn + 1].narrow(1, self.position - 1, 1)
+            same_B1 = documents_BT[:, :1] == self.entries[self.turn].gather(1, last_B1)
+            begin_BT = torch.where(
+                same_B1 & (begin_BT == self.position), last_B1, begin_BT
+            )
+        self.extend(documents_BT, 1)
+        return self.extend(begin_BT, 1)
 
     def lower_right(self, x_BTD):
         """Return the mask for several positions behind earlier ones; one sees all."""
@@ -220,10 +268,9 @@ class LearnedPosition(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(length, width))
 
-    def forward(self, x_BTD, start, begin_BT=None):
-        if begin_BT is not None:
+    def forward(self, x_BTD, start, place_BT=None):
+        if place_BT is not None:
             # Each document is counted from its own beginning.
-            place_BT = torch.arange(x_BTD.size(1), device=x_BTD.device) - begin_BT
             return x_BTD + F.embedding(place_BT, self.weight)
         return x_BTD + self.weight[start : start + x_BTD.size(1)]
 
@@ -240,17 +287,18 @@ class Rotary(nn.Module):
         self.size = size
         self.theta = theta
 
-    def forward(self, x_BTD, start, begin_BT=None):
+    def forward(self, x_BTD, start, place_BT=None):
         exact = torch.promote_types(x_BTD.dtype, torch.float32)
         end = start + x_BTD.size(1)
-        position_T = torch.arange(start, end, dtype=exact, device=x_BTD.device)
-        if begin_BT is not None:
+        if place_BT is not None:
             # Each document is counted from its own beginning, in each row.
-            position_T = (position_T - begin_BT).flatten()
+            position_T = place_BT.flatten().to(exact)
+        else:
+            position_T = torch.arange(start, end, dtype=exact, device=x_BTD.device)
         pair_P = torch.arange(0, self.size, 2, dtype=exact, device=x_BTD.device)
         angle_TP = torch.outer(position_T, self.theta ** (-pair_P / self.size))
         cos_TK, sin_TK = turns(angle_TP)
-        if begin_BT is not None:
+        if place_BT is not None:
             cos_TK = cos_TK.view(x_BTD.size(0), 1, x_BTD.size(1), -1)
             sin_TK = sin_TK.view(x_BTD.size(0), 1, x_BTD.size(1), -1)
         return cos_TK.to(x_BTD.dtype), sin_TK.to(x_BTD.dtype)
@@ -331,17 +379,20 @@ class Model(nn.Module):
         # <text>:16
         x_BTD = self.tok(tokens_BT)
         start = 0 if cache is None else cache.position
-        documents_begin_BT = (
-            None if documents_BT is None else beginnings(documents_BT, cache)
+        documents_begin_BT = beginnings(documents_BT, tokens_BT, cache)
+        documents_place_BT = (
+            None
+            if documents_begin_BT is None
+            else places(documents_begin_BT, tokens_BT)
         )
         # <text>:17
-        x_BTD = self.position(x_BTD, start, begin_BT=documents_begin_BT)
-        rope = self.rope(x_BTD, start, begin_BT=documents_begin_BT)
-        chunked_mask = chunk_table(x_BTD, start, size=16, begin_BT=documents_begin_BT)
+        x_BTD = self.position(x_BTD, start, place_BT=documents_place_BT)
+        rope = self.rope(x_BTD, start, place_BT=documents_place_BT)
+        chunked_mask = chunk_table(x_BTD, start, size=16, begin_BS=documents_begin_BT)
         causal_mask = (
             None
             if documents_begin_BT is None
-            else causal_table(x_BTD, begin_BT=documents_begin_BT)
+            else causal_table(x_BTD, start, begin_BS=documents_begin_BT)
         )
         # <text>:18
         for layer in self.layers:

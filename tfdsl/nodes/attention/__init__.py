@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from tfdsl.look import Element
 from tfdsl.node import Call, Node, Ports, Shared, Sight, Step, Weight, Work, Writer
 from tfdsl.nodes.attention import checks, costs, layer, projections
 from tfdsl.nodes.attention.biases import Biases
 from tfdsl.nodes.attention.documents import leaks
 from tfdsl.nodes.attention.gates import Clip, Differential, Gate, Talking, Temperature, ValueMix
-from tfdsl.nodes.attention.inside import inside
 from tfdsl.nodes.attention.masks import Full, Mask, Sliding
 from tfdsl.nodes.attention.methods import Method, Softmax
+from tfdsl.nodes.attention.near import Near, near
 from tfdsl.nodes.attention.norms import HeadNorm
 from tfdsl.nodes.attention.positions import Nowhere, Place, Relative, Rotary
 from tfdsl.nodes.attention.seen import Blocks
@@ -24,6 +23,9 @@ from tfdsl.parts import Name, Positive, PositiveReal, Probability, needed
 from tfdsl.shapes import Axis, Tensor
 
 __all__ = ["Attention", "Biases", "Full", "Mask", "Method", "Nowhere", "Relative", "Rotary", "Sliding", "Softmax"]
+
+if TYPE_CHECKING:
+    from tfdsl.look import Element
 
 
 class Attention(Node):
@@ -43,6 +45,7 @@ class Attention(Node):
     family = "attention"
     reads = ("from", "kv", "reuse", "value_residual")
     takes = ("reuse", "value_residual")
+    pairs = ("kv",)
     example = """
     dims: {d_model: 512, heads: 8, kv_heads: 2, head_dim: 64}
     inputs: {x: {shape: [B, T, d_model], dtype: float}}
@@ -171,19 +174,30 @@ class Attention(Node):
 
     def _masks(self, place: Place) -> list[Shared]:
         """Return the boolean mask that its layer is given, where there is one."""
-        table, adds = self.mask.table(place) if self.method.compares else None, self.position.adds
+        table, adds = self.mask.table(place), self.position.adds
         keep, parts = place.keys.keep is not None, bool(place.keys.parts)
+        if not self.method.compares:
+            named = "key_mask" if parts else "padding_mask"
+            return [Shared("mask", named, None, Axis(1), replace(place.keys, parts=""))] if keep else []
         if table is None and not keep and not parts:
             return []
         if table is None:
             name, queries = ("padding_mask" if keep else "document_mask"), place.here if parts else Axis(1)
+            name = "cross_mask" if parts and place.queries.parts != place.keys.parts else name
             return [Shared("mask", name, None, queries, place.keys, optional=not keep)]
         if self.mask.built_in and not keep and not adds and self.kv is None and self.fused:
             name = f"{self.mask.type_name}_mask"
             return [Shared("mask", name, table, place.here, place.keys, optional=True)] if parts else []
         if self.blocks(place) is not None:
             table = replace(table, named={**table.named, "whole": self.mask.whole})
-        return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys)]
+        held = self.near(place)
+        one = held.single if held is not None else self.mask.built_in and not keep and not parts and not adds
+        behind = held.behind if held is not None else "{start}"
+        return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys, single=one, behind=behind)]
+
+    def near(self, place: Place) -> Near | None:
+        """Return what a cache keeps of its keys and values, where that is not all."""
+        return near(self, place)
 
     def blocks(self, place: Place) -> Blocks | None:
         """Return how long sequences are taken in blocks, where they are and that does what is asked."""
@@ -219,13 +233,16 @@ class Attention(Node):
             given.append(f"earlier={w.value('value_residual')}")
         if "rank" in shared:
             given.append(f"rank={w.shared(shared['rank'])}")
-        if self.temperature is not None and (begin := w.begin(step.x.axes[-2])):
-            given.append(f"begin_BT={begin}")
+        if self.temperature is not None or not self.method.compares:
+            place = w.place(step.x.axes[-2], fresh=self.temperature is None)
+            given += [f"place_BT={place}"] if place else []
         if w.cache():
             given.append(f"cache={w.cache()}")
         w.let(f"{w.layer(self.call(step))}({', '.join(given)})", self.keep or "")
 
     def inside(self, step: Step) -> tuple[Element, ...]:
+        from tfdsl.nodes.attention.inside import inside  # for figures alone
+
         return inside(self, step)
 
     def sight(self, step: Step) -> Sight:

@@ -24,6 +24,7 @@ def work(attention: Attention, step: Step) -> Work:
     q, k, v = attention.heads * dim, attention.groups * dim, attention.groups * value
     read = attention.heads * value
     there, here = memory.positions, step.x.positions
+    near = attention.near(place)
     makes = 0 if attention.reuse is not None else k + (v if attention.values == "own" else 0)
     asking, reading = 2 * here * step.width * (q + _gates(attention, step)), 2 * there * memory.width * makes
     entering = asking if attention.kv is not None else asking + reading
@@ -39,7 +40,8 @@ def work(attention: Attention, step: Step) -> Work:
         products, kept = method.flops, method.kept + _made(attention, step, place)
     added, first = attention.position.work(place, batch), attention.mask.work(attention, place, batch, step.width)
     decodes = attention.reuse is None and (attention.kv is not None or attention.mask.decodes)
-    cache = there * (k + v) if decodes else 0
+    cache = (there if near is None else batch * near.rows(place.keys.size)) * (k + v) if decodes else 0
+    cache += there * _anew(attention, k, v) if attention.kv is not None else 0
     return Work(
         flops=asking + reading + products + out + added.flops + first.flops,
         entering=entering + first.entering,
@@ -65,6 +67,19 @@ def _extra(attention: Attention, place: Place, batch: Size) -> Size:
         more = 2 if attention.sinks == "learned" else 0  # of queries and keys, of values
         flops += 2 * rows * ((keys + 1) * (dim + read + more) - keys * (dim + read))
     return flops
+
+
+def _anew(attention: Attention, k: int, v: int) -> int:
+    """Return how many features of a position are there twice in what cross-attention keeps of its source.
+
+    One product makes keys and values; where one of them is then made anew and the other is not, all of it stays.
+    """
+    letters = attention.bias.letters.replace("q", "")
+    keys = letters == "k" or attention.qk_norm is not None
+    values = letters == "v" or attention.v_norm is not None
+    if attention.clip_qkv is not None or keys == values:
+        return 0
+    return k if keys else v
 
 
 def _gates(attention: Attention, step: Step) -> int:

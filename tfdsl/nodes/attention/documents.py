@@ -18,7 +18,7 @@ STRETCHED = ("dynamic", "longrope")  # scalings whose angles depend on the lengt
 def leaks(node: Attention, step: Step) -> str:
     """Return what of attention would not keep the documents of a row apart; nothing where it does."""
     here, there = step.x.axes[-2], node.memory(step).axes[-2]
-    if here.parts != there.parts:
+    if here.parts != there.parts and not (node.kv is not None and here.parts and there.parts):
         return f"queries are of the rows of `{here.name or here}`, and its keys are not parted as they are"
     return _mask(node) or _position(node) or _rest(node)
 
@@ -41,6 +41,6 @@ def _position(node: Attention) -> str:
 
 
 def _rest(node: Attention) -> str:
-    if not node.method.compares or node.method.type_name != "softmax":
-        return f"`{node.method.type_name}` attention has one sum, or one set of keys, for the whole row"
-    return ""
+    if node.method.type_name == "softmax" or (not node.method.compares and not node.mask.looks_ahead):
+        return ""
+    return f"`{node.method.type_name}` attention has one sum, or one set of keys, for the whole row"

@@ -24,7 +24,8 @@ def call(node: Attention, step: Step) -> Call:
     named["head_dim"] = None if place.dim * node.heads == step.width else place.dim
     named |= {"value_dim": None if node.value_size(step.width) == place.dim else node.value_size(step.width)}
     named |= {"bias": letters(node), "out_bias": node.bias.out, "dropout": node.dropout, "scale": node.scale}
-    named |= {**_norms(node, step), **_scores(node, place.keys.keep is not None), **_reading(node, step)}
+    hidden = place.keys.keep is not None or place.queries.parts != place.keys.parts
+    named |= {**_norms(node, step), **_scores(node, hidden), **_reading(node, step)}
     named |= {"keeps": True} if node.keep is not None else {}
     if node.kv is not None:
         apart = None if memory.width == step.width else memory.width
@@ -39,7 +40,9 @@ def call(node: Attention, step: Step) -> Call:
     named |= {"tied": True} if node.values == "keys" else {}
     module = node.position.module(place)
     named |= {"relative": module} if module is not None else {}
-    named["causal"] = not node.mask.looks_ahead
+    near = node.near(place)
+    named |= {"causal": not node.mask.looks_ahead and node.fused and near is None}
+    named |= near.named if near is not None else {}
     if node.reuse is not None:
         return Call("ReusingAttention", (step.width, node.heads), named)
     return Call("Attention", (step.width, node.heads), {**named, **_long(node, step, place)})

@@ -53,6 +53,9 @@ class Kernel(Alone):
         flops = 2 * pairs * (count + value) + either(length, self.chunk, 4 * filled * sums, 0)
         kept = pairs + 2 * either(length, self.chunk, filled, length) * (count + value)
         kept += either(length, self.chunk, chunks * sums, 0)
+        if place.queries.parts:
+            # What goes from chunk to chunk without other documents, and which places are of others.
+            held += heads * either(length, self.chunk, 2 * filled * count, 0) + batch * pairs // 4
         return Work(flops=heads * flops, kept=heads * kept + held, cache=heads * sums)
 
     def held(self, place: Place) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from tfdsl.node import Call, Ports, Size, Weight, Work
+from tfdsl.nodes.attention.near import Near
 from tfdsl.nodes.attention.places import Nowhere, Place
 from tfdsl.nodes.attention.seen import Blocks, Mask
 from tfdsl.parts import Natural, Positive, Truth, needed
@@ -66,6 +67,10 @@ class Sliding(Mask, type="sliding"):
     def table(self, place: Place) -> Call:
         named = {"window": self.window} | ({"tokens": self.first} if self.first else {})
         return Call("causal_table" if self.causal else "window_table", (), named)
+
+    @property
+    def near(self) -> Near | None:
+        return Near(self.window, self.first) if self.causal else None
 
     @property
     def whole(self) -> int:
@@ -170,6 +175,10 @@ class Chunked(Mask, type="chunked"):
         return Call("chunk_table", (), {"size": self.size, "causal": self.causal})
 
     @property
+    def near(self) -> Near | None:
+        return Near(self.size, chunk=True) if self.causal else None
+
+    @property
     def whole(self) -> int:
         return max(self.size, SHORT)
 
@@ -204,6 +213,10 @@ class Dilated(Mask, type="dilated"):
 
     def table(self, place: Place) -> Call:
         return Call("step_table", (), {"window": self.window, "step": self.step, "causal": self.causal})
+
+    @property
+    def near(self) -> Near | None:
+        return Near((self.window - 1) * self.step + 1, single=self.step == 1) if self.causal else None
 
     @property
     def whole(self) -> int:

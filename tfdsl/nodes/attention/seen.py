@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tfdsl.node import Call, Ports, Size, Weight, Work
+from tfdsl.nodes.attention.near import Near
 from tfdsl.nodes.attention.places import Place
 from tfdsl.parts import Choice, Positive, needed
 from tfdsl.shapes import Tensor
@@ -54,6 +55,11 @@ class Mask(Choice):
     @property
     def reach(self) -> int | None:
         """Return how many positions a query sees on a side, its own among them; None where there is no limit."""
+        return None
+
+    @property
+    def near(self) -> Near | None:
+        """Return which positions a query sees, where it looks back and they are near; None where they are not."""
         return None
 
     def table(self, place: Place) -> Call | None:

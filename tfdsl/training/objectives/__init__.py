@@ -14,8 +14,10 @@ from tfdsl.training.task import Task
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, list[tuple[str, Diagnostic]]]:
     """Return the task that the settings choose for a model, or why it cannot be: each with its place in the spec."""
     word = train.objective.type_name
-    if train.data is not None and train.data.packing != "cut" and word != "next_token":
-        message = f"`packing` says how `next_token` lays texts into rows, and `{word}` has examples of its own"
+    if train.data is not None and train.data.packing != "cut" and word not in ("next_token", "seq2seq"):
+        message = (
+            f"`packing` says how `next_token` and `seq2seq` lay texts into rows, and `{word}` has examples of its own"
+        )
         return None, [("train.data.packing", Diagnostic("R786", message, label="not honoured"))]
     signature, problems = binding.chosen(signature, train)
     if problems:

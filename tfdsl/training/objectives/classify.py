@@ -27,6 +27,7 @@ from tfdsl.training.task import Batch, Measured, Model, Place, Task
 
 KIND = "a text [B, T] or an image [B, C, H, W] into scores of classes [B, K]"
 HELP = "give the model a head: `- linear: {id: scores, width: 3, bias: true}` behind one vector [B, D], for 3 classes"
+SHOWN = 5  # classes that are told by name
 Problems = list[tuple[str, Diagnostic]]
 
 
@@ -42,7 +43,7 @@ class Classify(Task):
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(((*self.reader.fields, Field("label", "label")),), self.reader.marks)
+        return Wanted(((*self.reader.fields, Field("label", "label")),), self.reader.marks, spare=self.reader.marks)
 
     def against(self, data: Prepared) -> Problems:
         problems = self.reader.against(data)
@@ -51,6 +52,17 @@ class Classify(Task):
             help_ = f"make the last dimension of `{self.output}` {len(data.labels)}"
             problems.append((f"outputs.{self.output}", Diagnostic("R804", message, label="too few", help=help_)))
         return problems
+
+    def remarks(self, data: Prepared) -> Problems:
+        alone = np.setdiff1d(_labels(data.held_out), _labels(data.train))
+        found = self.reader.remarks(data)
+        if not len(alone):
+            return found
+        names = ", ".join(f"`{data.labels[each]}`" for each in alone[:SHOWN]) + (", …" if len(alone) > SHOWN else "")
+        what = f"{len(alone):,} classes are" if len(alone) > 1 else "1 class is"
+        help_ = "give more examples of them, or hold others out: `train.data.held_out`"
+        message = f"{what} among the held-out examples alone, and cannot be learnt: {names}"
+        return [*found, ("train.data", Diagnostic("W622", message, label="none of them to train on", help=help_))]
 
     def open(self, data: Prepared) -> None:
         self.reader.open(data)

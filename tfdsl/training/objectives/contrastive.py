@@ -51,10 +51,13 @@ class Vectors(Task):
     @property
     def wanted(self) -> Wanted:
         fields = (Field("query"), Field("positive"), Field("negative", optional=True))
-        return Wanted((fields,), self.reader.marks)
+        return Wanted((fields,), self.reader.marks, spare=self.reader.marks)
 
     def against(self, data: Prepared) -> Problems:
         return self.reader.against(data)
+
+    def remarks(self, data: Prepared) -> Problems:
+        return self.reader.cut(data, ("query",), ("positive",), ("negative",))
 
     def open(self, data: Prepared) -> None:
         self.reader.open(data)
@@ -169,6 +172,9 @@ class Scores(Task):
 
     def against(self, data: Prepared) -> Problems:
         return [*self.texts.against(data), *self.images.against(data)]
+
+    def remarks(self, data: Prepared) -> Problems:
+        return self.texts.cut(data, ("caption",))
 
     def open(self, data: Prepared) -> None:
         self.texts.open(data)

@@ -13,9 +13,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from tfdsl import settings
-from tfdsl.data.table import Array, Prepared, Table
+from tfdsl.data.table import Array, Prepared, Ragged, Table
 from tfdsl.data.wanted import Field, Wanted
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.diagnostics import Diagnostic, Note
 from tfdsl.roles import Signature
 from tfdsl.settings.objective import ExtractSpan as Chosen
 from tfdsl.training import binding, scores
@@ -62,6 +62,16 @@ class ExtractSpan(Task):
 
     def against(self, data: Prepared) -> Problems:
         return self.reader.against(data)
+
+    def remarks(self, data: Prepared) -> Problems:
+        lengths = [np.diff(_ragged(table, "question").offsets) for table in (data.train, data.held_out)]
+        whole, room = np.concatenate(lengths), self._most
+        if not (whole > room).any():
+            return []
+        message = f"{(whole > room).sum():,} of {len(whole):,} questions have more than {room:,} tokens and are cut"
+        note = Note(f"half of the positions are the passage's; the longest question has {whole.max():,} tokens")
+        help_ = "a longer `train.context` cuts fewer, as far as the model has positions; or ask shorter questions"
+        return [("train.context", Diagnostic("W621", message, label="too short for them", notes=(note,), help=help_))]
 
     def open(self, data: Prepared) -> None:
         self.reader.open(data)
@@ -143,7 +153,12 @@ class ExtractSpan(Task):
 
     def _asked(self, question: Array) -> Array:
         """Return as much of a question as leaves half of the positions to the passage."""
-        return question[: max(1, self.reader.rows.most // 2 - self.reader.rows.between)]
+        return question[: self._most]
+
+    @property
+    def _most(self) -> int:
+        """Return the most tokens of a question."""
+        return max(1, self.reader.rows.most // 2 - self.reader.rows.between)
 
     def _room(self, question: Array) -> int:
         return self.reader.rows.most - self.reader.rows.between - len(self._asked(question))
@@ -184,6 +199,12 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     if bound is None:
         return None, problems
     return ExtractSpan(Texts(bound, train.context), output, train.label_smoothing, chosen.longest), []
+
+
+def _ragged(table: Table, name: str) -> Ragged:
+    column = table.columns[name]
+    assert isinstance(column, Ragged), "texts are rows of tokens"
+    return column
 
 
 def _truths(table: Table, windows: Sequence[Window]) -> Tensor:

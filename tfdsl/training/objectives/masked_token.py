@@ -18,7 +18,7 @@ from tfdsl.settings.objective import MaskedToken as Chosen
 from tfdsl.training import binding, head
 from tfdsl.training.crossentropy import IGNORED, summed
 from tfdsl.training.figures import hits, perplexity
-from tfdsl.training.hidden import Hidden
+from tfdsl.training.hidden import EDGES, Hidden
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
 from tfdsl.training.windows import draws
@@ -36,7 +36,7 @@ class MaskedToken(Hidden):
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(((Field("text"),),), marks=("mask", "first", "separator"), whole=True)
+        return Wanted(((Field("text"),),), marks=("mask", *EDGES), spare=EDGES, whole=True)
 
     def open(self, data: Prepared) -> None:
         Hidden.open(self, data)
@@ -88,11 +88,8 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, bind
     """Bind masked words to a model of one text, or say why that cannot be."""
     chosen = train.objective
     assert isinstance(chosen, Chosen), "bound by its name"
-    bound, problems = binding.text(signature, "masked_token")
+    bound, problems = binding.fitted(train, signature)
     if bound is None:
-        return None, problems
-    problems = binding.fits(train, signature, bound)
-    if problems:
         return None, problems
     assert train.context is not None, "the context is settled before"
     return MaskedToken(

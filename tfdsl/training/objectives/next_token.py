@@ -110,12 +110,8 @@ class NextToken(Task):
 
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, list[tuple[str, Diagnostic]]]:
     """Bind next-token training to a model of one text, or say why that cannot be."""
-    bound, problems = binding.text(signature, "next_token")
+    bound, problems = binding.fitted(train, signature)
     if bound is None:
-        return None, problems
-    assert train.context is not None, "the context is settled before"
-    problems = binding.fits(train, signature, bound)
-    if problems:
         return None, problems
     packing, problems = _packing(train, bound)
     return (NextToken(bound, packing, train.label_smoothing, train.z_loss) if packing is not None else None), problems

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from tfdsl import disk, settings, tokens
 from tfdsl.data.table import Prepared, Table
 from tfdsl.data.wanted import Field, Wanted
+from tfdsl.heads import Unscored
 from tfdsl.roles import Signature
 from tfdsl.settings.objective import Preference as Chosen
 from tfdsl.training import answers, binding, head
 from tfdsl.training.answers import Answers
-from tfdsl.training.crossentropy import IGNORED, Unscored
+from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.figures import wide
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
@@ -132,11 +133,8 @@ class Preference(Task):
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, binding.Problems]:
     """Bind preferences to a model of one text, or say why that cannot be."""
     assert isinstance(train.objective, Chosen), "bound by its name"
-    bound, problems = binding.text(signature, "preference")
+    bound, problems = binding.fitted(train, signature)
     if bound is None:
-        return None, problems
-    problems = binding.fits(train, signature, bound)
-    if problems:
         return None, problems
     assert train.context is not None, "the context is settled before"
     return Preference(bound, train.context, train.objective.beta), []

@@ -17,7 +17,7 @@ from tfdsl.roles import Signature
 from tfdsl.settings.objective import ReplacedToken as Chosen
 from tfdsl.training import binding
 from tfdsl.training.figures import wide
-from tfdsl.training.hidden import Hidden
+from tfdsl.training.hidden import EDGES, Hidden
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import Batch, Measured, Model, Place, Task
 from tfdsl.training.windows import draws
@@ -31,7 +31,7 @@ class ReplacedToken(Hidden):
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(((Field("text"),),), marks=("first", "separator"), whole=True)
+        return Wanted(((Field("text"),),), marks=EDGES, spare=EDGES, whole=True)
 
     def batch(self, table: Table, places: Sequence[Place]) -> Batch:
         rows_BT, chosen, new_BT = self.drawn(table, places)
@@ -80,11 +80,8 @@ class ReplacedToken(Hidden):
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, binding.Problems]:
     """Bind the finding of replaced words to a model of one text, or say why that cannot be."""
     assert isinstance(train.objective, Chosen), "bound by its name"
-    bound, problems = binding.text(signature, "replaced_token", whether=True)
+    bound, problems = binding.fitted(train, signature, whether=True)
     if bound is None:
-        return None, problems
-    problems = binding.fits(train, signature, bound)
-    if problems:
         return None, problems
     assert train.context is not None, "the context is settled before"
     return ReplacedToken(bound, train.context, train.seed, train.objective.share), []

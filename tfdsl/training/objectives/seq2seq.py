@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
 from tfdsl.training import binding, sound_to_text, text_to_text
+from tfdsl.training.pairing import Pairing
 from tfdsl.training.task import HELD_OUT, Place, Task
 from tfdsl.training.text_to_text import Problems, TextToText, Tokens
 
@@ -22,7 +23,10 @@ FIELDS = ("source", "target")
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Seq2seq(TextToText):
-    """The examples of the data, a source and a target each."""
+    """The examples of the data, a source and a target each; several share a row where there is a `pairing`."""
+
+    pairing: Pairing | None = None
+    sizes: dict[int, NDArray[np.int64]] = field(default_factory=dict[int, NDArray[np.int64]])
 
     @property
     def wanted(self) -> Wanted:
@@ -42,10 +46,27 @@ class Seq2seq(TextToText):
         self.bytes_a_target = data.held_out.sizes["target"] / max(1, targets)
 
     def examples(self, table: Table, epoch: int) -> int:
-        return len(table)
+        return len(table) if self.pairing is None or epoch == HELD_OUT else len(self._laid(table, epoch)[1]) - 1
 
-    def lengths(self, table: Table) -> NDArray[np.int64]:
-        return _lengths(table, "source") + _lengths(table, "target")
+    def lengths(self, table: Table) -> NDArray[np.int64] | None:
+        return None if self.pairing is not None else _lengths(table, "source") + _lengths(table, "target")
+
+    def rows(self, table: Table, places: Sequence[Place]) -> list[list[tuple[Tokens, Tokens]]]:
+        if self.pairing is None or places[:1] == [] or places[0].epoch == HELD_OUT:
+            return TextToText.rows(self, table, places)
+        found: list[list[tuple[Tokens, Tokens]]] = []
+        for place in places:
+            order, bounds = self._laid(table, place.epoch)
+            members = order[bounds[place.index] : bounds[place.index + 1]].tolist()
+            found.append(self.pairs(table, [Place(place.epoch, member) for member in members]))
+        return found
+
+    def _laid(self, table: Table, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the examples of an epoch in the order of their rows, and where each row begins."""
+        assert self.pairing is not None, "rows are laid where several pairs share one"
+        if id(table) not in self.sizes:
+            self.sizes[id(table)] = np.stack([_lengths(table, name) for name in FIELDS], 1)
+        return self.pairing.rows(self.sizes[id(table)], epoch)
 
     def pairs(self, table: Table, places: Sequence[Place]) -> list[tuple[Tokens, Tokens]]:
         source, target = _columns(table)
@@ -57,6 +78,9 @@ class Seq2seq(TextToText):
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Problems]:
     """Bind training to a model of two texts, or of numbers and a text, or say why that cannot be."""
     heard = sound_to_text.sound(signature)
+    if heard is not None and train.data is not None and train.data.packing != "cut":
+        message = "`packing` lays texts into rows, and `seq2seq` has numbers here"
+        return None, [("train.data.packing", Diagnostic("R786", message, label="not honoured"))]
     if heard is not None:
         return sound_to_text.bind(train, signature, heard)
     pair, problems = binding.pair(signature, "seq2seq")
@@ -65,7 +89,13 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     assert train.context is not None, "the context is settled before"
     longest, problems = text_to_text.longest(train.context, pair, dict(signature.limits))
     problems += text_to_text.unpadded(pair)
+    whole = train.data is not None and train.data.packing == "whole"
+    if whole and not pair.parted:
+        message = "`packing: whole` lays several pairs into a row, and nothing tells the model where each begins"
+        help_ = "give it an input that `parts` the source and one that `parts` the target"
+        problems.append(("train.data.packing", Diagnostic("R786", message, label="not honoured", help=help_)))
     made = Seq2seq(pair, longest, train.seed, train.label_smoothing, train.z_loss, text_to_text.written(train))
+    made.pairing = Pairing(longest, train.seed) if whole else None
     return (None, problems) if problems else (made, [])
 
 

@@ -1,0 +1,164 @@
+"""`tfdsl sample`: prompts from everywhere, text and JSON, talk, and every way in which it can be cut short."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sampling.written import run
+from tfdsl import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run of random weights."""
+    return run(tmp_path_factory.mktemp("run") / "run").folder
+
+
+class Piped(io.TextIOWrapper):
+    """A standard input that holds a text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(io.BytesIO(text.encode()), encoding="utf-8")
+
+
+def say(capfd: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Return the exit code, the output and the remarks of a command."""
+    code = cli.main(["sample", str(folder), *arguments])
+    shown = capfd.readouterr()
+    return code, shown.out, shown.err
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_one_text_comes_behind_its_prompt(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+    code, text, remarks = say(capfd, folder, "--prompt", "abc", "--length", "5", "--greedy", "--verbose")
+    assert code == 0 and text.startswith("abc") and text.endswith("\n")
+    first, second = remarks.splitlines()
+    assert first == "greedy"
+    assert second.startswith("5 tokens in ") and " a second, the first after " in second and "MiB" in second
+
+
+def test_several_texts_have_numbers(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+    asked = ["--prompt", "abc", "--prompt", "d", "--length", "2", "--forced", "xy"]
+    assert say(capfd, folder, *asked)[1] == "[1] abcxy\n[2] dxy\n"
+    assert say(capfd, folder, *asked, "--n", "2")[1] == "[1.1] abcxy\n[1.2] abcxy\n[2.1] dxy\n[2.2] dxy\n"
+    code, text, _ = say(capfd, folder, *asked, "--logprobs", "1")
+    assert code == 0 and text.splitlines()[0] == "[1] abcxy" and text.splitlines()[1].split()[1:3] == ['"x"', "of"]
+
+
+def test_json_is_an_object_a_text(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+    asked = ["--prompt", "ab", "--prompt", "c", "--n", "2", "--length", "3", "--seed", "5", "--json", "--logprobs", "2"]
+    found = objects(say(capfd, folder, *asked, "--top-k", "9")[1])
+    assert sorted((each["index"], each["sample"], each["seed"]) for each in found) == [
+        (0, 0, 5), (0, 1, 6), (1, 0, 5), (1, 1, 6),
+    ]  # fmt: skip
+    for each in found:
+        assert each["prompt"] == ["ab", "c"][each["index"]]
+        assert each["end"] in ("length", "end") and each["chain"] == ["temperature 1", "top_k 9", "draw"]
+        assert [log["token"] for log in each["logprobs"]] == each["tokens"]
+        assert all(len(log["likeliest"]) == 2 for log in each["logprobs"])
+    alone = objects(say(capfd, folder, "--prompt", "c", "--length", "3", "--seed", "6", "--json", "--top-k", "9")[1])
+    assert alone[0]["text"] == next(each["text"] for each in found if (each["index"], each["sample"]) == (1, 1))
+
+
+def test_prompts_come_from_files_and_from_standard_input(
+    capfd: pytest.CaptureFixture[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("one\n\ntwo é\n")
+    short = ["--length", "2", "--forced", "xy"]
+    assert say(capfd, folder, "--prompts", str(texts), *short)[1] == "[1] onexy\n[2] two éxy\n"
+    monkeypatch.setattr(sys, "stdin", Piped("one\ntwo\n"))
+    assert say(capfd, folder, "--prompts", "-", *short)[1] == "[1] onexy\n[2] twoxy\n"
+    monkeypatch.setattr(sys, "stdin", Piped("one\ntwo\n"))
+    assert say(capfd, folder, "--prompt", "-", *short)[1] == "one\ntwo\nxy\n"
+    lines = tmp_path / "lines.jsonl"
+    said = [{"role": "user", "content": "hi"}]
+    lines.write_text(json.dumps({"prompt": "p", "forced": "z", "length": 1}) + "\n" + json.dumps({"messages": said}))
+    found = objects(say(capfd, folder, "--prompts", str(lines), *short, "--json")[1])
+    assert [(each["index"], each["prompt"], each["text"]) for each in found] == [
+        (0, "p", "z"),
+        (1, "user: hi\nassistant: ", "xy"),
+    ]
+
+
+def test_a_conversation_goes_on(
+    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["--chat", "--length", "4", "--forced", "ok\nu", "--json", "--context", "64"]
+    monkeypatch.setattr(sys, "stdin", Piped("a\n\nbc\n" + "d" * 30 + "\n"))
+    code, text, _ = say(capfd, folder, *asked)
+    assert code == 0
+    assert [(each["prompt"], each["text"]) for each in objects(text)] == [
+        ("a", "ok\nu"), ("bc", "ok\nu"), ("d" * 30, "ok\nu"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--top-k", "0"], 2, "`top_k`: 0 is out of range (a whole number from 1 up)"),
+        (["--temperature", "-1"], 2, "`temperature`: -1 is out of range (a number from 0 up)"),
+        (["--min-length", "9", "--length", "2"], 2, "`min_length` is 9, and `length` allows 2 tokens"),
+        (["--logit-bias", "x"], 2, "`--logit-bias x` is not a text, `=` and a number"),
+        (["--chat", "--prompt", "a"], 2, "`--prompt` and `--chat` both say what to ask: give one of them"),
+        (["--chat", "--n", "2"], 2, "`--n` writes several texts"),
+        (["--prompts", "missing.txt"], 2, "`missing.txt`: no such file"),
+        (["--prompt", ""], 0, ""),
+        (["--context", "65"], 1, "error[R813]"),
+        (["--prompts", "-"], 1, "error[R816]: line 2 of standard input is no JSON"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_told(
+    capfd: pytest.CaptureFixture[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Piped('{"prompt": "a"}\nb\n'))
+    found, text, remarks = say(capfd, folder, *arguments, *([] if "--length" in arguments else ["--length", "2"]))
+    assert found == code and said in remarks and "Traceback" not in remarks
+    assert text == "" or code == 0
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Return a command in a process of its own."""
+    command = [sys.executable, "-m", "tfdsl", "sample", str(folder), *arguments]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
+
+
+def test_an_interrupt_ends_the_text_and_a_closed_pipe_the_command(folder: Path) -> None:
+    with started(folder, "--prompt", "abc", "--length", "100000", "--verbose", "--min-length", "100000") as stopped:
+        assert stopped.stdout is not None and stopped.stderr is not None
+        shown = stopped.stdout.read(8)
+        time.sleep(0.2)
+        stopped.send_signal(signal.SIGINT)
+        shown += stopped.stdout.read()
+        remarks = stopped.stderr.read().decode()
+    assert stopped.returncode == 130 and shown.startswith(b"abc") and shown.endswith(b"\n")
+    assert "tokens in" in remarks and "tfdsl: stopped" in remarks and "Traceback" not in remarks
+    with started(folder, "--prompt", "abc", "--length", "100000", "--min-length", "100000") as closed:
+        assert closed.stdout is not None and closed.stderr is not None
+        closed.stdout.read(3)
+        closed.stdout.close()
+        remarks = closed.stderr.read().decode()
+    assert closed.returncode == 141 and "Traceback" not in remarks

@@ -1,0 +1,145 @@
+"""What commands that ask a run have in common: the run opened, what it is asked about, what is said of that."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfdsl import disk, report
+from tfdsl.cli.output import Stop, coloured, refuse, remark
+from tfdsl.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from tfdsl.reading.examples import Example
+    from tfdsl.reading.trained import Trained
+    from tfdsl.run import Run
+
+
+def opened(folder: str, last: bool = False) -> Run:
+    """Open the run in a folder at its best weights, or its `last`; end the command where there is none."""
+    path = Path(folder)
+    if path.is_file():
+        refuse(f"`{folder}` is a file, and a run is a folder: tfdsl train {folder}, then name the folder that it makes")
+    if not path.is_dir():
+        refuse(f"there is no folder `{folder}`. `tfdsl train` makes one, such as runs/gpt")
+    from tfdsl.run import open_run
+
+    gc.set_threshold(700, 10, 10)  # as Python has it: there may be much text
+    run, found = open_run(path, best=not last)
+    show(found)
+    if run is None:
+        raise Stop(code=1)
+    return run
+
+
+def tell(found: Sequence[Diagnostic]) -> None:
+    """Show diagnostics beside the output."""
+    if found:
+        remark(report.render(found, {}, coloured(sys.stderr)).rstrip("\n"))
+
+
+def show(found: Sequence[Diagnostic]) -> None:
+    """Show diagnostics beside the output; end the command where one is an error."""
+    tell(found)
+    if any(each.severity == "error" for each in found):
+        raise Stop(code=1)
+
+
+def texts(given: Iterable[str], files: Sequence[str] = (), field: str = "text") -> list[str]:
+    """Return the texts of the arguments and of files; of standard input where there are none, and for `-`."""
+    named = list(given)
+    found: list[str] = []
+    for each in named:
+        found += [text for (text,) in lines("-", (field,))] if each == "-" else [each]
+    for file in files or (() if named else ("-",)):
+        found += [text for (text,) in lines(file, (field,))]
+    if not found:
+        refuse("there is no text to read: give one, a --file, or some on standard input")
+    return found
+
+
+def examples(trained: Trained, given: Sequence[str], files: Sequence[str], second: str | None = None) -> list[Example]:
+    """Return what the arguments and files hold for a model: texts, or images where it takes them."""
+    if second is not None and len(given) != 1:
+        refuse("--second is the second of one pair of texts: give one text before it")
+    found: list[Example] = []
+    for each in given:
+        found += _one(trained, each, second)
+    for file in files or (() if given else ("-",)):
+        found += _from(trained, file)
+    if not found:
+        refuse("there is nothing to read: give a text, or a --file that holds some")
+    return found
+
+
+def _one(trained: Trained, given: str, second: str | None) -> list[Example]:
+    """Return what an argument is: a text, or the path of images for a model that takes them."""
+    from tfdsl.reading import examples as read
+
+    words = bool(trained.signature.texts())
+    if given == "-":
+        return _from(trained, given)
+    if words and not (_both(trained) and read.is_picture(given)):
+        some, said = read.of([given if second is None else (given, second)], "text")
+    else:
+        some, said = read.images(Path(given))
+    show(said)
+    return some
+
+
+def _from(trained: Trained, file: str) -> list[Example]:
+    """Return what a file, a folder or standard input (`-`) holds."""
+    from tfdsl.reading import examples as read
+
+    if file == "-":
+        if not trained.signature.texts():
+            refuse("name an image, or a folder of images")
+        return [read.Example(text, text) for text in texts(())]
+    pictures = not trained.signature.texts() or (_both(trained) and Path(file).is_dir())
+    some, said = read.file(file, read.IMAGES if pictures else read.TEXTS, trained)
+    show(said)
+    return some
+
+
+def _both(trained: Trained) -> bool:
+    from tfdsl.reading import sides
+
+    return bool(trained.signature.texts()) and sides.image(trained.signature) is not None
+
+
+def whole(file: str) -> str:
+    """Return the text of a file, or of standard input (`-`)."""
+    if file == "-" and sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  (the shell closed it: `<&-`)
+        refuse("standard input is closed, so nothing can be read from it")
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        refuse(f"`{file}` is not UTF-8 text (byte {error.start:,})")
+    except (OSError, ValueError) as error:
+        refuse(f"cannot read `{file}`: {disk.reason(error)}")
+
+
+def lines(file: str, fields: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the texts of a file or of standard input (`-`): one a line, or the `fields` of each line of JSON lines."""
+    kept = [(number, line) for number, line in enumerate(whole(file).split("\n"), 1) if line.strip()]
+    if Path(file).suffix in (".jsonl", ".ndjson"):
+        return [_record(f"line {number:,} of `{file}`", line, fields) for number, line in kept]
+    if len(fields) > 1:
+        refuse(f"`{file}` is to be JSON lines with {' and '.join(f'`{each}`' for each in fields)} (a name in .jsonl)")
+    return [(line.rstrip("\r"),) for _, line in kept]
+
+
+def _record(place: str, line: str, fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the fields of a line of JSON lines."""
+    try:
+        value: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        refuse(f"{place} is not JSON")
+    if not isinstance(value, dict) or any(not isinstance(value.get(each), str) for each in fields):
+        refuse(f"{place} is no mapping with a text as {' and '.join(f'`{each}`' for each in fields)}")
+    return tuple(value[each] for each in fields)

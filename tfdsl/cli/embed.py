@@ -1,0 +1,103 @@
+"""tfdsl embed: turn texts or images into vectors, and compare them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from tfdsl.cli import options
+from tfdsl.cli.asked import examples, opened, show
+from tfdsl.cli.output import refuse, remark, say, write
+
+if TYPE_CHECKING:
+    from tfdsl.reading.embed import Embedded
+
+
+@click.command()
+@click.argument("folder", metavar="RUN")
+@click.argument("given", metavar="[INPUT]...", nargs=-1)
+@click.option("--file", "files", multiple=True, metavar="FILE", help="Texts, a line each; JSON lines with a `text`.")
+@click.option("-o", "--save", metavar="FILE", help="Write the vectors as a NumPy array, a row each: vectors.npy.")
+@click.option("--against", multiple=True, metavar="INPUT", help="Give the cosine with this one. Repeat it for more.")
+@click.option("--search", metavar="FILE", help="Give the nearest of what FILE holds.")
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="How many of what is searched.")
+@click.option("--raw", is_flag=True, help="Leave vectors as the model gives them, not of length 1.")
+@click.option("--output", metavar="NAME", help="Which of the model's outputs has the vectors.")
+@options.pictures
+@options.as_json
+@options.last
+def command(
+    folder: str,
+    given: tuple[str, ...],
+    files: tuple[str, ...],
+    save: str | None,
+    against: tuple[str, ...],
+    search: str | None,
+    top: int,
+    raw: bool,
+    output: str | None,
+    mean: tuple[float, ...],
+    deviation: tuple[float, ...],
+    size: int | None,
+    as_json: bool,
+    last: bool,
+) -> int:
+    """Turn each INPUT into a vector, by a RUN that was trained to (`objective: contrastive`).
+
+    An INPUT is a text; for a model that reads images, the path of one or of a folder of them. Without -o, --against,
+    --search or --json, the cosines between all of them are shown.
+    """
+    if against and search:
+        refuse("--against names what is compared, --search a file of it: give one of them")
+    run = opened(folder, last)
+    trained = run.trained().pictured(mean, deviation, size)
+    from tfdsl.reading import embed
+
+    def vectors(some: tuple[str, ...], more: tuple[str, ...]) -> Embedded:
+        found, said = embed.embed(trained, examples(trained, some, more), unit=not raw, output=output)
+        show(said)
+        assert found is not None, "errors end the command"
+        return found
+
+    found = vectors(given, files)
+    if save is not None:
+        write(save, found.array())
+        remark(f"{save}: {found.vectors.shape[0]:,} vectors of {found.vectors.shape[1]:,} numbers")
+    if search is not None or against:
+        others = vectors(against, (search,) if search is not None else ())
+        _near(found, others, top if search is not None else len(others.names), as_json)
+    elif as_json:
+        for name, row in zip(found.names, found.vectors.tolist(), strict=True):
+            say(json.dumps({"input": name, "vector": row}, ensure_ascii=False))
+    elif save is None:
+        _table(found)
+    return 0
+
+
+def _near(found: Embedded, others: Embedded, top: int, as_json: bool) -> None:
+    """Show what is nearest to each."""
+    for number, (name, near) in enumerate(zip(found.names, found.nearest(others, top), strict=True)):
+        if as_json:
+            told = [{"input": each.name, "place": each.place, "cosine": each.cosine} for each in near]
+            say(json.dumps({"input": name, "nearest": told}, ensure_ascii=False))
+            continue
+        say(("\n" if number else "") + _short(name, 90))
+        for each in near:
+            say(f"  {each.cosine:7.4f}  {_short(each.name, 80)}")
+
+
+def _table(found: Embedded) -> None:
+    """Show the cosines between all, or the one vector that there is."""
+    if len(found.names) == 1:
+        say(" ".join(f"{each:.6g}" for each in found.vectors[0].tolist()))
+        return
+    width = len(str(len(found.names)))
+    for at, (name, row) in enumerate(zip(found.names, found.against(found).tolist(), strict=True), 1):
+        say(f"{at:{width}}  {' '.join(f'{each:7.4f}' for each in row)}  {_short(name, 60)}")
+
+
+def _short(name: str, most: int) -> str:
+    line = " ".join(name.split())
+    return line if len(line) <= most else line[: most - 1] + "…"

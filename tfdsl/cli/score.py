@@ -1,0 +1,165 @@
+"""tfdsl score: measure how likely texts are to a model."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfdsl.cli import options
+from tfdsl.cli.asked import lines, opened, show, whole
+from tfdsl.cli.output import refuse, remark, say
+
+if TYPE_CHECKING:
+    from tfdsl.reading.score import Scored
+    from tfdsl.reading.trained import Trained
+    from tfdsl.run import Run
+
+JSON = (".jsonl", ".ndjson")
+Asked = tuple[str, str | tuple[str, str]]
+
+
+@click.command()
+@click.argument("folder", metavar="RUN")
+@click.argument("given", metavar="[TEXT|FILE]...", nargs=-1)
+@click.option("--held-out", is_flag=True, help="Measure what the run held out, as training does.")
+@click.option("--window", type=click.IntRange(min=1), help="Tokens that are read at once. [default: as trained]")
+@click.option("--stride", type=click.IntRange(min=1), help="Tokens from a window to the next. [default: the window]")
+@click.option("--tokens", is_flag=True, help="Show each token with how unlikely it was.")
+@options.as_json
+@options.last
+def command(
+    folder: str,
+    given: tuple[str, ...],
+    held_out: bool,
+    window: int | None,
+    stride: int | None,
+    tokens: bool,
+    as_json: bool,
+    last: bool,
+) -> int:
+    """Measure how likely each TEXT is to a RUN's model: nats a token, bits a byte, perplexity.
+
+    A name of a file stands for its text; one of JSON lines holds a `text` a line, or for a model of text to text a
+    `source` and a `target`, of which the target counts. `-` is standard input. A token counts once, with all that its
+    window holds before it; all tokens of all texts weigh alike.
+    """
+    run = opened(folder, last)
+    if held_out:
+        if given or window or stride or tokens:
+            refuse("--held-out measures the run's own examples as training does, and nothing else is said of it")
+        return _held_out(run, as_json)
+    trained = run.trained()
+    asked: list[Asked] = [each for name in given or ("-",) for each in _read(trained, name)]
+    if not asked:
+        refuse("there is no text to score")
+    from tfdsl.reading import score
+
+    texts: list[Any] = [each for _, each in asked]
+    scored, said = score.score(trained, texts, window=window, stride=stride)
+    show(said)
+    found = [replace(each, name=name) for each, (name, _) in zip(scored, asked, strict=True)]
+    for each in found:
+        say(_json(trained, each, tokens) if as_json else _line(each))
+        if tokens and not as_json:
+            for line in _tokens(trained, each):
+                say(line)
+    if len(found) > 1 and not as_json:
+        say(_line(score.total(found, f"all {len(found):,}")))
+    return 0
+
+
+def _read(trained: Trained, name: str) -> list[Asked]:
+    """Return the texts, or the pairs, that a word on the command line stands for, and what they are called."""
+    if len(trained.signature.texts()) > 1:
+        if Path(name).suffix not in JSON:
+            refuse("the model writes a target for a source: name a file of JSON lines with `source` and `target`")
+        return [(f"{source} → {target}", (source, target)) for source, target in lines(name, ("source", "target"))]
+    if Path(name).suffix in JSON and _is_file(name):
+        return [(text, text) for (text,) in lines(name, ("text",))]
+    if name == "-" or _is_file(name):
+        return [(name, whole(name))]
+    if _is_folder(name):
+        refuse(f"`{name}` is a folder: name a file in it")
+    if Path(name).suffix and not any(letter.isspace() for letter in name):
+        remark(f"there is no file `{name}`, so these words themselves are scored")
+    return [(name, name)]
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # a long text is no name
+        return False
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _line(each: Scored) -> str:
+    name = " ".join(each.name.split())
+    name = name if len(name) <= 40 else name[:39] + "…"
+    if not each.count:
+        return f"nothing to score: its first token is its only one  {name}"
+    return (
+        f"{each.loss:8.4f} nats a token  {each.bits_a_byte:7.4f} bits a byte  perplexity {each.perplexity:10,.3f}  "
+        f"{each.count:8,} tokens  {name}"
+    )
+
+
+def _pieces(trained: Trained) -> list[str]:
+    from tfdsl.reading.fill import words
+
+    assert trained.tokenizer is not None, "texts were read"
+    return words(trained.tokenizer, max((each.vocab for each in trained.signature.texts()), default=0))
+
+
+def _tokens(trained: Trained, each: Scored) -> list[str]:
+    written = _pieces(trained)
+    rows = ["      nats  probability  token"]
+    for one in each.tokens:
+        if one.nats is None:
+            rows.append(f"         -            -  {written[one.token]!r}")
+        else:
+            rows.append(f"  {one.nats:8.4f}  {math.exp(-one.nats):11.4%}  {written[one.token]!r}")
+    return rows
+
+
+def _json(trained: Trained, each: Scored, tokens: bool) -> str:
+    told: dict[str, Any] = {
+        "input": each.name,
+        "loss": each.loss,
+        "bits_a_byte": each.bits_a_byte,
+        "perplexity": each.perplexity,
+        "nats": each.nats,
+        "tokens": each.count,
+        "bytes": each.bytes,
+    }
+    if tokens:
+        written = _pieces(trained)
+        told["each"] = [{"token": one.token, "text": written[one.token], "nats": one.nats} for one in each.tokens]
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _held_out(run: Run, as_json: bool) -> int:
+    from tfdsl.reading.held_out import held_out
+
+    found, said = held_out(run.trained(), run.folder)
+    show(said)
+    assert found is not None, "errors end the command"
+    figures = {"loss": found.loss, **found.figures}
+    if as_json:
+        say(json.dumps({"count": found.count, **figures}))
+    else:
+        for name, value in figures.items():
+            say(f"{value:12.4f}  {name}")
+        say(f"{found.count:12,}  held out")
+    return 0

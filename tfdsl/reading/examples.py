@@ -1,0 +1,176 @@
+"""What a model is asked about: texts, pairs of texts, images; given one by one, or read from files and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tfdsl import settings
+from tfdsl.data import find, fit, pictures, values
+from tfdsl.data.absent import Absent
+from tfdsl.data.learn import gathered
+from tfdsl.data.source import Record, Source
+from tfdsl.data.table import Array, Fixed, Table
+from tfdsl.data.wanted import Field, Wanted
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.disk import reason
+from tfdsl.reading.trained import Trained
+
+Kind = Literal["text", "image"]
+TABLES = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".npy"})
+LABEL = Field("label", "label", optional=True)
+TEXTS = (Field("text"), Field("second", optional=True), LABEL)
+IMAGES = (Field("image", "image"), LABEL)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A text, perhaps with a second one, or an image [C, H, W]; its `name`, and its class where that is known."""
+
+    name: str
+    text: str = ""
+    second: str | None = None
+    image: Array | None = None
+    label: str | None = None
+
+
+Given = Example | str | tuple[str, str] | Path | Array
+Read = tuple[list[Example], list[Diagnostic]]
+
+
+def of(given: Sequence[Given], kind: Kind) -> Read:
+    """Return what was given as examples: texts and pairs of texts, or images as arrays and as paths."""
+    found: list[Example] = []
+    problems: list[Diagnostic] = []
+    for number, each in enumerate(given, 1):
+        if isinstance(each, Example):
+            found.append(each)
+        elif isinstance(each, np.ndarray) and kind == "image":
+            found.append(Example(f"image {number}", image=_image(each, f"image {number}", problems)))
+        elif isinstance(each, str | Path) and kind == "image":
+            some, said = images(Path(each))
+            found, problems = found + some, problems + said
+        elif isinstance(each, str):
+            found.append(Example(each, each))
+        elif isinstance(each, tuple):
+            found.append(Example(" | ".join(each), *each))
+        else:
+            message = f"the model reads {'texts' if kind == 'text' else 'images'}, and was given {values.named(each)}"
+            problems.append(Diagnostic("R836", message, label="not read"))
+    return found, problems
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a name is that of an image, or of a folder that may hold some."""
+    return Path(name).suffix.lower() in pictures.SUFFIXES or Path(name).is_dir()
+
+
+def images(path: Path) -> Read:
+    """Return the image in a file, or those in a folder; folders in it are their classes."""
+    if path.suffix.lower() in TABLES or path.is_dir():
+        return table(str(path), IMAGES, settings.Data(source=str(path)))
+    try:
+        return [Example(str(path), image=pictures.decoded(path.read_bytes()))], []
+    except Absent as absent:
+        return [], [absent.diagnostic]
+    except OSError as error:
+        return [], [Diagnostic("R744", f"`{path}` cannot be read: {reason(error)}", label="no image")]
+    except values.Unfit as fault:
+        return [], [Diagnostic("R744", f"`{path}` {fault}", label="no image")]
+
+
+def file(name: str, fields: Sequence[Field], trained: Trained) -> Read:
+    """Return the examples of a file or a folder of examples; a file of another kind holds a text a line."""
+    path = Path(name)
+    if path.suffix.lower() in TABLES or path.is_dir() or fields[0].kind != "text":
+        return table(name, fields, trained.train.data or settings.Data(source=name))
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        return [], [Diagnostic("R703", f"`{name}` is not UTF-8 text", label=f"byte {error.start:,}")]
+    except (OSError, ValueError) as error:
+        return [], [Diagnostic("R703", f"`{name}` cannot be read: {reason(error)}")]
+    return listed(text)
+
+
+def listed(text: str) -> Read:
+    """Return each line of a text that is not blank as an example."""
+    return [Example(each, each) for each in (line.rstrip("\r") for line in text.split("\n")) if each.strip()], []
+
+
+def table(name: str, fields: Sequence[Field], data: settings.Data) -> Read:
+    """Return the examples of a source as the trainer finds them, all of them, whatever it would hold out."""
+    here = f"./{name}" if Path(name).exists() and not Path(name).is_absolute() else name  # no built-in set of that name
+    data = data.model_copy(update={"source": here, "held_out": 0.1})
+    found = find.find(data)
+    if found.source is None:
+        return [], list(found.problems)
+    names = {field.name for field in fields}
+    data = data.model_copy(update={"fields": {key: each for key, each in data.fields.items() if key in names}})
+    source: Source = found.source
+    chosen, problems = fit.choose(Wanted((tuple(fields),)), source, _without(data, source))
+    if chosen is None:
+        return [], [each for _, each in problems]
+    examples: list[Example] = []
+    said: list[Diagnostic] = []
+    for part in (source, found.held_out):
+        for record in part.read(0, part.count) if part is not None else ():
+            if isinstance(record, Diagnostic):
+                said.append(record)
+                continue
+            try:
+                examples.append(_example(record, chosen, source))
+            except values.Unfit as fault:
+                said.append(fault.diagnostic(record, chosen.columns[fields[0].name]))
+    return examples, [each for _, each in gathered(said)]
+
+
+def _without(data: settings.Data, source: Source) -> settings.Data:
+    """Return the settings without names of columns that this source does not have: the run's data may have had them."""
+    fields = {name: column for name, column in data.fields.items() if column in source.columns}
+    return data.model_copy(update={"fields": fields})
+
+
+def _example(record: Record, chosen: fit.Chosen, source: Source) -> Example:
+    """Return a record as an example; raises Unfit."""
+    found: dict[str, Any] = {}
+    for field in chosen.fields:
+        column = chosen.columns[field.name]
+        if field.optional and record.values.get(column) is None:
+            continue
+        value = values.held(record, column)
+        match field.kind:
+            case "label":
+                found["label"] = values.label(value, source.classes.get(column, ()))
+            case "image":
+                found["image"] = values.image(value)
+            case _:
+                found[field.name] = values.text(value)
+    texts = [found[name] for name in ("text", "second") if name in found]
+    return Example(" | ".join(texts) or record.place.replace("`", ""), **found)
+
+
+def _image(array: Array, name: str, problems: list[Diagnostic]) -> Array | None:
+    try:
+        return values.image(array)
+    except values.Unfit as fault:
+        problems.append(Diagnostic("R744", f"{name} {fault}", label="no image"))
+        return None
+
+
+def pile(examples: Sequence[Example], setting: settings.Image | None) -> tuple[Table | None, list[Diagnostic]]:
+    """Return images of one shape as a table, or say which is of another one; `setting` brings them to theirs."""
+    try:
+        shaped = [pictures.shaped(each.image, setting) for each in examples if each.image is not None]
+    except Absent as absent:
+        return None, [absent.diagnostic]
+    other = next((at for at, each in enumerate(shaped) if each.shape != shaped[0].shape), None)
+    if other is not None:
+        shapes = [" × ".join(map(str, shaped[at].shape)) for at in (other, 0)]
+        message = f"`{examples[other].name}` is {shapes[0]}, those before it {shapes[1]}"
+        return None, [Diagnostic("R745", message, label="of another shape", help="bring them to one shape")]
+    return Table({"image": Fixed(np.stack(shaped))}), []

@@ -1,0 +1,95 @@
+"""Examples as inputs of a model, in batches, by the readers that read the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from tfdsl.data.table import Prepared, Ragged, Table
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.reading.batches import batches
+from tfdsl.reading.examples import Example, pile
+from tfdsl.reading.trained import Trained
+from tfdsl.training.pictures import Pictures, misfit
+from tfdsl.training.reader import Reader
+from tfdsl.training.rows import Texts
+from tfdsl.training.task import HELD_OUT, Place
+
+IMAGES = 64  # at once
+Batches = Iterator[tuple[list[int], Mapping[str, Tensor]]]
+
+
+def opened(trained: Trained, reader: Reader) -> list[Diagnostic]:
+    """Let a reader know what its training data told it, or say that the run does not know it."""
+    if isinstance(reader, Texts):
+        nothing = Table({"text": Ragged(np.empty(0, np.int64), np.zeros(1, np.int64))})
+        if trained.tokenizer is not None:
+            reader.open(Prepared(nothing, nothing, trained.tokenizer))
+    elif isinstance(reader, Pictures):
+        known = trained.about.get("image")
+        if known is None:
+            message = "the run does not say how its images are to be normalised"
+            help_ = "a run that was trained here does; of an imported one, say `--mean` and `--deviation`"
+            return [Diagnostic("R837", message, label="no mean, no deviation", help=help_)]
+        reader.mean, reader.deviation = tuple(known["mean"]), tuple(known["deviation"])
+    return []
+
+
+def inputs(trained: Trained, reader: Reader, asked: Sequence[Example]) -> tuple[Batches, list[Diagnostic]]:
+    """Return batches of examples, which of them each holds, and what is wrong with them or was cut."""
+    if isinstance(reader, Pictures):
+        return _images(trained, reader, asked)
+    assert isinstance(reader, Texts), "texts are what else there is"
+    return _texts(trained, reader, asked)
+
+
+def _texts(trained: Trained, reader: Texts, asked: Sequence[Example]) -> tuple[Batches, list[Diagnostic]]:
+    texts = [each.text for each in asked]
+    seconds = [each.second for each in asked if each.second is not None]
+    rows, problems = trained.tokens([*texts, *seconds])
+    if problems:
+        return iter(()), problems
+    behind = iter(rows[len(texts) :])
+    pairs = [(row, None if each.second is None else next(behind)) for row, each in zip(rows, asked, strict=False)]
+    room = reader.rows.most - (
+        reader.rows.between if seconds else reader.rows.between - (reader.rows.separator is not None)
+    )
+    sizes = [len(one) + (0 if two is None else len(two)) for one, two in pairs]
+    lengths = [min(size, room) + reader.rows.between for size in sizes]
+
+    def read() -> Batches:
+        alike = reader.bound.words.pad is None and not reader.bound.masks and not reader.rows.exact
+        for batch in batches(lengths, alike):
+            yield batch, reader.read([pairs[at] for at in batch])
+
+    return read(), _cut(sizes, room, reader.rows.most)
+
+
+def _cut(sizes: Sequence[int], room: int, most: int) -> list[Diagnostic]:
+    """Say how many texts were cut."""
+    many = sum(size > room for size in sizes)
+    if not many:
+        return []
+    what = "the text has" if len(sizes) == 1 else f"{many:,} of {len(sizes):,} texts have up to"
+    message = f"{what} {max(sizes):,} tokens, of which the model reads {room:,}: the rest is left out, as in training"
+    return [Diagnostic("W608", message, label="cut", help=f"`train.context` is {most:,}")]
+
+
+def _images(trained: Trained, reader: Pictures, asked: Sequence[Example]) -> tuple[Batches, list[Diagnostic]]:
+    setting = trained.train.data.image if trained.train.data is not None else None
+    table, problems = pile(asked, setting)
+    if table is None:
+        return iter(()), problems
+    message, help_ = misfit(table, reader.shape)
+    if message:
+        help_ = "bring them to that size first" if setting is None else help_
+        return iter(()), [Diagnostic("R805", message, label="not of that shape", help=help_)]
+
+    def read() -> Batches:
+        for first in range(0, len(asked), IMAGES):
+            batch = list(range(first, min(first + IMAGES, len(asked))))
+            yield batch, reader.inputs(table, [Place(HELD_OUT, at) for at in batch])
+
+    return read(), []

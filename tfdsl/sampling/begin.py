@@ -1,0 +1,238 @@
+"""begin: from prompts and settings to texts that are ready to be written, or to what is wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from tfdsl import settings, tokens
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.expressions import Expression
+from tfdsl.sampling import ways
+from tfdsl.sampling.chain import Processor, chain
+from tfdsl.sampling.generate import Plan
+from tfdsl.sampling.generation import Generation
+from tfdsl.sampling.models import Hastened
+from tfdsl.sampling.reader import Opener
+from tfdsl.sampling.speculative import Drafting
+from tfdsl.sampling.words import Words, resolve
+
+Hasten = Callable[[settings.Sample, int, bool], Hastened]
+Starts = tuple[list[list[int]], list[Diagnostic]]
+Sources = Callable[[Sequence[str]], Starts]
+"""From prompts to the tokens that each begins with, or to what is wrong with one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Author:
+    """A model that writes: what reads its prompts, its tokenizer, and how many tokens its scores are of.
+
+    It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
+    that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
+    `hasten` gives what reads them with other weights or compiled steps, `draft` is a smaller model that guesses. Where
+    a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone.
+    """
+
+    open: Opener
+    tokenizer: Tokenizer | None
+    vocab: int
+    trained: int | None = None
+    limit: int | None = None
+    end: tuple[int, ...] = ()
+    ragged: bool = False
+    hasten: Hasten | None = None
+    draft: Author | None = None
+    sources: Sources | None = None
+
+
+def begin(
+    author: Author, chosen: settings.Sample, prompts: Sequence[str], own: Sequence[Processor] = ()
+) -> tuple[Generation | None, list[Diagnostic]]:
+    """Return the texts that follow the prompts, to be drawn as they are asked for, or what is wrong with one.
+
+    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
+    """
+    if wrong := _unknown(chosen):
+        return None, wrong
+    tokenizer = author.tokenizer
+    if tokenizer is None:
+        help_ = "put the `tokenizer.json` of the model into the run's folder"
+        return None, [Diagnostic("R732", "the run has no tokenizer, so it reads and writes no text", help=help_)]
+    if chosen.beams is not None or author.sources is not None:  # there is no one text that could be read again
+        chosen = chosen.model_copy(update={"overflow": "stop"})
+    starts, wrong = _starts(tokenizer, prompts) if author.sources is None else author.sources(prompts)
+    if author.draft is not None:
+        wrong += _misfit(author, author.draft)
+    words, unsaid = resolve(chosen, tokenizer, author.vocab)
+    context, beyond = _context(author, chosen)
+    longest = max(map(len, starts), default=0)
+    wrong += [*unsaid, *beyond] or _overlong(longest, chosen, context)
+    if any(each.severity == "error" for each in wrong):
+        return None, wrong
+    pieces = tokens.pieces(tokenizer)
+    plan = _plan(author, chosen, words, context, pieces, own)
+    made = _hastened(author, chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1)
+    write = ways.way(chosen, None if author.draft is None else _guesses(author.draft, chosen))
+    joined = author.sources is None
+    found = Generation(made.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, made.notes, joined)
+    notes = [*_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+    return found, [*made.said, *wrong, *notes]
+
+
+def _plan(
+    author: Author,
+    chosen: settings.Sample,
+    words: Words,
+    context: int | None,
+    pieces: Sequence[bytes],
+    own: Sequence[Processor],
+) -> Plan:
+    """Return how tokens are drawn."""
+    assert author.tokenizer is not None
+    mark: int | None = author.tokenizer.token_to_id(tokens.END)
+    end = frozenset(author.end if mark is None else (*author.end, mark))
+    searched = None if chosen.beams is None else chosen.model_copy(update={"greedy": True})  # nothing is drawn
+    return Plan(
+        length=chosen.length,
+        stages=chain(searched or chosen, words, end, pieces, own),
+        greedy=chosen.greedy or chosen.temperature == 0,
+        end=end,
+        stop=words.stop,
+        context=context,
+        slide=chosen.overflow == "slide",
+        logprobs=chosen.logprobs,
+        batch=chosen.batch,
+        ragged=author.ragged,
+    )
+
+
+def _hastened(author: Author, chosen: settings.Sample, rows: int, several: bool) -> Hastened:
+    """Return what reads prompts the fast way that was chosen, where there is one."""
+    return Hastened(author.open) if author.hasten is None else author.hasten(chosen, rows, several)
+
+
+def _guesses(small: Author, chosen: settings.Sample) -> Drafting:
+    """Return what guesses by a smaller model, which has the weights and compiled steps that the larger one has."""
+    return ways.smaller(_hastened(small, chosen, 1, False).open, _known(small))
+
+
+def _misfit(author: Author, small: Author) -> list[Diagnostic]:
+    """Return why a model cannot guess for another, if it cannot."""
+    if author.sources is not None:
+        return []  # `draft` itself is refused below
+    if small.sources is not None:
+        message = "a draft guesses how a text goes on, and this one writes a text for a source"
+        return [Diagnostic("R852", message, label="no draft", help="a smaller model of the same sort guesses")]
+    return ways.unlike(author.tokenizer, small.tokenizer)
+
+
+def _rows(chosen: settings.Sample, starts: Sequence[Sequence[int]]) -> int:
+    """Return how many texts are written at once."""
+    if chosen.draft is not None or chosen.lookup is not None:
+        return 1
+    return min(len(starts) * (chosen.beams or chosen.n), chosen.batch)
+
+
+def _unknown(chosen: settings.Sample) -> list[Diagnostic]:
+    """Refuse what a spec may write and nobody can count here: expressions of its dims."""
+    return [
+        Diagnostic("R814", f"`{name}` is the text `{value}`, and is to be a number", help="write the number itself")
+        for name, value in chosen.given().items()
+        if isinstance(value, Expression)
+    ]
+
+
+def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> Starts:
+    """Return the tokens of the prompts, or what is wrong with one; an empty one begins a document."""
+    mark = tokenizer.token_to_id(tokens.END)
+    starts: list[list[int]] = []
+    for number, prompt in enumerate(prompts, 1):
+        which = "the prompt" if len(prompts) == 1 else f"prompt {number}"
+        if unknown := tokens.unknown(tokenizer, prompt):
+            names = ", ".join(repr(letter) for letter in unknown[:5])
+            message = f"{which} holds characters that the model never saw: {names}"
+            return [], [Diagnostic("R711", message, help="write the prompt in characters of the training text")]
+        start = tokenizer.encode(prompt).ids or ([] if mark is None else [mark])
+        if not start:
+            return [], [Diagnostic("R712", f"{which} is empty", help="give at least one character to start from")]
+        starts.append(start)
+    return starts, []
+
+
+def _known(author: Author) -> int | None:
+    """Return the most positions that a model was made for and trained on."""
+    return min((each for each in (author.limit, author.trained) if each is not None), default=None)
+
+
+def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[Diagnostic]]:
+    """Return the most positions to read at once, or why the model has not so many."""
+    if author.sources is not None:
+        return None, _written(author, chosen)
+    limit, trained, asked = author.limit, author.trained, chosen.context
+    if asked is None:
+        return _known(author), []
+    if limit is not None and asked > limit:
+        message = f"`context` asks for {asked:,} positions, and the model has {limit:,}"
+        help_ = (
+            "a model reads further with rotary positions that are scaled (`scaling`), with relative ones or a sliding "
+            f"window; `context: {limit}` with `overflow: slide` goes on from the newest"
+        )
+        return None, [Diagnostic("R813", message, label="too many", help=help_)]
+    if trained is not None and asked > trained:
+        message = f"the model was trained on {trained:,} positions, and is to read {asked:,}"
+        help_ = f"what stands beyond them it never saw; `context: {trained}` is what it knows"
+        return asked, [Diagnostic("I673", message, help=help_)]
+    return asked, []
+
+
+def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
+    """Say which settings are none for a text that is written for a source, and how long it may be."""
+    for name in ("context", "draft"):
+        if getattr(chosen, name) is not None:
+            message = f"`{name}` is for a model that goes on from a text, and this one writes one for a source"
+            help_ = "leave it out" + ("; `length` says how much is written" if name == "context" else "")
+            return [Diagnostic("R843", message, label="not honoured", help=help_)]
+    if author.limit is None or chosen.length <= author.limit:
+        return []
+    message = f"the model has {author.limit:,} positions for what it writes, and `length` is {chosen.length:,}"
+    return [Diagnostic("I678", message, help="a text ends when they are full")]
+
+
+def _overlong(longest: int, chosen: settings.Sample, context: int | None) -> list[Diagnostic]:
+    """Refuse a prompt that fills more than the context where nothing may slide."""
+    if context is None or longest <= context or chosen.overflow == "slide":
+        return []
+    message = f"the prompt has {longest:,} tokens, and the model reads {context:,} positions"
+    help_ = f"shorten it, or write `overflow: slide`, which reads its newest {context:,}"
+    return [Diagnostic("R815", message, label="too long", help=help_)]
+
+
+def _limits(start: int, chosen: settings.Sample, context: int | None) -> list[Diagnostic]:
+    if context is None or start + chosen.length <= context:
+        return []
+    message = f"{start:,} tokens of prompt and {chosen.length:,} more do not fit the model's {context:,} positions"
+    if chosen.overflow == "slide":
+        help_ = f"each time they are full, the newest {max(1, context // 2):,} are read again and the rest is forgotten"
+        if start > context:
+            help_ = f"of the prompt the newest {context:,} tokens are read; {help_}"
+    else:
+        help_ = f"the text ends when they are full, after {context - start + 1:,} tokens; `overflow: slide` goes on"
+    return [Diagnostic("I671", message, help=help_)]
+
+
+def _alike(plan: Plan, chosen: settings.Sample) -> list[Diagnostic]:
+    if chosen.n == 1 or not plan.greedy:
+        return []
+    message = f"all {chosen.n} texts of a prompt will be the same: each takes the likeliest token"
+    return [Diagnostic("W601", message, help="`greedy: false` and a `temperature` above 0 draw different ones")]
+
+
+def _apart(author: Author, starts: Sequence[Sequence[int]]) -> list[Diagnostic]:
+    lengths = len({len(start) for start in starts})
+    if author.ragged or lengths < 2:
+        return []
+    message = f"prompts of {lengths} lengths are written one length after the other"
+    help_ = "the model has a part that would see the padding before the shorter ones (T283, T284)"
+    return [Diagnostic("I672", message, help=help_)]

@@ -1,0 +1,132 @@
+"""quick: a model whose steps of one token are compiled, where that was asked for or done before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tfdsl import disk
+from tfdsl.diagnostics import Diagnostic
+from tfdsl.sampling import packages, step
+from tfdsl.sampling.layout import row_by_row
+from tfdsl.sampling.packages import Kept, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """A model that is called as before; `notes` say which of its steps are compiled, `said` what went wrong."""
+
+    model: Any
+    notes: tuple[str, ...] = ()
+    said: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Where compiled steps of a model are made and kept: a run's folder, for the text of the model and its weights.
+
+    The rows of a `parted` model may hold several documents.
+    """
+
+    folder: Path
+    source: str
+    weights: str = "float32"
+    parted: bool = False
+
+    def purpose(self, rows: int) -> Purpose:
+        """Return what a compiled step is made for here and now, for so many rows."""
+        threads = torch.get_num_threads()
+        return Purpose(self.source, self.weights, step.named(rows), self.parted, torch.__version__, _machine(), threads)
+
+
+def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool) -> Quick:
+    """Return a model with the compiled steps that are in a run's folder.
+
+    Where it is `asked` for, the one for this number of rows is made if it is not there. What cannot be compiled, or
+    what is on disk and cannot be used, is said, and the model does it as before.
+    """
+    steps: dict[str, step.Compiled] = {}
+    notes: list[str] = []
+    said: list[Diagnostic] = []
+    for count in (rows, 1) if rows > 1 else (1,):
+        found, problems = packages.find(shop.folder, shop.purpose(count))
+        if found is not None or asked:
+            row_by_row(model)
+        if found is None and asked and count == rows:
+            found, note, problems = _make(model, shop, count)
+            notes += note
+        elif found is not None:
+            notes.append(f"compiled step: {found.path}")
+        said += problems
+        if found is not None:
+            steps[step.named(count)] = _loaded(found, model)
+    return Quick(step.Stepped(model, steps) if steps else model, tuple(notes), tuple(said))
+
+
+def _loaded(found: Kept, model: nn.Module) -> step.Compiled:
+    form = step.Form(tuple(map(tuple, found.form["shapes"])), tuple(found.form["dtypes"]))
+    return step.Compiled(found.path, model, form, found.put)
+
+
+def _make(model: nn.Module, shop: Shop, rows: int) -> tuple[Kept | None, list[str], list[Diagnostic]]:
+    """Trace and compile a step, and put it into the run's folder."""
+    wanted = shop.purpose(rows)
+    path = wanted.package(shop.folder)
+    began = time.monotonic()
+    try:
+        if not compiler():
+            return None, [], [_instead("there is no C++ compiler", "install g++ or clang, or name yours in `CXX`")]
+        with tempfile.TemporaryDirectory() as aside, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the tracer, about itself
+            made = Path(aside) / path.name
+            program, form, put = step.trace(model, wanted.rows, shop.parted)
+            step.compile_to(made, program, wanted.threads)
+            disk.make(path.parent)
+            disk.write(path, made.read_bytes())
+        found = packages.keep(path, asdict(form), put)
+        packages.prune(shop.folder, wanted)
+    except OSError as error:
+        return None, [], [_instead(f"it cannot be kept: {disk.reason(error)}", "make room for it, or leave it out")]
+    except Exception as error:  # whatever a tracer or a compiler raises at a model that it does not know
+        return None, [], [_instead(_short(error), "the text is the same without it")]
+    seconds = time.monotonic() - began
+    return found, [f"compiled step: {path}, made in {seconds:.1f} s"], []
+
+
+def _instead(why: str, help_: str) -> Diagnostic:
+    return Diagnostic("W612", f"the step of one token is not compiled: {why}", help=help_)
+
+
+def compiler() -> bool:
+    """Return whether there is the C++ compiler that torch will call."""
+    named = os.environ.get("CXX") or "g++"
+    return shutil.which(named.split()[0]) is not None
+
+
+def _short(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:200] if lines else ''}"
+
+
+def _machine() -> str:
+    """Return what compiled code depends on: the instructions that the processor has."""
+    return " ".join([os.uname().machine, torch.backends.cpu.get_cpu_capability(), *sorted(set(_flags()))])
+
+
+def _flags() -> Iterator[str]:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                yield from line.partition(":")[2].split()
+                return
