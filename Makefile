@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test kills lint docs editor bench recipes
+.PHONY: help setup demo test kills traced lint docs editor bench recipes
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -18,6 +18,9 @@ test: setup ## Run every test
 
 kills: setup ## Kill a training run a thousand times (KILLS=n: n times): nothing saved is lost, all losses equal to the bit
 	@OMP_NUM_THREADS=1 $(PY) -m tests.kills $(KILLS)
+
+traced: setup ## Trace the compiled step of every spec that decodes, and run it beside the model (two minutes)
+	@EVERY_SPEC=1 OMP_NUM_THREADS=1 $(PY) -m pytest tests/sampling/test_step.py -n 2 -q
 
 lint: setup ## Check style, types and the layers of imports
 	@failed=; for each in "ruff check ." "ruff format --check ." pyright "lint-imports --no-cache"; do \

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 COLORS = ("#8a8f98", "#3b4252", "#2f6fb3", "#2a9d8f", "#7a5cb8", "#c2410c", "#15803d", "#b8447a", "#a16207")
-WIDTH, HEIGHT, LEFT, TOP, GAP = 340, 300, 62, 36, 90
+WIDTH, HEIGHT, LEFT, TOP, GAP = 340, 300, 62, 36, 110
 STYLE = "font-family='system-ui, sans-serif' font-size='12' fill='#444'"
 
 
@@ -38,6 +38,8 @@ def panel(left: int, title: str, lengths: Sequence[int], lines: Mapping[str, Seq
         parts.append(f"<text x='{left - 6}' y='{at + 4:.1f}' text-anchor='end'>{10.0**power:,g}</text>")
     for length in lengths:
         parts.append(f"<text x='{x(length):.1f}' y='{TOP + HEIGHT + 18}' text-anchor='middle'>{length:,}</text>")
+    middle = left + WIDTH / 2
+    parts.append(f"<text x='{middle:.1f}' y='{TOP + HEIGHT + 38}' text-anchor='middle'>positions</text>")
     for line, color in zip(lines.values(), COLORS, strict=True):
         points = " ".join(f"{x(n):.1f},{y(cost):.1f}" for n, cost in zip(lengths, line, strict=True))
         parts.append(f"<polyline points='{points}' fill='none' stroke='{color}' stroke-width='2'/>")

@@ -52,6 +52,18 @@ def test_linear_attention_is_the_papers_sum(feature: str, causal: bool) -> None:
     torch.testing.assert_close(found, quadratic(applied[0], applied[1], v, causal), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("feature", ["relu", "relu2"])
+def test_a_query_without_features_reads_nothing_and_teaches_nothing(feature: str) -> None:
+    q, k, v = given(5)
+    q[:, :, 2] = -1
+    for each in (q, k, v):
+        each.requires_grad_()
+    found = LinearAttention(feature, causal=True)(q, k, v)
+    (1000 * found).sum().backward()
+    assert not found[:, :, 2].any()
+    assert all(each.grad is not None and bool(each.grad.isfinite().all()) for each in (q, k, v))
+
+
 def recurrent(layer: LinearAttention, q: Tensor, k: Tensor, v: Tensor, sizes: list[int]) -> Tensor:
     """Return what a layer gives a few positions at a time, with one state of one size."""
     cache, parts = Cache(0), list[Tensor]()

@@ -68,8 +68,9 @@ class LinearAttention(nn.Module):
             y_BHTV = self.behind(q_BHTF, k_BHTF, v_BHTV, cache, place_BT=place_BT)
         else:
             y_BHTV = q_BHTF @ (k_BHTF.transpose(2, 3) @ v_BHTV)
-        # Where nothing is seen, 0 / 0 would be no number.
-        return y_BHTV[..., :-1] / y_BHTV[..., -1:].clamp(min=torch.finfo(y_BHTV.dtype).tiny)
+        # Where nothing is seen, 0 / 0 would be no number; and 0 / 1 has a gradient that is one.
+        total_BHT1 = y_BHTV[..., -1:]
+        return y_BHTV[..., :-1] / (total_BHT1 + (total_BHT1 == 0))
 
     def behind(
         self,

@@ -29,6 +29,7 @@ class Purpose:
     torch: str  # its version
     machine: str  # the instructions that the processor has
     threads: int
+    how: str  # a sum of the code that made it
 
     @property
     def key(self) -> str:
@@ -67,7 +68,8 @@ def find(folder: Path, purpose: Purpose) -> tuple[Kept | None, list[Diagnostic]]
         others = purpose.others(folder)
         if not others:
             return None, []
-        return None, [_aside(others[-1], "it was made for another spec, torch, processor or number of threads")]
+        why = "it was made for another model, torch, processor, number of threads or version of tfdsl"
+        return None, [_aside(others[-1], why)]
     wrong = ""
     try:
         described = json.loads(path.with_suffix(".json").read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ from torch import nn
 
 from tfdsl import disk
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.sampling import packages, step
+from tfdsl.sampling import packages, rows, small, step
 from tfdsl.sampling.layout import row_by_row
 from tfdsl.sampling.packages import Kept, Purpose
 
@@ -45,8 +46,8 @@ class Shop:
 
     def purpose(self, rows: int) -> Purpose:
         """Return what a compiled step is made for here and now, for so many rows."""
-        threads = torch.get_num_threads()
-        return Purpose(self.source, self.weights, step.named(rows), self.parted, torch.__version__, _machine(), threads)
+        made = (_machine(), torch.get_num_threads(), _how())
+        return Purpose(self.source, self.weights, step.named(rows), self.parted, torch.__version__, *made)
 
 
 def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool) -> Quick:
@@ -121,6 +122,12 @@ def _short(error: Exception) -> str:
 def _machine() -> str:
     """Return what compiled code depends on: the instructions that the processor has."""
     return " ".join([os.uname().machine, torch.backends.cpu.get_cpu_capability(), *sorted(set(_flags()))])
+
+
+def _how() -> str:
+    """Return a sum of the code that traces and compiles: what it makes may be another when it changes."""
+    files = [Path(str(module.__file__)) for module in (rows, small, step)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _flags() -> Iterator[str]:

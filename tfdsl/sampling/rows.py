@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+LARGE = 1 << 18  # numbers in a matrix from which on few vectors are multiplied with its rows: below, MKL is faster
+
 
 def kept(x: Tensor) -> Tensor:
     """Return `x`, made before it is read: the compiler would make it anew for each row of weights."""
@@ -46,7 +48,7 @@ class Rows(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Return what `func` gives, written in rows where that can be."""
-        if func is F.linear and args[0].numel() == args[0].size(0) * args[0].size(-1):
+        if func is F.linear and _pays(args[0], args[1]):
             return linear(*args, **(kwargs or {}))
         if func in (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__) and _along_rows(*args):
             return product(kept(args[0]), args[1].mT)
@@ -57,6 +59,11 @@ def single(x: Tensor) -> bool:
     """Return whether there is one vector: x [1, ..., 1, D]."""
     sizes: list[Any] = list(x.shape[:-1])
     return all(isinstance(size, int) and size == 1 for size in sizes)  # a size may be a symbol
+
+
+def _pays(x: Tensor, weight: Tensor) -> bool:
+    """Return whether rows are faster: for one vector always, for one a row [R, 1, D] where the matrix is large."""
+    return single(x) or (x.numel() == x.size(0) * x.size(-1) and weight.numel() >= LARGE)
 
 
 def _along_rows(x: Tensor, weight: Tensor) -> bool:
