@@ -159,3 +159,10 @@ def test_packed_tensors_are_safetensors(tmp_path: Path) -> None:
     with safe_open(tmp_path / "x.safetensors", "pt") as file:
         assert file.metadata() == {"format": "pt"}
     assert json.loads((tmp_path / "x.safetensors").read_bytes()[8:].partition(b"}}")[0] + b"}}")["__metadata__"]
+
+
+def test_a_secret_is_its_owners_and_stays_as_it_was_made(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "seal"
+    assert disk.secret(path, b"first") == disk.secret(path, b"second") == path.read_bytes() == b"first"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in path.parent.iterdir()] == ["seal"]

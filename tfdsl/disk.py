@@ -161,6 +161,26 @@ def make(path: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
 
 
+def secret(path: Path, made: bytes) -> bytes:
+    """Return what a file holds that its owner alone can read; where it is not there, it holds `made` from now on.
+
+    Of several processes that make it at once, all get what the first one made. Raises OSError.
+    """
+    if not path.exists():
+        make(path.parent)
+        aside = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+        os.close(os.open(aside, os.O_WRONLY | os.O_CREAT, 0o600))
+        try:
+            put(aside, made)
+            system.sync(aside)
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                os.link(aside, path)
+        finally:
+            system.remove(aside)
+        system.sync(path.parent)
+    return path.read_bytes()
+
+
 def remove(path: Path) -> None:
     """Remove a file, or a folder with all in it: it loses its name first, so that no half of it is ever seen."""
     if not path.is_dir():

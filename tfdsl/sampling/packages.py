@@ -95,8 +95,9 @@ def keep(path: Path, form: dict[str, Any], put: list[int]) -> Kept:
 def prune(folder: Path, purpose: Purpose) -> None:
     """Remove the steps for other purposes that `purpose` takes the place of."""
     for path in purpose.others(folder):
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
+        for each in (path.with_suffix(".json"), path):
+            if each.exists():
+                disk.remove(each)
 
 
 def sealed(content: dict[str, Any]) -> str:
@@ -106,21 +107,8 @@ def sealed(content: dict[str, Any]) -> str:
 
 
 def _secret() -> bytes:
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tfdsl"
-    path = home / "seal"
-    if not path.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        aside = home / f".seal.{secrets.token_hex(4)}"
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(32))
-        try:
-            os.link(aside, path)
-        except FileExistsError:  # another process was faster
-            pass
-        finally:
-            aside.unlink()
-    return path.read_bytes()
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return disk.secret(home / "tfdsl" / "seal", secrets.token_bytes(32))
 
 
 def _sum(path: Path) -> str:
