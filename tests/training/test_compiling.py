@@ -51,9 +51,9 @@ def test_a_model_that_cannot_be_compiled_is_called_as_it_is() -> None:
 def test_a_run_says_what_compiling_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = torch.compile
     monkeypatch.setattr(torch, "compile", lambda call, backend: whole(call, backend="eager"))
-    plain, _ = train(subject(dropout=0.0), chosen(tmp_path, steps=2), tmp_path / "plain")
+    plain, _ = train(subject(dropout=0.0), chosen(tmp_path, steps=2, schedule={"warmup": 1}), tmp_path / "plain")
     monkeypatch.setattr(compiling, "missing", lambda: None)
-    own, problems = train(subject(dropout=0.0), chosen(tmp_path, steps=2, compile=True), tmp_path / "run")
+    own, problems = train(subject(dropout=0.0), chosen(tmp_path, steps=2, compile=True, schedule={"warmup": 1}), tmp_path / "run")
     assert problems == []
     assert own is not None
     assert plain is not None
