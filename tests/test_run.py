@@ -8,7 +8,7 @@ from tfdsl.training import checkpoint, train
 
 
 def test_the_best_checkpoint_is_opened_and_a_damaged_one_named(tmp_path: Path) -> None:
-    train(subject(), chosen(tmp_path), tmp_path / "run")
+    train(subject(), chosen(tmp_path, optimizer={"lr": 3.0}, schedule={"type": "constant"}), tmp_path / "run")
     steps = {point.step: point for point in checkpoint.found(tmp_path / "run" / "checkpoints")[0]}
     run, _ = open_run(tmp_path / "run")
     last, _ = open_run(tmp_path / "run", best=False)

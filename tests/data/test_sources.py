@@ -16,6 +16,7 @@ from PIL import Image
 from tests.data.given import IMAGES, LABELLED, NUMBERS, PAIRS, TEXT, made, texts, wrong
 from tfdsl import settings
 from tfdsl.data import find
+from tfdsl.data.source import spread
 from tfdsl.data.table import Prepared
 
 ROWS = [{"question": f"q{number}", "answer": f"a{number}"} for number in range(10)]
@@ -66,7 +67,7 @@ def test_rows_of_any_format_are_the_same_pairs(tmp_path: Path, write: Any, name:
     source = tmp_path / ("in" if name.startswith("in/") else name)
     data = made(tmp_path, PAIRS, {"source": str(source), "fields": RENAMED, "held_out": 0.2})
     assert sorted(pairs(data)) == [(f"q{number}", f"a{number}") for number in range(10)]
-    assert texts(data.held_out, "source", data) == ["q4", "q9"]
+    assert texts(data.held_out, "source", data) == ["q4", "q6"]
     assert data.train.sizes == {"source": 16, "target": 16}
 
 
@@ -336,3 +337,12 @@ def test_blank_lines_are_found_across_blocks(tmp_path: Path, block: int, monkeyp
         _, count, blank = lines._index(tmp_path / "x.jsonl")
         assert count == 9
         assert blank.tolist() == [at for at, line in enumerate(text) if not line.strip()]
+
+
+def test_what_is_held_out_falls_in_step_with_no_order_of_the_rows() -> None:
+    """Classes that take turns are all among it, whatever their number."""
+    for classes in (2, 3, 5, 10):
+        chosen = spread(600, 0.1)
+        found = np.bincount(np.arange(600)[chosen] % classes, minlength=classes)
+        assert found.sum() == 60
+        assert found.min() >= 30 // classes

@@ -63,12 +63,16 @@ class Source(ABC):
         return [(0, self.count)]
 
 
+GOLDEN = 0.6180339887498949  # its multiples, less their whole parts, fall in step with no order of the records
+
+
 def spread(count: int, share: float) -> NDArray[np.bool_]:
-    """Return which of `count` are set apart: the `share` of them, evenly spread, and one at least."""
-    share = max(share, 1.0 / max(1, count))
-    chosen = np.diff(np.floor(np.arange(count + 1) * share + 1e-9).astype(np.int64)) > 0
-    if count and not chosen.any():
-        chosen[-1] = True
+    """Return which of `count` are set apart: the `share` of them, evenly spread but not in step, and one at least."""
+    many = min(count, max(1, int(count * share + 1e-9)))
+    edges = np.arange(many + 1) * count // max(1, many)
+    places = edges[1:] - 1 - (np.arange(many) * GOLDEN % 1 * np.diff(edges)).astype(np.int64)
+    chosen = np.zeros(count, bool)
+    chosen[places] = True
     return chosen
 
 

@@ -74,7 +74,7 @@ class Loop:
         self.processes = processes
         self.task.join(processes)
         self.step, self.seconds, self.loss = 0, 0.0, math.nan
-        self.best = Patience(self.set.evaluate.patience, self.set.evaluate.min_delta)
+        self.best, self.judged = Patience(self.set.evaluate.patience, self.set.evaluate.min_delta), -1
         self.held_out: Measured | None = None
         torch.default_generator.manual_seed(self.set.seed)
         self.model = job.subject.build().to(processes.device)
@@ -286,15 +286,20 @@ class Loop:
         """Measure and save where it is due."""
         due = self.step % self.set.checkpoint.every == 0
         if self.step % self.set.evaluate.every == 0:
-            count = self.set.evaluate.batches
-            measured = self._measure(None if count == "all" else count * self.set.batch)
-            due = self.best.measured(measured.loss, self.step) or due
+            due = self._judge() or due
         if due and self.step < self.set.steps:
             self._save()
 
+    def _judge(self) -> bool:
+        """Measure as many examples as at any other step; return whether these are the best weights so far."""
+        count = self.set.evaluate.batches
+        self.judged = self.step
+        return self.best.measured(self._measure(None if count == "all" else count * self.set.batch).loss, self.step)
+
     def _finish(self, hurried: bool) -> None:
-        measured = self.set.evaluate.final and not hurried
-        if measured:
+        if not hurried and self.judged != self.step:
+            self._judge()  # the last weights may be the best ones
+        if measured := self.set.evaluate.final and not hurried:
             self._measure(None)
         self._save(measured)
         self.saver.finish()
@@ -325,6 +330,7 @@ class Loop:
             **self.meter.state(),
             "seconds": time.monotonic() - self.started,
             "measured": measured,
+            "judged": self.judged,
         }
         try:
             self.log.flush(sync=True)
@@ -359,6 +365,7 @@ class Loop:
         self.step = start.step
         self.seconds = start.state["seconds"]
         self.best.restore(start.state)
+        self.judged = start.state.get("judged", -1)
         self.meter.restore(start.state)
 
     def _share(self) -> float:
@@ -371,14 +378,12 @@ class Loop:
         return min(1.0, share)
 
     def _averaged(self) -> AbstractContextManager[object]:
-        if self.average is None:
-            return contextlib.nullcontext()
-        return self.average.in_place(self.masters.give if self.masters else lambda: None)
+        give = self.masters.give if self.masters else lambda: None
+        return contextlib.nullcontext() if self.average is None else self.average.in_place(give)
 
     def _cast(self) -> AbstractContextManager[object]:
-        if self.set.precision != "float32":
-            return torch.autocast(self.processes.device.type, torch.bfloat16)
-        return contextlib.nullcontext()
+        low = self.set.precision != "float32"
+        return torch.autocast(self.processes.device.type, torch.bfloat16) if low else contextlib.nullcontext()
 
     def _where(self, loss: float, passes: list[Batch]) -> str:
         """Say which step broke, and where."""
