@@ -53,7 +53,9 @@ def test_a_run_says_what_compiling_cost(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(torch, "compile", lambda call, backend: whole(call, backend="eager"))
     plain, _ = train(subject(dropout=0.0), chosen(tmp_path, steps=2, schedule={"warmup": 1}), tmp_path / "plain")
     monkeypatch.setattr(compiling, "missing", lambda: None)
-    own, problems = train(subject(dropout=0.0), chosen(tmp_path, steps=2, compile=True, schedule={"warmup": 1}), tmp_path / "run")
+    own, problems = train(
+        subject(dropout=0.0), chosen(tmp_path, steps=2, compile=True, schedule={"warmup": 1}), tmp_path / "run"
+    )
     assert problems == []
     assert own is not None
     assert plain is not None

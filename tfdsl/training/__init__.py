@@ -72,13 +72,13 @@ def _run(
     job: Job, report: Report, start: checkpoint.Checkpoint | None, said: list[Diagnostic], processes: Processes
 ) -> tuple[Outcome | None, list[Diagnostic]]:
     path = job.folder / "log.jsonl"
-    step, measured = (start.step, bool(start.state.get("measured"))) if start else (0, False)
+    step = start.step if start else 0
     if processes.first:
         tight = [*needs.first(job, processes), *job.remarks]
         report.warned(tight)
         said = [*said, *tight]
     with process(job.settings.threads):
-        with _log(job, step, measured) if processes.first else log.Mute() as lines:
+        with _log(job, step) if processes.first else log.Mute() as lines:
             try:
                 loop = Loop(job, report if processes.first else Quiet(), lines, start, processes)
                 outcome = loop.run()
@@ -92,7 +92,7 @@ def _run(
     return outcome, [*said, *outcome.diagnostics] if processes.first else []
 
 
-def _log(job: Job, step: int, measured: bool) -> log.Log:
+def _log(job: Job, step: int) -> log.Log:
     """Open the log of a job, told to what its settings ask for besides."""
     sinks = reports.sinks(job.settings, job.folder, job.subject.name, step)
-    return log.Log(job.folder / "log.jsonl", step, measured, sinks)
+    return log.Log(job.folder / "log.jsonl", step, sinks)

@@ -20,15 +20,13 @@ __all__ = ["Entry", "Log", "draw", "read"]
 class Log:
     """An open `log.jsonl`. Of a run that is taken up again from `step`, entries after it are dropped, and its end.
 
-    A run that had `measured` all that is held out at its end does so again, and that entry is dropped too. What
-    is written goes to the `sinks` too.
+    A run measures all that is held out at its end (`whole`) and does so again, so that this is dropped too. What is
+    written goes to the `sinks` too.
     """
 
-    def __init__(self, path: Path, step: int, measured: bool = False, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(self, path: Path, step: int, sinks: Sequence[Sink] = ()) -> None:
         lines = [entry for entry in read(path) if entry["step"] <= step] if path.exists() and step else []
-        lines = [entry for entry in lines if "end" not in entry]
-        if measured and lines and "held_out" in lines[-1]:
-            lines.pop()
+        lines = [entry for entry in lines if "end" not in entry and not entry.get("whole")]
         disk.write(path, "".join(json.dumps(entry) + "\n" for entry in lines))
         self._path, self._waiting, self._flushed, self._broken = path, "", time.monotonic(), False
         self._sinks = sinks

@@ -299,12 +299,12 @@ class Loop:
     def _finish(self, hurried: bool) -> None:
         if not hurried and self.judged != self.step:
             self._judge()  # the last weights may be the best ones
-        if measured := self.set.evaluate.final and not hurried:
-            self._measure(None)
-        self._save(measured)
+        if self.set.evaluate.final and not hurried:
+            self._measure(None, whole=True)
+        self._save()
         self.saver.finish()
 
-    def _measure(self, most: int | None) -> Measured:
+    def _measure(self, most: int | None, whole: bool = False) -> Measured:
         began = time.monotonic()
         table = self.job.data.held_out
         rows = max(self.set.batch, MEASURED_TOKENS // (self.set.context or 1))
@@ -316,20 +316,19 @@ class Loop:
             measured = self.task.measure(self.plain, batches, self.processes)
         self.model.train()
         facts = {"held_out": measured.loss, "count": measured.count, "figures": dict(measured.figures)}
-        self._write({"step": self.step, **facts})
+        self._write({"step": self.step, **facts, **({"whole": True} if whole else {})})
         self.report.measured(self.step, measured)
         self.measuring += time.monotonic() - began
         self.held_out = measured
         return measured
 
-    def _save(self, measured: bool = False) -> None:
-        """Save, or begin to; `measured` says that all that is held out was measured after the last step."""
+    def _save(self) -> None:
+        """Save, or begin to."""
         state = {
             "held_out": self.held_out and self.held_out.loss,
             **self.best.state(),
             **self.meter.state(),
             "seconds": time.monotonic() - self.started,
-            "measured": measured,
             "judged": self.judged,
         }
         try:
