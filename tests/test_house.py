@@ -56,6 +56,11 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert lost == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_nothing_is_left_to_fill_in(page: Path) -> None:
+    assert re.findall(r"@[A-Z]+@", page.read_text(encoding="utf-8")) == []
+
+
 def test_every_command_is_a_file_and_every_file_a_command() -> None:
     others = {"app", "asked", "curve", "options", "output", "reading", "writing"}
     assert {path.stem.removesuffix("_") for path in (ROOT / "tfdsl/cli").glob("[!_]*.py")} - others == set(COMMANDS)

@@ -26,6 +26,33 @@ def test_the_best_checkpoint_is_opened_and_a_damaged_one_named(tmp_path: Path) -
 def test_a_folder_that_is_no_run_is_told(tmp_path: Path) -> None:
     run, problems = open_run(tmp_path)
     assert run is None
-    assert [(p.code, p.message, p.label) for p in problems] == [
-        ("R706", f"`{tmp_path}` is no run folder", "`spec.yaml` is missing")
+    assert [(p.code, p.message) for p in problems] == [
+        ("R706", f"`{tmp_path}` is no run folder: `spec.yaml` is missing")
     ]
+
+
+def test_a_damaged_file_is_told_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(subject(), chosen(tmp_path, steps=1), folder)
+    settings = (folder / "settings.json").read_text()
+    for name, content, said in (
+        ("settings.json", b"", "`settings.json` is empty"),
+        ("settings.json", settings[:40].encode(), "`settings.json` is damaged: it is not JSON"),
+        ("settings.json", b"[]", "`settings.json` is damaged: it holds no mapping"),
+        ("settings.json", b"{}", "`settings.json` does not say what the model is"),
+        ("settings.json", settings.replace('"train"', '"trial"').encode(), "`settings.json` is damaged"),
+        ("tokenizer.json", b"{}", "`tokenizer.json` holds no tokenizer"),
+        ("tokenizer.json", b"\xff", "`tokenizer.json` is damaged: it is not UTF-8 text"),
+        ("tokenizer.json", None, "`tokenizer.json` is missing"),
+        ("model.py", None, "`model.py` is missing"),
+        ("foreign.json", b"{}", "`foreign.json` does not say which tokens end a text"),
+    ):
+        path = folder / name
+        kept = path.read_bytes() if path.is_file() else None
+        path.unlink() if content is None else path.write_bytes(content)
+        run, problems = open_run(folder)
+        assert run is None
+        assert [each.code for each in problems] == ["R706"]
+        assert problems[0].message.startswith(f"`{folder}` is no run folder: {said}")
+        path.unlink(missing_ok=True) if kept is None else path.write_bytes(kept)
+    assert open_run(folder)[0] is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -35,12 +35,12 @@ from tfdsl.sampling.chain import Processor
 from tfdsl.sampling.models import Hastened, Models
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
+from tfdsl.training.folder import FOREIGN, Unfit, kept_in
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Measured
 
 Result = TypeVar("Result")
-FOREIGN = "foreign.json"  # what an imported run knows of the checkpoint that it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,8 @@ class Run:
 
     def fill(self, texts: str | Sequence[str], top: int = 5) -> tuple[Filled, ...]:
         """Return the `top` likeliest words of each mask (`[MASK]`) of each text; raises RunError where none can be."""
-        return _sound(filling.fill(self.trained(), _several(texts), top))
+        several: Any = texts if isinstance(texts, tuple) else _listed(texts)
+        return _sound(filling.fill(self.trained(), several, top))
 
     def classify(
         self, given: Given | Sequence[Given], top: int = 1, output: str | None = None
@@ -223,7 +224,7 @@ class Run:
 
         Raises RunError where they cannot be read, or the model foretells no text.
         """
-        several: Any = [given] if isinstance(given, str | tuple) else given
+        several: Any = _listed(given)
         return _sound(scoring.score(self.trained(), several, window=window, stride=stride))
 
     def held_out(self) -> Measured:
@@ -231,13 +232,11 @@ class Run:
         return _sound(measuring.held_out(self.trained(), self.folder))
 
 
-def _listed(given: Given | Sequence[Given]) -> Sequence[Given]:
+def _listed(given: Any) -> list[Any]:
+    """Return what was given as a list: one of it where it is one, whatever it is."""
     alone = isinstance(given, str | Path | tuple | np.ndarray | Example)
-    return [given] if alone else given  # type: ignore[list-item, return-value]
-
-
-def _several(texts: str | Sequence[str]) -> Sequence[str]:
-    return [texts] if isinstance(texts, str) else texts
+    several: Iterable[Any] = [given] if alone or not isinstance(given, Iterable) else given
+    return list(several)
 
 
 def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
@@ -251,15 +250,10 @@ def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
     """Open a run folder at its best checkpoint (by held-out loss), or at its last; a damaged one is named, not used."""
-    foreign = json.loads((folder / FOREIGN).read_text()) if (folder / FOREIGN).is_file() else None
-    needed = [folder / name for name in (SPEC, SOURCE, SETTINGS)]
-    kept = json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).is_file() else {"model": {}}
-    if foreign is None and kept["model"].get("vocab"):  # an imported run may have none, and images need none
-        needed.append(folder / TOKENIZER)
-    missing = [path.name for path in needed if not path.is_file()]
-    if missing:
-        label = f"`{missing[0]}` is missing"
-        return None, [Diagnostic("R706", f"`{folder}` is no run folder", label=label, help="`tfdsl train` makes one")]
+    try:
+        kept = kept_in(folder)
+    except Unfit as fault:
+        return None, [Diagnostic("R706", f"`{folder}` is no run folder: {fault}", help="`tfdsl train` makes one")]
     whole, damaged = checkpoint.found(folder / "checkpoints")
     said = [Diagnostic("W571", fault, label="left aside") for fault in damaged]
     if not whole:
@@ -267,21 +261,10 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
     last = whole[-1]
     wanted = last.state["best_step"] if best and last.state["best"] is not None else last.step
     chosen = next((point for point in whole if point.step == wanted), whole[-1])
-    train = settings.Train.model_validate(kept["train"])
-    run = Run(
-        folder,
-        kept["model"]["name"],
-        (folder / SPEC).read_text(),
-        (folder / SOURCE).read_text(),
-        train,
-        settings.Sample.model_validate(kept["sample"]),
-        Tokenizer.from_file(str(folder / TOKENIZER)) if (folder / TOKENIZER).is_file() else None,
-        chosen,
-        train.context or kept["model"]["context"],
-        foreign,
-        kept["model"],
-    )
-    return run, said
+    model = kept.model
+    context = kept.train.context or model["context"]
+    known = (kept.spec, kept.source, kept.train, kept.sample, kept.tokenizer)
+    return Run(folder, model["name"], *known, chosen, context, kept.foreign, model), said
 
 
 def onward(subject: Subject, run: Run) -> tuple[Subject | None, list[Diagnostic]]:

@@ -116,7 +116,7 @@ def test_what_is_no_run_is_not_sampled(folder: Path, capfd: pytest.CaptureFixtur
         "tfdsl: `small.yaml` is a file, and a run is a folder: "
         "tfdsl train small.yaml, then name the folder that it makes\n"
         "tfdsl: there is no folder `absent`. `tfdsl train` makes one, such as runs/gpt\n"
-        "error[R706]: `.` is no run folder\n"
+        "error[R706]: `.` is no run folder: `spec.yaml` is missing\n"
         "help: `tfdsl train` makes one\n"
     )
 

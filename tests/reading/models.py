@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +12,8 @@ import torch
 import tfdsl
 from tfdsl import settings, tokens
 from tfdsl.reading.trained import Trained
+from tfdsl.run import Run, fill
+from tfdsl.training import subject
 
 WORDS = """
 tfdsl: 1
@@ -109,3 +113,16 @@ def asked(spec: str, marks: Sequence[str] = MARKS, pad: int | None = None, **abo
         weight.add_(torch.randn_like(weight) * 0.3)
     tokenizer = tokens.make(settings.Tokenizer(), (), 270, marks, pad=pad)
     return Trained(checked, model, checked.train, tokenizer, True, about)
+
+
+def kept(folder: Path, spec: str, marks: Sequence[str] = MARKS, pad: int | None = None, **about: Any) -> Run:
+    """Return a run of a spec's model as it is, with what its settings would say of the data."""
+    folder.mkdir()
+    trained = asked(spec, marks, pad)
+    fill(
+        folder, subject.of(trained.checked), trained.train, settings.Sample(), trained.tokenizer, trained.model.float()
+    )
+    said = json.loads((folder / "settings.json").read_text())
+    said["model"] |= about
+    (folder / "settings.json").write_text(json.dumps(said))
+    return tfdsl.open_run(folder)

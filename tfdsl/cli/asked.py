@@ -64,7 +64,9 @@ def texts(given: Iterable[str], files: Sequence[str] = (), field: str = "text") 
 
 def examples(trained: Trained, given: Sequence[str], files: Sequence[str], second: str | None = None) -> list[Example]:
     """Return what the arguments and files hold for a model: texts, or images where it takes them."""
-    if second is not None and len(given) != 1:
+    if second is not None and not trained.signature.texts():
+        refuse("--second is the second of a pair of texts, and the model reads images")
+    if second is not None and (len(given) != 1 or given[0] == "-"):
         refuse("--second is the second of one pair of texts: give one text before it")
     found: list[Example] = []
     for each in given:
@@ -84,11 +86,45 @@ def _one(trained: Trained, given: str, second: str | None) -> list[Example]:
     if given == "-":
         return _from(trained, given)
     if words and not (_both(trained) and read.is_picture(given)):
+        _named(given)
         some, said = read.of([given if second is None else (given, second)], "text")
     else:
         some, said = read.images(Path(given))
     show(said)
     return some
+
+
+def _named(given: str) -> None:
+    """Tell that a text is the name of something, which is not read; refuse where that is an image."""
+    from tfdsl.reading import examples as read
+
+    if is_file(given) and read.is_picture(given):
+        refuse(f"`{given}` is an image, and the model reads texts")
+    if is_file(given):
+        remark(f"`{given}` is a file, and these words themselves are read: --file reads what it holds")
+
+
+def is_file(name: str) -> bool:
+    """Return whether words on the command line are the name of a file."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # a long text is no name
+        return False
+
+
+def is_folder(name: str) -> bool:
+    """Return whether words on the command line are the name of a folder."""
+    try:
+        return bool(name) and Path(name).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def pictured(trained: Trained, mean: Sequence[float], deviation: Sequence[float], size: int | None) -> Trained:
+    """Return a model that reads images as the options say; end the command where they say it of one of texts."""
+    if (mean or deviation or size is not None) and trained.signature.texts() and not _both(trained):
+        refuse("--mean, --deviation and --size say how images are read, and the model reads texts")
+    return trained.pictured(mean, deviation, size)
 
 
 def _from(trained: Trained, file: str) -> list[Example]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tfdsl.cli import options
-from tfdsl.cli.asked import examples, opened, show
+from tfdsl.cli.asked import examples, opened, pictured, show
 from tfdsl.cli.output import say
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def command(
     (a field `label`, a folder a class), a table says how many were right.
     """
     run = opened(folder, last)
-    trained = run.trained().pictured(mean, deviation, size)
+    trained = pictured(run.trained(), mean, deviation, size)
     asked = examples(trained, given, files, second)
     from tfdsl.reading import classify
 

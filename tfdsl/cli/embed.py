@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tfdsl.cli import options
-from tfdsl.cli.asked import examples, opened, show
+from tfdsl.cli.asked import examples, opened, pictured, show
 from tfdsl.cli.output import refuse, remark, say, write
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def command(
     if against and search:
         refuse("--against names what is compared, --search a file of it: give one of them")
     run = opened(folder, last)
-    trained = run.trained().pictured(mean, deviation, size)
+    trained = pictured(run.trained(), mean, deviation, size)
     from tfdsl.reading import embed
 
     def vectors(some: tuple[str, ...], more: tuple[str, ...]) -> Embedded:
@@ -64,7 +64,8 @@ def command(
     found = vectors(given, files)
     if save is not None:
         write(save, found.array())
-        remark(f"{save}: {found.vectors.shape[0]:,} vectors of {found.vectors.shape[1]:,} numbers")
+        many, width = found.vectors.shape
+        remark(f"{save}: {many:,} vector{'s' if many > 1 else ''} of {width:,} numbers")
     if search is not None or against:
         others = vectors(against, (search,) if search is not None else ())
         _near(found, others, top if search is not None else len(others.names), as_json)

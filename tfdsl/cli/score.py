@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfdsl.cli import options
-from tfdsl.cli.asked import lines, opened, show, whole
+from tfdsl.cli.asked import is_file, is_folder, lines, opened, show, whole
 from tfdsl.cli.output import refuse, remark, say
 
 if TYPE_CHECKING:
@@ -79,29 +79,25 @@ def _read(trained: Trained, name: str) -> list[Asked]:
         if Path(name).suffix not in JSON:
             refuse("the model writes a target for a source: name a file of JSON lines with `source` and `target`")
         return [(f"{source} → {target}", (source, target)) for source, target in lines(name, ("source", "target"))]
-    if Path(name).suffix in JSON and _is_file(name):
+    if Path(name).suffix in JSON and is_file(name):
         return [(text, text) for (text,) in lines(name, ("text",))]
-    if name == "-" or _is_file(name):
-        return [(name, whole(name))]
-    if _is_folder(name):
+    if name == "-" or is_file(name):
+        return [(name, _held(name))]
+    if not name:
+        refuse("the text is empty: give one, a file, or some on standard input")
+    if is_folder(name):
         refuse(f"`{name}` is a folder: name a file in it")
     if Path(name).suffix and not any(letter.isspace() for letter in name):
         remark(f"there is no file `{name}`, so these words themselves are scored")
     return [(name, name)]
 
 
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # a long text is no name
-        return False
-
-
-def _is_folder(name: str) -> bool:
-    try:
-        return Path(name).is_dir()
-    except (OSError, ValueError):
-        return False
+def _held(name: str) -> str:
+    """Return the text of a file or of standard input; end the command where there is none."""
+    text = whole(name)
+    if not text:
+        refuse(f"{'standard input' if name == '-' else f'`{name}`'} holds no text")
+    return text
 
 
 def _line(each: Scored) -> str:

@@ -19,6 +19,8 @@ from tfdsl.training.figures import wide
 from tfdsl.training.objectives import classify as objective
 from tfdsl.training.pictures import Pictures
 
+TOLD = 10  # classes that are named
+
 
 @dataclass(frozen=True, slots=True)
 class Class:
@@ -59,12 +61,15 @@ def classify(
     if task is None or problems:
         return (), problems
     kind: examples.Kind = "image" if isinstance(task.reader, Pictures) else "text"
+    if problems := examples.few(given, top):
+        return (), problems
     asked, problems = examples.of(given, kind)
     if problems:
         return (), problems
     names = [*trained.about.get("labels", [])]
     names += [str(each) for each in range(len(names), task.classes)]
     read, said = inputs(trained, task.reader, asked)
+    said += _unknown(asked, names)
     found: dict[int, Classified] = {}
     for batch, held in read:
         with torch.inference_mode():
@@ -86,6 +91,20 @@ def bind(trained: Trained, output: str | None) -> tuple[objective.Classify | Non
     if not isinstance(task, objective.Classify):
         return None, [each for _, each in found]
     return task, opened(trained, task.reader)
+
+
+def _unknown(asked: Sequence[Example], names: Sequence[str]) -> list[Diagnostic]:
+    """Say which classes of the examples the model does not have, so that none of theirs can be right."""
+    other = sorted({each.label for each in asked if each.label is not None} - {*names})
+    if not other:
+        return []
+    shown, has = (", ".join(f"`{each}`" for each in some[:TOLD]) for some in (other, names))
+    message = f"the model has no such class as {shown}{_more(other)}, so what is of it counts as wrong"
+    return [Diagnostic("W609", message, label="no such class", help=f"its classes are {has}{_more(names)}")]
+
+
+def _more(names: Sequence[str]) -> str:
+    return f" and {len(names) - TOLD:,} more" if len(names) > TOLD else ""
 
 
 def _classified(example: Example, chances_K: Tensor, names: Sequence[str], top: int) -> Classified:

@@ -80,6 +80,8 @@ def embed(
     They are brought to length 1 where not `unit` says that they stay as the model gives them. `output` names the
     vectors among several outputs. A model of texts and images is asked for either, but not for both at once.
     """
+    if problems := examples.few(given):
+        return None, problems
     pictures = _pictures(trained, given)
     model, side, problems = bind(trained, pictures, output)
     if model is None or side is None or problems:
@@ -98,7 +100,7 @@ def embed(
                 binding.result(model.model, {name: fed[name] for name in side.order if name in fed}, side.output)
             )
         found |= zip(batch, F.normalize(given_BD, dim=-1) if unit else given_BD, strict=True)
-    vectors = torch.stack([found[at] for at in range(len(asked))]) if asked else torch.zeros(0, 0)
+    vectors = torch.stack([found[at] for at in range(len(asked))])
     return Embedded(tuple(each.name for each in asked), vectors.float().numpy()), said
 
 

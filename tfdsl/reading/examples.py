@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -42,6 +42,29 @@ Given = Example | str | tuple[str, str] | Path | Array
 Read = tuple[list[Example], list[Diagnostic]]
 
 
+def few(given: Sequence[Any], top: int = 1) -> list[Diagnostic]:
+    """Say where there is nothing to read, or where fewer answers than one are asked for."""
+    if not given:
+        return [Diagnostic("R836", "there is nothing to read: no text and no image was given", label="nothing")]
+    if top < 1:
+        return [Diagnostic("R836", f"`top` is {top}, and there is no answer in so few", label="too few")]
+    return []
+
+
+def texts_alone(given: Sequence[Any]) -> list[Diagnostic]:
+    """Say what of it is no text, where a model reads nothing else."""
+    other = next((each for each in given if not isinstance(each, str)), None)
+    if all(isinstance(each, str) for each in given):
+        return []
+    told = "a pair of texts" if is_pair(other) else values.named(other)
+    return [Diagnostic("R836", f"the model reads texts, and was given {told}", label="not read", help="give texts")]
+
+
+def is_pair(each: Any) -> TypeGuard[tuple[str, str]]:
+    """Return whether a value is two texts."""
+    return isinstance(each, tuple) and len(each) == 2 and all(isinstance(one, str) for one in each)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
 def of(given: Sequence[Given], kind: Kind) -> Read:
     """Return what was given as examples: texts and pairs of texts, or images as arrays and as paths."""
     found: list[Example] = []
@@ -56,7 +79,7 @@ def of(given: Sequence[Given], kind: Kind) -> Read:
             found, problems = found + some, problems + said
         elif isinstance(each, str):
             found.append(Example(each, each))
-        elif isinstance(each, tuple):
+        elif isinstance(each, tuple) and kind == "text" and is_pair(each):
             found.append(Example(" | ".join(each), *each))
         else:
             message = f"the model reads {'texts' if kind == 'text' else 'images'}, and was given {values.named(each)}"
@@ -66,7 +89,10 @@ def of(given: Sequence[Given], kind: Kind) -> Read:
 
 def is_picture(name: str) -> bool:
     """Return whether a name is that of an image, or of a folder that may hold some."""
-    return Path(name).suffix.lower() in pictures.SUFFIXES or Path(name).is_dir()
+    try:
+        return Path(name).suffix.lower() in pictures.SUFFIXES or Path(name).is_dir()
+    except (OSError, ValueError):  # a long text is no name
+        return False
 
 
 def images(path: Path) -> Read:

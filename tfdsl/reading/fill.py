@@ -17,6 +17,7 @@ from tfdsl import tokens
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.heads import Unscored
 from tfdsl.reading.batches import batches
+from tfdsl.reading.examples import few, texts_alone
 from tfdsl.reading.trained import Row, Trained
 from tfdsl.training import binding, head
 from tfdsl.training.figures import wide
@@ -65,7 +66,8 @@ def fill(trained: Trained, texts: Sequence[str], top: int = 5) -> tuple[tuple[Fi
     Texts of different lengths are read together, and each gives what it gives alone.
     """
     bound, problems = bind(trained)
-    if bound is None:
+    problems = problems or few(texts, top) or texts_alone(texts)
+    if bound is None or problems:
         return (), problems
     own = trained.mark("pad") or 0 if bound.words.pad is None else bound.words.pad
     marks = Rows(trained.context, _fixed(bound), own, trained.mark("first"), trained.mark("separator"))

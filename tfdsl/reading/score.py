@@ -15,6 +15,7 @@ from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.heads import Unscored
 from tfdsl.reading.batches import batches
+from tfdsl.reading.examples import few, is_pair, texts_alone
 from tfdsl.reading.trained import Row, Trained
 from tfdsl.settings.objective import Seq2seq as Chosen
 from tfdsl.training import binding, head
@@ -79,15 +80,16 @@ def score(
     before it, and does not count. With a stride as long as the window, which is the default, the windows are those of
     the trainer's measurements.
     """
+    if problems := few(given):
+        return (), problems
     if len(trained.signature.texts()) > 1:
         return _answers(trained, given, window or stride)
     bound, problems = bind(trained)
     if bound is None:
         return (), problems
+    if problems := texts_alone(given):
+        return (), problems
     texts = [each for each in given if isinstance(each, str)]
-    if len(texts) < len(given):
-        message = "the model reads one text, and was given a source and a target"
-        return (), [Diagnostic("R836", message, label="not read", help="give texts")]
     rows, problems = trained.tokens(texts, special=True)
     size, step = _window(trained, window, stride)
     problems += _against(trained, size, step, window) if not problems else []
@@ -189,7 +191,7 @@ def _answers(
     trained: Trained, given: Sequence[str] | Sequence[Pair], cut: int | None
 ) -> tuple[tuple[Scored, ...], list[Diagnostic]]:
     """Return how likely each target is, given its source."""
-    pairs = [each for each in given if isinstance(each, tuple)]
+    pairs = [each for each in given if is_pair(each)]
     if len(pairs) < len(given) or cut is not None:
         message = "the model reads a source and a target" + (", each whole" if cut is not None else "")
         help_ = 'give JSON lines such as {"source": "…", "target": "…"}' if cut is None else "leave windows out"

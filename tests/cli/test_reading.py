@@ -1,0 +1,120 @@
+"""`tfdsl fill`, `classify`, `embed`, `score`: what would not be honoured is refused, and what is not read is told."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.reading.models import CLASSES, GPT, PICTURES, WORDS, kept
+from tfdsl import RunError, cli
+from tfdsl.run import Run
+
+TEXTS = "the model reads texts"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """Return runs of random weights by what they can be asked."""
+    folder = tmp_path_factory.mktemp("runs")
+    vectors = CLASSES.replace("scores", "vector").replace("classify", "contrastive")
+    image = {"mean": [100.0], "deviation": [50.0]}
+    return {
+        "fill": kept(folder / "words", WORDS),
+        "score": kept(folder / "gpt", GPT),
+        "classify": kept(folder / "classes", CLASSES, labels=["cat", "dog", "cow"]),
+        "embed": kept(folder / "vectors", vectors),
+        "pictures": kept(folder / "pictures", PICTURES, image=image),
+    }
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (4, 4)).save("one.png")
+    Path("some.jsonl").write_text('{"text": "a", "label": "cat"}\n{"text": "b", "label": "bird"}\n')
+    Path("empty.txt").touch()
+
+
+def said(capfd: pytest.CaptureFixture[str], run: Run, *arguments: str) -> tuple[int, str]:
+    """Return the exit code and the remarks of a command."""
+    code = cli.main([arguments[0], str(run.folder), *arguments[1:]])
+    return code, capfd.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--mean", "--deviation", "--size"])
+@pytest.mark.parametrize("command", ["classify", "embed"])
+def test_how_images_are_read_is_no_matter_of_texts(
+    runs: dict[str, Run], command: str, option: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    refused = f"tfdsl: --mean, --deviation and --size say how images are read, and {TEXTS}\n"
+    assert said(capfd, runs[command], command, "a", option, "3") == (2, refused)
+
+
+def test_an_image_has_no_second_text(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
+    refused = "tfdsl: --second is the second of a pair of texts, and the model reads images\n"
+    assert said(capfd, runs["pictures"], "classify", "one.png", "--second", "b") == (2, refused)
+    assert said(capfd, runs["pictures"], "classify", "one.png") == (0, "")
+    code, refused = said(capfd, runs["classify"], "classify", "-", "--second", "b")
+    assert code == 2 and "give one text before it" in refused
+
+
+@pytest.mark.parametrize("command", ["classify", "embed"])
+def test_the_name_of_a_file_is_no_text(runs: dict[str, Run], command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    refused = f"tfdsl: `one.png` is an image, and {TEXTS}\n"
+    assert said(capfd, runs[command], command, "one.png") == (2, refused)
+    code, note = said(capfd, runs[command], command, "some.jsonl")
+    assert (code, note) == (
+        0,
+        "`some.jsonl` is a file, and these words themselves are read: --file reads what it holds\n",
+    )
+    assert said(capfd, runs[command], command, "none.png") == (0, "")
+
+
+def test_a_class_that_the_model_does_not_have_is_told(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
+    code, note = said(capfd, runs["classify"], "classify", "--file", "some.jsonl")
+    assert (code, note) == (
+        0,
+        "warning[W609]: the model has no such class as `bird`, so what is of it counts as wrong\n"
+        "help: its classes are `cat`, `dog`, `cow`\n",
+    )
+
+
+def test_no_text_is_not_scored(
+    runs: dict[str, Run], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    for name, refused in (
+        ("", "the text is empty: give one, a file, or some on standard input"),
+        ("-", "standard input holds no text"),
+        ("empty.txt", "`empty.txt` holds no text"),
+        (".", "`.` is a folder: name a file in it"),
+    ):
+        assert said(capfd, runs["score"], "score", name) == (2, f"tfdsl: {refused}\n")
+
+
+def test_vectors_are_counted(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
+    assert said(capfd, runs["embed"], "embed", "a", "-o", "v.npy") == (0, "v.npy: 1 vector of 3 numbers\n")
+    assert said(capfd, runs["embed"], "embed", "a", "b", "-o", "v.npy")[1] == "v.npy: 2 vectors of 3 numbers\n"
+
+
+@pytest.mark.parametrize("given", [[], 3, [3], np.zeros(2), [None], [("a", "b", "c")], [("a", 3)]], ids=str)
+def test_from_python_too_what_is_no_text_is_told(runs: dict[str, Run], given: object) -> None:
+    for ask in (runs["fill"].fill, runs["classify"].classify, runs["embed"].embed, runs["score"].score):
+        with pytest.raises(RunError, match="R836"):
+            ask(given)  # type: ignore[operator, arg-type]
+    with pytest.raises(RunError, match="R836|R744"):
+        runs["pictures"].classify(given)  # type: ignore[arg-type]
+
+
+def test_no_answer_at_all_is_not_asked_for(runs: dict[str, Run]) -> None:
+    for top in (0, -1):
+        with pytest.raises(RunError, match=f"R836.*top. is {top}"):
+            runs["fill"].fill("a [MASK]", top=top)
+        with pytest.raises(RunError, match=f"R836.*top. is {top}"):
+            runs["classify"].classify("a", top=top)
+    assert len(runs["fill"].fill(("a [MASK]", "[MASK] b"))) == 2
+    assert len(runs["classify"].classify(each for each in "ab")) == 2  # type: ignore[arg-type]
