@@ -84,10 +84,20 @@ def test_a_function_that_gives_no_scores_is_named(model: Run, own: Any, said: st
 
 
 def test_an_infinite_score_is_said_to_be_one(model: Run) -> None:
-    for chosen, name in (({"processors": [infinite]}, "infinite"), ({"logit_bias": {5: math.inf}}, "logit_bias of 1")):
+    asked: list[tuple[dict[str, Any], str]] = [
+        ({"processors": [infinite]}, "infinite"),
+        ({"logit_bias": {5: math.inf}}, "logit_bias of 1"),
+    ]
+    for chosen, name in asked:
         with pytest.raises(tfdsl.RunError, match=f"`{name}.*` makes a score that is infinite"):
             model.generate("ab", length=4, **chosen).texts()
     assert model.generate("ab", length=2, greedy=True, logit_bias={120: math.inf}).texts() == ["xx"]
+
+
+@pytest.mark.parametrize("way", [{}, {"greedy": True}, {"lookup": 2}, {"beams": 2}], ids=str)
+def test_that_every_token_is_ruled_out_is_said(model: Run, way: dict[str, Any]) -> None:
+    with pytest.raises(tfdsl.RunError, match="no token can be drawn: every token is ruled out"):
+        model.generate("ab", length=4, banned=list(range(257)), **way).texts()
 
 
 def test_a_function_may_write_into_its_scores(model: Run) -> None:

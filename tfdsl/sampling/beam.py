@@ -173,7 +173,8 @@ def _chain(plan: Plan) -> Chain:
             seen = Seen(torch.tensor([[-1] * (longest - len(text)) + list(text) for text in texts]), drawn)
             for stage in plan.stages:
                 scores_BV = stage.apply(seen, scores_BV)
-            if bool(scores_BV.isnan().any()) or bool((scores_BV == torch.inf).any()):
+            highest_B = scores_BV.amax(-1)  # no number, where one of the row is none
+            if not bool(highest_B.isfinite().all()):
                 raise undrawable(plan, seen, logits_BV)
         return scores_BV
 

@@ -198,6 +198,8 @@ def undrawable(plan: Plan, seen: Seen, logits_BV: Tensor) -> Undrawable:
             what = "a score that is no number" if bool(logits_BV.isnan().any()) else "a score that is infinite"
             help_ = "biases, penalties and what functions of your own give are finite, or -inf for what is ruled out"
             return Undrawable(f"`{stage.name}` makes {what}", help_)
+        if not bool((logits_BV > -torch.inf).any(-1).all()):
+            break
     return Undrawable(
         "every token is ruled out", "`banned`, `logit_bias` or a function of your own rules all of them out"
     )
