@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -31,8 +32,9 @@ from tfdsl.reading.fill import Filled
 from tfdsl.reading.score import Pair, Scored
 from tfdsl.reading.trained import Trained, labels
 from tfdsl.sampling import Author, Generation, ready
-from tfdsl.sampling.chain import Processor
+from tfdsl.sampling.chain import TAKES, Processor
 from tfdsl.sampling.models import Hastened, Models
+from tfdsl.sampling.prompts import explain, unreadable
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.folder import FOREIGN, Unfit, kept_in
@@ -41,6 +43,7 @@ from tfdsl.training.subject import Subject
 from tfdsl.training.task import Measured
 
 Result = TypeVar("Result")
+_USUAL: Any = object()  # in place of prompts: what the settings say
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ class Run:
 
     def generate(
         self,
-        prompts: str | Sequence[str] | None = None,
+        prompts: str | Iterable[str] = _USUAL,
         *,
         processors: Sequence[Processor] = (),
         draft: Run | Path | str | None = None,
@@ -160,14 +163,19 @@ class Run:
         `chosen` are settings of the `sample` section; what is not given is as the run's spec says. `processors` are
         functions of the tokens [B, T] so far (-1 stands before the shorter rows) and of logits [B, V], which return
         such logits; they come before temperature and filters. `draft` is a smaller run, or its folder, which guesses
-        ahead. Raises RunError for a prompt that the tokenizer cannot read, and for a model that does not go on from a
-        text.
+        ahead. Without prompts, the settings' own `prompt` is gone on from. Raises RunError for what is no setting or
+        out of its range, for a prompt that the tokenizer cannot read, and for a model that does not go on from a text.
         """
         if draft is not None:
             chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
-        settled = settings.Sample.read(settings.anew(self.sample, chosen))
-        asked = [settled.prompt] if prompts is None else [prompts] if isinstance(prompts, str) else list(prompts)
-        found, said = self.write(settled, asked, processors, draft)
+        if "prompt" in chosen and prompts is not _USUAL:
+            raise _wrong("`prompt` is given beside prompts", "leave one of them out")
+        try:
+            settled = settings.Sample.read(settings.anew(self.sample, chosen))
+        except ValidationError as error:
+            raise _wrong(explain(error), "the settings are those of the `sample` section") from None
+        asked = [settled.prompt] if prompts is _USUAL else _prompts(prompts)
+        found, said = self.write(settled, asked, _each(processors), draft)
         if found is None:
             raise RunError(said)
         return found
@@ -230,6 +238,26 @@ class Run:
     def held_out(self) -> Measured:
         """Return what the model comes to on the examples that the run held out; raises RunError where it has none."""
         return _sound(measuring.held_out(self.trained(), self.folder))
+
+
+def _wrong(message: str, help_: str) -> RunError:
+    return RunError([Diagnostic("R814", message, label="not a setting", help=help_)])
+
+
+def _prompts(given: Any) -> Sequence[Any]:
+    """Return what is asked as a list; raises RunError for what has no order, and for what is one thing and no text."""
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, bytes | Mapping | Set) or not isinstance(given, Iterable):
+        raise RunError(unreadable([given]))
+    return list(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  (`begin` looks at each)
+
+
+def _each(processors: Any) -> Sequence[Any]:
+    """Return processors as a list, of which `begin` looks at each; raises RunError for what is none."""
+    if not isinstance(processors, Iterable):
+        raise RunError([Diagnostic("R814", "`processors` is a list of functions", label="no list", help=TAKES)])
+    return list(processors)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _listed(given: Any) -> list[Any]:

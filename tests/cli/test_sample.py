@@ -29,8 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Piped(io.TextIOWrapper):
     """A standard input that holds a text."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(io.BytesIO(text.encode()), encoding="utf-8")
+    def __init__(self, text: str | bytes) -> None:
+        super().__init__(io.BytesIO(text if isinstance(text, bytes) else text.encode()), encoding="utf-8")
 
 
 def say(capfd: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> tuple[int, str, str]:
@@ -108,6 +108,67 @@ def test_a_conversation_goes_on(
     ]  # fmt: skip
 
 
+def test_a_conversation_outlives_a_line_that_is_no_text_and_tells_a_note_once(
+    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Piped(b"a\n\xff\nbc\nd\n"))
+    code, text, remarks = say(capfd, folder, "--chat", "--length", "30", "--json", "--greedy")
+    assert code == 0 and [each["prompt"] for each in objects(text)] == ["a", "bc", "d"]
+    assert "that line is no text in UTF-8" in remarks and remarks.count("I671") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--context", "65"], "R813"), (["--stop", "#300"], "R811"), (["--logit-bias", "ox=1"], "R812")],
+    ids=str,
+)
+def test_what_holds_for_every_line_ends_a_conversation(
+    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Piped("a\nb\n"))
+    code, text, remarks = say(capfd, folder, "--chat", *arguments)
+    assert code == 1 and text == "" and remarks.count(f"error[{said}]") == 1
+
+
+def test_a_token_is_said_by_its_number(capfd: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
+    short = ["--prompt", "a", "--length", "2"]
+    assert say(capfd, folder, *short, "--forced", "#84", "--forced", "84"[:1])[1] == "aT8\n"
+    assert say(capfd, folder, *short, "--forced", "xT", "--stop", "#84")[1] == "ax\n"
+    assert say(capfd, folder, *short, "--greedy", "--logit-bias", "#84=1e9")[1] == "aTT\n"
+    only = [f"--banned=#{token}" for token in range(257) if token != 84]
+    assert say(capfd, folder, *short, *only)[1] == "aTT\n"
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"prompt": "a", "logit_bias": {"#84": 1e9}, "length": 2, "greedy": true}\n')
+    assert say(capfd, folder, "--prompts", str(lines))[1] == "aTT\n"
+    helped = cli.main(["sample", "--help"]), capfd.readouterr().out
+    assert helped[0] == 0 and helped[1].count("#84") == 4
+
+
+def test_json_among_lines_of_text_is_told(
+    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Piped('a\n{"prompt": "b"}\n'))
+    code, text, remarks = say(capfd, folder, "--prompts", "-", "--length", "2")
+    assert code == 1 and text == ""
+    assert "error[R816]: line 2 of standard input is a JSON object, and the first line is a text" in remarks
+    monkeypatch.setattr(sys, "stdin", Piped("a\n{x}\n"))
+    assert say(capfd, folder, "--prompts", "-", "--length", "2", "--forced", "xy")[1] == "[1] axy\n[2] {x}xy\n"
+
+
+def test_a_line_that_searches_drops_how_tokens_are_drawn(
+    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Piped('{"prompt": "a", "beams": 3, "length": 2}\n'))
+    code, text, _ = say(capfd, folder, "--prompts", "-", "--temperature", "0.5", "--json")
+    assert code == 0 and objects(text)[0]["chain"] == ["beams 3"]
+
+
+def test_an_error_behind_text_begins_a_line(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+    code, text, remarks = say(capfd, folder, "--prompt", "abc", "--length", "4", "--logit-bias", "x=inf")
+    assert code == 1 and text == "abc\n"
+    assert "error[R817]: no token can be drawn: `logit_bias of 1 token` makes a score that is infinite" in remarks
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -121,6 +182,9 @@ def test_a_conversation_goes_on(
         (["--prompt", ""], 0, ""),
         (["--context", "65"], 1, "error[R813]"),
         (["--prompts", "-"], 1, "error[R816]: line 2 of standard input is no JSON"),
+        (["--beams", "2", "--seed", "3"], 2, "`seed` is of tokens that are drawn, and `beams` draws none"),
+        (["--weights", "int4"], 2, "int4"),
+        (["--banned", "#257"], 1, "error[R811]: `banned` names the token 257"),
     ],
     ids=str,
 )

@@ -17,6 +17,7 @@ from tfdsl.sampling import begin
 from tfdsl.sampling.answering import Answer, Answering
 from tfdsl.sampling.begin import Author
 from tfdsl.sampling.greedy import greedy
+from tfdsl.sampling.talk import Talk
 
 PROMPTS = ["abc", "a much longer source", "x", ""]
 
@@ -88,9 +89,16 @@ def test_a_text_for_a_source_is_the_same_in_any_batch_and_holds_no_padding() -> 
 def test_settings_that_are_none_for_a_source_are_told() -> None:
     table = "tie: tok}\n    - position: {type: learned, length: 5}\n    - res"
     short = author(PAIRS.replace("tie: tok}\n    - res", table))
-    for chosen, code in ((settings.Sample(context=4), "R843"), (settings.Sample(length=9), "I678")):
+    asked = [
+        (settings.Sample(context=4), "R843"),
+        (settings.Sample(overflow="stop"), "R843"),
+        (settings.Sample(length=9), "I678"),
+    ]
+    for chosen, code in asked:
         _, said = begin(short, chosen, ["a"])
         assert [each.code for each in said] == [code]
+    (wrong,) = Talk(short, settings.Sample()).said
+    assert wrong.code == "R843" and "a conversation goes on from what was said" in wrong.message
     found, _ = begin(short, settings.Sample(length=9, greedy=True, logit_bias={260: -100.0, 261: -100.0}), ["a"])
     assert found is not None
     assert [piece.end for piece in found] == [None] * 4 + ["context"]

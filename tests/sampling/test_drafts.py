@@ -94,3 +94,9 @@ def test_the_command_line_says_what_guessing_was_worth(home: Path) -> None:
     with redirect_stdout(out), redirect_stderr(err):
         cli.main(words)
     assert re.search(r"\d+ of \d+ guesses right \(\d+%\), \d\.\d\d tokens a read", err.getvalue())
+
+
+def test_a_draft_that_does_not_fit_ends_a_conversation_before_its_first_line(home: Path) -> None:
+    with redirect_stdout(io.StringIO()) as text, redirect_stderr(io.StringIO()) as said:
+        assert cli.main(["sample", "run", "--chat", "--draft", "pairs"]) == 1
+    assert text.getvalue() == "" and said.getvalue().count("error[R852]") == 1

@@ -65,13 +65,15 @@ def with_data(data: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
 def sampled(function: Function) -> Function:
     """Add an option for each setting of the `sample` section; those that are not given are None, or empty."""
     from tfdsl.settings import Sample
+    from tfdsl.settings.sample import NUMBERED
 
     for name, field in reversed(Sample.model_fields.items()):
         if name == "prompt":
             continue
         kind, words = _kind(field.annotation)
         flag = f"--{name.replace('_', '-')}"
-        about: dict[str, Any] = {"help": f"{field.description}."}
+        numbered = " `#84` is the token 84." if name in NUMBERED else ""
+        about: dict[str, Any] = {"help": f"{field.description}.{numbered}"}
         if kind is bool:
             function = click.option(f"{flag}/--no-{name.replace('_', '-')}", name, default=None, **about)(function)
         elif words:
@@ -86,11 +88,15 @@ def sampled(function: Function) -> Function:
 
 
 def given(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that options gave, as a spec would have them."""
+    """Return the settings that options gave, as a spec would have them: `#84` is the token 84."""
+    from tfdsl.settings.sample import NUMBERED, token
+
     found: dict[str, Any] = {}
     for name, value in chosen.items():
         if name == "logit_bias" and value:
             found[name] = dict(_bias(each) for each in value)
+        elif name in NUMBERED and value:
+            found[name] = [token(each) for each in value]
         elif value is not None and value != ():
             found[name] = list(value) if isinstance(value, tuple) else value
     return found
@@ -109,11 +115,13 @@ def settled(given: Mapping[str, Any]) -> Any:
         raise click.UsageError(explain(error)) from None
 
 
-def _bias(text: str) -> tuple[str, float]:
+def _bias(text: str) -> tuple[str | int, float]:
+    from tfdsl.settings.sample import token
+
     word, equals, weight = text.rpartition("=")
     try:
         if equals and word:
-            return word, float(weight)
+            return token(word), float(weight)
     except ValueError:
         pass
     raise click.UsageError(f"`--logit-bias {text}` is not a text, `=` and a number, such as `--logit-bias the=-2`")

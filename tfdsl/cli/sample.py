@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfdsl.cli import options, writing
-from tfdsl.cli.asked import opened, tell
+from tfdsl.cli.asked import opened, show, tell
 from tfdsl.cli.output import Stop, refuse, remark
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def _write(run: Run, asked: list[Asked], said: writing.Said) -> int:
                 remark(note)
             said.texts(generation, prompts, chosen, alone=len(asked) * chosen.n == 1)
     except RunError as error:
+        said.pause()
         tell(list(error.diagnostics))
         raise Stop(code=1) from None
     finally:
@@ -120,6 +121,7 @@ def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
         refuse("`--n` writes several texts, and a conversation goes on from one: leave it out")
     try:
         talk = Talk(run.author(chosen), chosen)
+        show(talk.said)
         for note in talk.notes:
             remark(note)
         for line in writing.lines():
@@ -128,6 +130,7 @@ def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
             if generation is not None:
                 said.answer(generation, talk, chosen)
     except RunError as error:
+        said.pause()
         tell(list(error.diagnostics))
         raise Stop(code=1) from None
     finally:

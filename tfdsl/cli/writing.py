@@ -6,6 +6,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +65,12 @@ class Said:
         if self.as_json:
             self._object(text.described(generation, chosen))
         else:
-            self._end()
+            self.pause()
             self._logprobs(text, generation)
 
     def finish(self) -> None:
         """End the last line, and say how fast it was where that is wanted."""
-        self._end()
+        self.pause()
         if not self.verbose:
             return
         for chain in dict.fromkeys(self.chains):
@@ -100,7 +101,7 @@ class Said:
     def _whole(self, text: Whole, generation: Generation, streamed: bool, several: bool) -> None:
         """Write a text that is done, or what there is to say of one that was streamed."""
         if streamed:
-            self._end()
+            self.pause()
         else:
             number = f"{text.prompt + 1}.{text.sample + 1}" if several else f"{text.prompt + 1}"
             self._echo(f"[{number}] {text.start if generation.joined else ''}{text.text}\n")
@@ -112,7 +113,8 @@ class Said:
             sys.stdout.flush()
             self.open = not text.endswith("\n")
 
-    def _end(self) -> None:
+    def pause(self) -> None:
+        """End the last line, if it is not ended: what comes is no part of the text."""
         if self.open:
             self.open = False
             click.echo()
@@ -181,6 +183,8 @@ def lines() -> Iterator[str]:
     asked = sys.stdin.isatty() and sys.stderr.isatty()
     if asked:
         import readline  # noqa: F401  (lines can then be edited)  # pyright: ignore[reportUnusedImport]
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # a line that is no text is told, and the next one is read
     while True:
         if asked:
             click.echo("user: ", nl=False, err=True)
@@ -189,7 +193,9 @@ def lines() -> Iterator[str]:
             if asked:
                 click.echo(err=True)
             return
-        if line.strip():
+        if any("\ud800" <= letter <= "\udfff" for letter in line):
+            remark("tfdsl: that line is no text in UTF-8, and is left out")
+        elif line.strip():
             yield line.rstrip("\n")
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tfdsl.sampling.chain import Seen
-from tfdsl.sampling.generate import Drawn, Plan, Text, ending, groups
+from tfdsl.sampling.generate import Drawn, Plan, Text, ending, groups, undrawable
 from tfdsl.sampling.reader import Opener
 
 Chain = Callable[[Sequence[Sequence[int]], int, Tensor], Tensor]
@@ -167,12 +167,16 @@ def _chain(plan: Plan) -> Chain:
     """Return the stages of a plan as what changes the logits of beginnings."""
 
     def apply(texts: Sequence[Sequence[int]], drawn: int, logits_BV: Tensor) -> Tensor:
+        scores_BV = logits_BV
         if plan.stages:
             longest = max(map(len, texts))
             seen = Seen(torch.tensor([[-1] * (longest - len(text)) + list(text) for text in texts]), drawn)
             for stage in plan.stages:
-                logits_BV = stage.apply(seen, logits_BV)
-        return logits_BV
+                scores_BV = stage.apply(seen, scores_BV)
+            highest_B = scores_BV.amax(-1)  # no number, where one of the row is none
+            if not bool(highest_B.isfinite().all()):
+                raise undrawable(plan, seen, logits_BV)
+        return scores_BV
 
     return apply
 

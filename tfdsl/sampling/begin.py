@@ -11,10 +11,11 @@ from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.expressions import Expression
 from tfdsl.sampling import ways
-from tfdsl.sampling.chain import Processor, chain
+from tfdsl.sampling.chain import Processor, chain, unfit
 from tfdsl.sampling.generate import Plan
 from tfdsl.sampling.generation import Generation
 from tfdsl.sampling.models import Hastened
+from tfdsl.sampling.prompts import unreadable
 from tfdsl.sampling.reader import Opener
 from tfdsl.sampling.speculative import Drafting
 from tfdsl.sampling.words import Words, resolve
@@ -54,19 +55,20 @@ def begin(
 
     Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
     """
-    if wrong := _unknown(chosen):
+    if wrong := [*_unknown(chosen), *unreadable(prompts), *unfit(own)]:
         return None, wrong
     tokenizer = author.tokenizer
     if tokenizer is None:
         help_ = "put the `tokenizer.json` of the model into the run's folder"
         return None, [Diagnostic("R732", "the run has no tokenizer, so it reads and writes no text", help=help_)]
+    asked = chosen
     if chosen.beams is not None or author.sources is not None:  # there is no one text that could be read again
         chosen = chosen.model_copy(update={"overflow": "stop"})
     starts, wrong = _starts(tokenizer, prompts) if author.sources is None else author.sources(prompts)
     if author.draft is not None:
         wrong += _misfit(author, author.draft)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
-    context, beyond = _context(author, chosen)
+    context, beyond = _context(author, asked)
     longest = max(map(len, starts), default=0)
     wrong += [*unsaid, *beyond] or _overlong(longest, chosen, context)
     if any(each.severity == "error" for each in wrong):
@@ -194,6 +196,9 @@ def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
             message = f"`{name}` is for a model that goes on from a text, and this one writes one for a source"
             help_ = "leave it out" + ("; `length` says how much is written" if name == "context" else "")
             return [Diagnostic("R843", message, label="not honoured", help=help_)]
+    if chosen.overflow == "stop":
+        message = "`overflow` is of a context that is full, and a text for a source has none that could slide"
+        return [Diagnostic("R843", message, label="not honoured", help="leave it out")]
     if author.limit is None or chosen.length <= author.limit:
         return []
     message = f"the model has {author.limit:,} positions for what it writes, and `length` is {chosen.length:,}"

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tfdsl import settings
+from tfdsl.diagnostics import Diagnostic
 from tfdsl.sampling import banning, processors
+from tfdsl.sampling.draw import Undrawable
 from tfdsl.sampling.words import UNSAID, Words
 
 Processor = Callable[[Tensor, Tensor], Tensor]
+TAKES = "a processor takes tokens [B, T] and logits [B, V], and returns such logits"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +74,15 @@ def chain(
     elif chosen.typical_p is not None and chosen.typical_p < 1:
         stages += [each for each in _filters(chosen) if chosen.temperature]
     return tuple(stages)
+
+
+def unfit(own: Sequence[Any]) -> list[Diagnostic]:
+    """Return which of the user's own processors is no function, if one is not."""
+    return [
+        Diagnostic("R814", f"a processor is to be a function, and is {each!r:.40}", label="no function", help=TAKES)
+        for each in own
+        if not callable(each)
+    ]
 
 
 def _penalties(chosen: settings.Sample) -> Iterator[Stage]:
@@ -154,4 +167,11 @@ def _name(processor: Processor) -> str:
 
 
 def _bound(processor: Processor) -> Apply:
-    return lambda seen, logits: processor(seen.tokens_BT, logits)
+    def apply(seen: Seen, logits_BV: Tensor) -> Tensor:
+        found: Any = processor(seen.tokens_BT, logits_BV.clone())  # it may write into what it is given
+        if not isinstance(found, Tensor) or found.shape != logits_BV.shape or not found.is_floating_point():
+            what = f"numbers {list(found.shape)}" if isinstance(found, Tensor) else f"{found!r:.40}"
+            raise Undrawable(f"`{_name(processor)}` gives {what}, and was given logits {list(logits_BV.shape)}", TAKES)
+        return found
+
+    return apply

@@ -11,7 +11,11 @@ BLOCK = 64  # numbers that are made at once
 
 
 class Undrawable(ValueError):
-    """No token can be drawn: a score is no number, or every token is ruled out."""
+    """No token can be drawn: a score is no number, or every token is ruled out. `help` says what can be done."""
+
+    def __init__(self, message: str = "", help: str = "") -> None:
+        super().__init__(message)
+        self.help = help
 
 
 class Stream:

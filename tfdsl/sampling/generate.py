@@ -166,7 +166,7 @@ class _Batch:
                     return likeliest(scores_BV)
                 return draw(scores_BV, [text.stream.next() for text in self.texts])
             except Undrawable:
-                raise undrawable(logits_BV) from None
+                raise undrawable(self.plan, seen, logits_BV) from None
 
     def hold(self) -> Tensor:
         """Return the tokens of all texts, [B, T], -1 before the shorter ones, with room for those to come."""
@@ -187,10 +187,22 @@ class _Batch:
 _NONE = torch.empty(0, 0, dtype=torch.long)
 
 
-def undrawable(logits_BV: Tensor) -> Undrawable:
-    """Return why nothing can be drawn, given what the model said."""
-    whole = bool(logits_BV.isfinite().any(-1).all()) and not bool(logits_BV.isnan().any())
-    return Undrawable("every token is ruled out" if whole else "the model's scores are no numbers")
+def undrawable(plan: Plan, seen: Seen, logits_BV: Tensor) -> Undrawable:
+    """Return why nothing can be drawn, given what the model said: by the first stage that leaves no more to draw."""
+    if not bool(logits_BV.isfinite().any(-1).all()) or bool(logits_BV.isnan().any()):
+        help_ = "the weights are damaged, or the training that made them diverged"
+        return Undrawable("the model's scores are no numbers", help_)
+    for stage in plan.stages:
+        logits_BV = stage.apply(seen, logits_BV)
+        if bool(logits_BV.isnan().any()) or bool((logits_BV == torch.inf).any()):
+            what = "a score that is no number" if bool(logits_BV.isnan().any()) else "a score that is infinite"
+            help_ = "biases, penalties and what functions of your own give are finite, or -inf for what is ruled out"
+            return Undrawable(f"`{stage.name}` makes {what}", help_)
+        if not bool((logits_BV > -torch.inf).any(-1).all()):
+            break
+    return Undrawable(
+        "every token is ruled out", "`banned`, `logit_bias` or a function of your own rules all of them out"
+    )
 
 
 def ending(text: Text, token: int, plan: Plan) -> End | None:

@@ -107,10 +107,7 @@ class Generation:
         try:
             yield from self.write(self.open, texts, self.plan)
         except Undrawable as error:
-            help_ = "`banned`, `logit_bias` or a function of your own rules all of them out"
-            if "ruled out" not in str(error):
-                help_ = "the weights are damaged, or the training that made them diverged"
-            raise RunError([Diagnostic("R817", f"no token can be drawn: {error}", help=help_)]) from None
+            raise RunError([Diagnostic("R817", f"no token can be drawn: {error}", help=error.help)]) from None
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from tfdsl import settings
 from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic, suggest
+from tfdsl.parts import one_of
+from tfdsl.settings.sample import token
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def read(
     wrong: list[Diagnostic] = []
     usual = settings.Sample.read(given)
     for number, line in lines:
-        each = _object(line, given) if objects else Asked(line, usual)
+        each = _object(line, usual) if objects else _text(line, usual)
         if isinstance(each, str):
             help_ = 'a line is an object such as {"prompt": "Once", "temperature": 0.8}, or has `messages`'
             wrong.append(Diagnostic("R816", f"line {number} of {place} {each}", label="not a prompt", help=help_))
@@ -59,22 +61,52 @@ def explain(error: ValidationError) -> str:
     """Return what is wrong with settings, in words: the field, and what it takes."""
     first = error.errors(include_url=False)[0]
     facts: Mapping[str, Any] = first.get("ctx", {})
-    near = suggest(str(facts.get("word", "")), tuple(facts.get("candidates", ())))
-    wanted = facts.get("expected") or (f"did you mean `{near}`?" if near else facts.get("help") or "")
+    message, words = str(facts.get("message", first["msg"])), tuple(facts.get("candidates", ()))
+    near = suggest(str(facts.get("word", "")), words)
+    choice = one_of(words) if words and first["type"] == "D104" else facts.get("help")
+    wanted = facts.get("expected") or (f"did you mean `{near}`?" if near else choice) or ""
+    wanted = "" if wanted in message else wanted
     field = ".".join(str(each) for each in first["loc"])
     named = field and facts.get("at") != "key"
-    return f"{f'`{field}`: ' if named else ''}{facts.get('message', first['msg'])}{f' ({wanted})' if wanted else ''}"
+    return f"{f'`{field}`: ' if named else ''}{message}{f' ({wanted})' if wanted else ''}"
 
 
-def _object(line: str, given: Mapping[str, Any]) -> Asked | str:
+def unreadable(prompts: Sequence[Any]) -> list[Diagnostic]:
+    """Return which prompt is no text, if one is not: anybody may hand over anything."""
+    for number, prompt in enumerate(prompts, 1):
+        which = "the prompt" if len(prompts) == 1 else f"prompt {number}"
+        if not isinstance(prompt, str):
+            message = f"{which} is to be a text, and is {f'{prompt!r:.40}' if prompt is not None else 'None'}"
+            return [Diagnostic("R816", message, label="not a text", help="give one text, or several in a list")]
+        if any("\ud800" <= letter <= "\udfff" for letter in prompt):
+            message = f"{which} holds what is no character: half of a pair, or bytes that are not UTF-8"
+            return [Diagnostic("R816", message, label="not a text", help="write it in UTF-8")]
+    return []
+
+
+def _text(line: str, usual: settings.Sample) -> Asked | str:
+    """Return a line as a prompt, or why it looks like none: JSON among lines of text was not meant as text."""
+    if line.lstrip().startswith("{"):
+        try:
+            held: Any = json.loads(line)
+        except (ValueError, RecursionError):
+            held = None
+        if isinstance(held, dict) and ("prompt" in held or "messages" in held):
+            return "is a JSON object, and the first line is a text"
+    return Asked(line, usual)
+
+
+def _object(line: str, usual: settings.Sample) -> Asked | str:
     """Return the prompt in a line of JSON, or what is wrong with it."""
     try:
         held = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         return f"is no JSON: {error}"
     if not isinstance(held, dict):
         return "is no JSON object"
     own: dict[str, Any] = dict(held)
+    if isinstance(own.get("logit_bias"), dict):
+        own["logit_bias"] = {token(word): weight for word, weight in own["logit_bias"].items()}
     messages = own.pop("messages", None)
     if messages is not None:
         if wrong := chat.against(messages):
@@ -85,6 +117,6 @@ def _object(line: str, given: Mapping[str, Any]) -> Asked | str:
     if not isinstance(own.get("prompt"), str):
         return "has no `prompt`"
     try:
-        return Asked(own["prompt"], settings.Sample.read({**given, **own}))
+        return Asked(own["prompt"], settings.Sample.read(settings.anew(usual, own)))
     except ValidationError as error:
         return f"has a wrong setting: {explain(error)}"

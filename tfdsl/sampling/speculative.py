@@ -130,13 +130,13 @@ def law(plan: Plan, start: int) -> Law:
         if not plan.greedy:
             chances_V = logits_1V.double().softmax(-1)[0]
             if bool(chances_V[0].isnan()):  # one that is no number makes all of them so
-                raise undrawable(logits_V[None])
+                raise undrawable(plan, seen, logits_V[None])
             return chances_V
         sure_V = torch.zeros(len(logits_V), dtype=torch.float64)
         try:
             sure_V[likeliest(logits_1V)] = 1.0
         except Undrawable:
-            raise undrawable(logits_V[None]) from None
+            raise undrawable(plan, seen, logits_V[None]) from None
         return sure_V
 
     return chances

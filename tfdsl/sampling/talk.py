@@ -19,7 +19,8 @@ class Talk:
     """A conversation with a model: lines of the user, and the model's answers.
 
     An answer ends where the model ends it, or where it would speak for the user. A conversation that is longer than the
-    context loses its beginning, whole messages at a time. `notes` say how the model is run.
+    context loses its beginning, whole messages at a time. `notes` say how the model is run, and `said` what is to be
+    told before the first line: an error there holds for every line. A note is told once.
     """
 
     def __init__(self, author: Author, chosen: settings.Sample) -> None:
@@ -30,6 +31,8 @@ class Talk:
         self.author = replace(author, open=Kept(opener, self.context or GROWTH), hasten=None)
         self.chosen = chosen.model_copy(update={"stop": (*chosen.stop, f"\n{USER}:")})
         self.messages: list[dict[str, str]] = []
+        self.said = self._fit()
+        self._told = {each.code for each in self.said}
 
     def answer(self, line: str) -> tuple[Generation | None, list[Diagnostic]]:
         """Return the answer to a line, to be drawn and then `heard`; or what is wrong with the line."""
@@ -39,7 +42,17 @@ class Talk:
         generation, found = begin(self.author, self.chosen, [chat.asked(self.messages)])
         if generation is None:
             self.messages.pop()
-        return generation, found
+        fresh = [each for each in found if each.severity == "error" or each.code not in self._told]
+        self._told |= {each.code for each in fresh}
+        return generation, fresh
+
+    def _fit(self) -> list[Diagnostic]:
+        """Return what there is to say of the model and the settings, whatever the lines are."""
+        if self.author.sources is not None:
+            message = "a conversation goes on from what was said, and this model writes a text for a source"
+            return [Diagnostic("R843", message, label="no conversation", help="ask it with `--prompt` or `--prompts`")]
+        said = begin(self.author, self.chosen, [])[1]
+        return [each for each in said if each.code != "I671"]  # that hangs on how much was said
 
     def heard(self, text: str) -> None:
         """Take an answer into the conversation."""

@@ -37,7 +37,7 @@ def resolve(chosen: settings.Sample, tokenizer: Tokenizer, vocab: int) -> tuple[
         found = [word] if isinstance(word, int) else encode(tokenizer, word)
         if len(found) != 1:
             what = "no token" if not found else f"{len(found)} tokens"
-            help_ = "add to the scores of its tokens, each by its number, or write another form of the word"
+            help_ = "add to the scores of its tokens, each by its number (`#84`), or write another form of the word"
             message = f"`logit_bias` adds to the score of one token, and {word!r} is {what}"
             wrong.append(Diagnostic("R812", message, label="not one token", help=help_))
         else:

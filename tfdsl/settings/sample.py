@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,8 @@ from tfdsl.parts import Natural, Number, Part, Positive, PositiveReal, Real, Tru
 from tfdsl.settings.ranges import NotBelow, Seed
 
 Token = Annotated[int, Number(integer=True, minimum=0, bare=True)]
+_NUMBERED = re.compile(r"#([0-9]{1,18})")
+NUMBERED = ("logit_bias", "banned", "forced", "stop")  # the fields that speak of tokens
 
 
 def _listed(value: Any) -> Any:
@@ -39,13 +42,20 @@ def _single(value: Any) -> Any:
     return words
 
 
+def token(word: str) -> str | int:
+    """Return the token that `#84` is, where numbers cannot be told from texts; any other text as it is."""
+    found = _NUMBERED.fullmatch(word)
+    return int(found[1]) if found else word
+
+
 def _biases(value: Any) -> Any:
     """Return a mapping; JSON has it as pairs, for its keys are texts and a token's number is none."""
-    if isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value):
-        return dict(value)
-    if not isinstance(value, dict):
+    pairs: Any = list(value.items()) if isinstance(value, dict) else value
+    if not isinstance(pairs, list) or any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in pairs):
         raise problem("D103", f"{said(value)} is not a mapping of texts or tokens to numbers")
-    return value
+    for word, _ in pairs:
+        _words([word] if isinstance(word, str | int) else [[]])  # a run of tokens has no score
+    return dict(pairs)
 
 
 Word = str | int | tuple[int, ...]
@@ -173,7 +183,7 @@ class Sample(Part):
 
     def _searched(self, beams: Any) -> None:
         """Refuse what a search does not do."""
-        drawn = [name for name in FILTERS if self._changed(name)]
+        drawn = [name for name in (*FILTERS, "seed") if self._changed(name)]
         if drawn:
             message = f"`{drawn[0]}` is of tokens that are drawn, and `beams` draws none"
             raise problem("D129", message, help=f"leave `{drawn[0]}` or `beams` out")
@@ -197,7 +207,7 @@ def anew(kept: Sample, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """
     left = set[str]()
     if chosen.get("beams") is not None:
-        left |= {*FILTERS, "draft", "lookup", "ahead", "logprobs"}
+        left |= {*FILTERS, "seed", "draft", "lookup", "ahead", "logprobs"}
     elif chosen.get("draft") is not None or chosen.get("lookup") is not None:
         left |= {"beams", "length_penalty", "early_stopping", "draft", "lookup"}
     return {**{name: value for name, value in kept.given().items() if name not in left}, **chosen}

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from tfdsl import tokens
 from tfdsl.data.table import Prepared, Table
 from tfdsl.data.wanted import Mark
+from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import binding
 from tfdsl.training.task import Place, Task
 from tfdsl.training.windows import Tokens, Windows, counts, draws
 
 Draw = NDArray[np.bool_]
+LEAST = 3  # positions: a word between its marks
 EDGES: tuple[Mark, Mark] = ("first", "separator")  # what a window stands between, where the vocabulary has them
 
 
@@ -40,6 +42,9 @@ class Hidden(Task):
         return Windows(self.context - 2, self.seed)
 
     def against(self, data: Prepared) -> binding.Problems:
+        if self.context < LEAST:
+            message = f"{self.context} positions are too few for a word between its marks"
+            return [("train.context", Diagnostic("R808", message, label="too few", help=f"{LEAST} are the least"))]
         return self.windows.against(data)
 
     def open(self, data: Prepared) -> None:
