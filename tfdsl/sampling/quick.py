@@ -75,7 +75,8 @@ def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool) -> Quick:
 
 
 def _loaded(found: Kept, model: nn.Module) -> step.Compiled:
-    form = step.Form(tuple(map(tuple, found.form["shapes"])), tuple(found.form["dtypes"]))
+    shapes, dtypes, forks = (found.form[name] for name in ("shapes", "dtypes", "forks"))
+    form = step.Form(tuple(map(tuple, shapes)), tuple(dtypes), tuple((call, tuple(sizes)) for call, sizes in forks))
     return step.Compiled(found.path, model, form, found.put)
 
 

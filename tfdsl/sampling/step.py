@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,15 +21,23 @@ from tfdsl.sampling.rows import Rows
 BOUNDLESS = 1 << 40  # the room of a cache whose real room is that of its buffers, which the caller looks after
 ROOMS, PROMPTS, ROW_COUNTS = (53, 61), (11, 7), (3, 5)  # no size of a model is likely to be one of them
 ONE, FEW, MANY = "one", "few", "many"  # rows of a batch, each with a step of its own
+FORKS = {"recent", "same_chunk", "first_and_recent"}  # calls of a cache that go one way or another by the position
 AS_FEW = 8  # rows that are few: up to here a row of weights is read once for all of them
+
+Fork = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What the entries of a cache look like: the shape of each tensor (None: a size that may differ) and its type."""
+    """What a step needs of a cache.
+
+    The shape of each tensor of its entries (None: a size that may differ), their types, and the calls that go one way
+    or another by the position, with the numbers of positions they name.
+    """
 
     shapes: tuple[tuple[int | None, ...], ...]
     dtypes: tuple[str, ...]
+    forks: tuple[Fork, ...] = ()
 
     def takes(self, tensors: Sequence[Tensor]) -> bool:
         """Return whether tensors are of this form, and lie in memory as compiled code reads them."""
@@ -40,6 +48,10 @@ class Form:
             and all(wanted in (None, size) for wanted, size in zip(shape, tensor.shape, strict=True))
             for tensor, shape, dtype in zip(tensors, self.shapes, self.dtypes, strict=True)
         )
+
+    def goes(self, position: int) -> bool:
+        """Return whether one token at a position goes all the ways that were traced."""
+        return all(ways(*fork, position) == ways(*fork, PROMPTS[0]) for fork in self.forks)
 
 
 class Step(nn.Module):
@@ -59,6 +71,23 @@ class Step(nn.Module):
         logits = self.model(tokens_BT, cache=cache)
         before, after = tree.tree_leaves(entries), tree.tree_leaves(cache.entries)
         return logits, [now for now, then in zip(after, before, strict=True) if now is not then]
+
+
+def ways(call: str, sizes: tuple[int, ...], position: int) -> tuple[int, ...]:
+    """Return which ways one token at a position goes in a call of the cache: code that was traced knows one way each.
+
+    They are whether what is kept moves; whether a chunk is full; whether the token is among the first, and whether
+    none, one, some or all of these stand before the window.
+    """
+    if call == "first_and_recent":
+        first, window = sizes
+        before = max(0, min(first, position - window + 1))
+        return position < first, min(before, 2), before == first
+    size = sizes[0]
+    if call == "same_chunk":
+        return max(0, (position - 1) // size * size) != position // size * size, (position + 1) % size == 0
+    step = max(size // 8, 16)
+    return (max(0, (position - size) // step * step) != max(0, (position + 1 - size) // step * step),)
 
 
 def named(rows: int) -> str:
@@ -96,7 +125,8 @@ def trace(model: nn.Module, rows: str, parted: bool) -> tuple[torch.export.Expor
         program = torch.export.export(
             step, given, dynamic_shapes=dynamic, strict=False, prefer_deferred_runtime_asserts_over_guards=True
         )
-    return program, form, _put(step, cache)
+    put, forks = _put(step, cache)
+    return program, replace(form, forks=forks), put
 
 
 def _form(cache: Any, others: Sequence[Any]) -> Form:
@@ -119,15 +149,35 @@ def _like(entries: list[Any], leaves: list[Any]) -> list[Any]:
     return tree.tree_map(lambda _: next(left), entries)
 
 
-def _put(step: Step, cache: Any) -> list[int]:
-    """Return the places of the entries that a step puts anew."""
+def _put(step: Step, cache: Any) -> tuple[list[int], tuple[Fork, ...]]:
+    """Return the places of the entries that a step puts anew, and the calls of the cache that fork."""
     mine = copy.copy(cache)
     mine.entries = list(cache.entries)
     before = tree.tree_leaves(mine.entries)
+    forks = _watched(mine)
     with torch.no_grad():
         step.model(torch.zeros(before[0].size(0), 1, dtype=torch.long), cache=mine)
     after = tree.tree_leaves(mine.entries)
-    return [place for place, (now, then) in enumerate(zip(after, before, strict=True)) if now is not then]
+    put = [place for place, (now, then) in enumerate(zip(after, before, strict=True)) if now is not then]
+    return put, tuple(sorted(forks))
+
+
+def _watched(cache: Any) -> set[Fork]:
+    """Return a set that is filled with the calls of a cache that fork, as it is called."""
+    found: set[Fork] = set()
+
+    def watch(name: str) -> None:
+        call = getattr(cache, name)
+
+        def noted(x: Tensor, axis: int, *sizes: int) -> Tensor:
+            found.add((name, sizes))
+            return call(x, axis, *sizes)
+
+        setattr(cache, name, noted)
+
+    for name in FORKS & vars(type(cache)).keys():
+        watch(name)
+    return found
 
 
 @contextlib.contextmanager
@@ -199,7 +249,7 @@ class Compiled:
     def takes(self, cache: Any) -> bool:
         """Return whether the step can go on from what a cache holds."""
         entries = cache.entries
-        if not 2 <= cache.position < cache.length - 1:
+        if not 2 <= cache.position < cache.length - 1 or not self.form.goes(cache.position):
             return False
         if len(entries) == len(self.known) and all(
             one is other for one, other in zip(entries, self.known, strict=True)
