@@ -224,5 +224,5 @@ def sample(
         "seed": seed,
     }
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    generation = opened.generate(prompt, **given)
+    generation = opened.generate(**given) if prompt is None else opened.generate(prompt, **given)
     return (piece.text for piece in generation if piece.text)
