@@ -2,7 +2,7 @@
 
 from tfdsl.tokens.make import MARKS, make, opened, plain
 from tfdsl.tokens.marks import END, Marks, marks
-from tfdsl.tokens.pieces import Tokens, byte_letters, encode, pieces, size, unknown, width
+from tfdsl.tokens.pieces import Tokens, byte_letters, encode, pieces, size, strange, unknown, width
 
 __all__ = [
     "END",
@@ -17,6 +17,7 @@ __all__ = [
     "pieces",
     "plain",
     "size",
+    "strange",
     "unknown",
     "width",
 ]

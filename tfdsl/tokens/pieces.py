@@ -52,6 +52,14 @@ def unknown(tokenizer: Tokenizer, text: str) -> list[str]:
     return sorted({letter for letter in text if letter not in vocab}) if _steps(tokenizer) == ["Fuse"] else []
 
 
+def strange(tokenizer: Tokenizer) -> int | None:
+    """Return the token of what a vocabulary does not have, where it has one."""
+    model = json.loads(tokenizer.to_str())["model"]
+    if model.get("unk_id") is not None:
+        return int(model["unk_id"])
+    return None if model.get("unk_token") is None else tokenizer.token_to_id(model["unk_token"])
+
+
 def pieces(tokenizer: Tokenizer) -> list[bytes]:
     """Return the bytes that each token writes, by token; the mark `<|end|>` and a model's own marks write none."""
     vocab = tokenizer.get_vocab()

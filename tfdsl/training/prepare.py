@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from tfdsl import disk, settings
+from tfdsl import disk, settings, tokens
 from tfdsl.data import prepare as data
 from tfdsl.data.asked import Asked
-from tfdsl.data.table import Prepared
+from tfdsl.data.table import Prepared, Ragged
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import groups, objectives, reports
 from tfdsl.training.subject import Subject
@@ -22,6 +23,7 @@ from tfdsl.training.task import Task
 
 SPEC, SOURCE, SETTINGS, TOKENIZER, DATA = "spec.yaml", "model.py", "settings.json", "tokenizer.json", "data"
 GROUPS = "groups.txt"
+STRANGE, LOOKED = 0.1, 1_000_000  # the least share of unknown tokens that is told, and how many are looked at
 UNBOUNDED_CONTEXT = 256  # tokens a sequence where neither the settings nor the model say
 
 
@@ -73,7 +75,7 @@ def prepare(
         _clear(folder)
         return None, problems
     task.open(made)
-    remarks = [_placed(subject, *each) for each in (*task.remarks(made), *_doubts(train))]
+    remarks = [_placed(subject, *each) for each in (*task.remarks(made), *_doubts(train), *_strange(made))]
     job = Job(subject, task, chosen, folder, made, tuple(remarks))
     _fill(job, sample)
     return job, []
@@ -136,6 +138,21 @@ def _doubts(train: settings.Train) -> list[tuple[str, Diagnostic]]:
         message = f"`{apart}` is what the model is trained on: what is measured is how well it is known by heart"
         help_ = "leave `held_out` out, and a tenth of the examples is kept apart"
         found.append(("train.data.held_out", Diagnostic("W626", message, label="the same", help=help_)))
+    return found
+
+
+def _strange(made: Prepared) -> list[tuple[str, Diagnostic]]:
+    """Warn of texts that the tokenizer does not know: their words become one token, which is learned with ease."""
+    mark = None if made.tokenizer is None else tokens.strange(made.tokenizer)
+    found: list[tuple[str, Diagnostic]] = []
+    for name, column in made.train.columns.items() if mark is not None else ():
+        if not isinstance(column, Ragged) or not np.issubdtype(column.values.dtype, np.integer):
+            continue
+        share = float((column.values[:LOOKED] == mark).mean()) if len(column.values) else 0.0
+        if share >= STRANGE:
+            message = f"{share:.0%} of the tokens of `{name}` stand for words that the vocabulary does not have"
+            help_ = "what is measured counts them as right: take a larger `vocab_size`, or a tokenizer of bytes (`bpe`)"
+            found.append(("train.tokenizer", Diagnostic("W627", message, label="knows too few", help=help_)))
     return found
 
 
