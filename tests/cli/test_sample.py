@@ -203,11 +203,15 @@ def test_what_cannot_be_asked_is_told(
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Return a command in a process of its own."""
+    """Return a command in a process of its own, which hears of Ctrl-C though the tests may run where nobody types."""
     command = [sys.executable, "-m", "tfdsl", "sample", str(folder), *arguments]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
+    hears = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
+    finally:
+        signal.signal(signal.SIGINT, hears)
 
 
 def test_an_interrupt_ends_the_text_and_a_closed_pipe_the_command(folder: Path) -> None:
