@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
+from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.expressions import Expression
 from tfdsl.sampling import ways
@@ -156,7 +157,7 @@ def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> Starts:
             names = ", ".join(repr(letter) for letter in unknown[:5])
             message = f"{which} holds characters that the model never saw: {names}"
             return [], [Diagnostic("R711", message, help="write the prompt in characters of the training text")]
-        start = tokenizer.encode(prompt).ids or ([] if mark is None else [mark])
+        start = chat.encoded(tokenizer, prompt) or ([] if mark is None else [mark])
         if not start:
             return [], [Diagnostic("R712", f"{which} is empty", help="give at least one character to start from")]
         starts.append(start)
