@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tfdsl import disk
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.sweeping import grid, pictures, results, table, work
+from tfdsl.sweeping import grid, pictures, record, results, table, work
 from tfdsl.sweeping.plan import Fit, Planned, plan
 
 Check = Callable[[Sequence[str]], Checked]
@@ -43,14 +44,26 @@ class Plan:
 
 
 def planned(
-    check: Check, vary: Sequence[str], zipped: Sequence[str], seeds: int, folder: Path, fit: Fit | None = None
+    check: Check,
+    vary: Sequence[str],
+    zipped: Sequence[str],
+    seeds: int,
+    folder: Path,
+    start: str | None = None,
+    fit: Fit | None = None,
 ) -> Plan:
-    """Return the runs of a sweep, each checked, or all that is wrong with any of them; nothing is written."""
+    """Return the runs of a sweep, each checked, or all that is wrong with any of them; nothing is written.
+
+    `start` is the run whose weights they begin with.
+    """
     axes, problems = grid.axes(vary, zipped)
     if problems:
         return Plan((), problems)
     plain = check(())
     combinations, problems = grid.combinations(axes, seeds, plain.train.seed if plain.ok else 0)
+    if problems:
+        return Plan((), problems)
+    problems = record.against(folder, [each.name for each in combinations], start)
     if problems:
         return Plan((), problems)
     with tempfile.TemporaryDirectory() as aside:
@@ -60,6 +73,8 @@ def planned(
 
 def run(plan: Plan, folder: Path, jobs: int, start: str | None, watch: work.Watch) -> Sweep:
     """Train what has not come to an end, `jobs` at a time, and write the table and the pictures of all."""
+    disk.make(folder)
+    record.write(folder, [each.combination.name for each in plan.runs], start)
     whole = work.run_all(plan.runs, jobs, start, watch)
     rows = results.collect(plan.runs)
     spec = plan.runs[0].checked.spec
