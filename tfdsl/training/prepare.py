@@ -17,7 +17,8 @@ from tfdsl.data import prepare as data
 from tfdsl.data.asked import Asked
 from tfdsl.data.table import Prepared, Ragged
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import groups, objectives, reports
+from tfdsl.training import groups, needs, objectives, reports
+from tfdsl.training.processes import Processes
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Task
 
@@ -43,10 +44,17 @@ class Job:
 
 
 def prepare(
-    subject: Subject, train: settings.Train, sample: settings.Sample, folder: Path
+    subject: Subject,
+    train: settings.Train,
+    sample: settings.Sample,
+    folder: Path,
+    processes: Processes | None = None,
 ) -> tuple[Job | None, list[Diagnostic]]:
-    """Make a job in a new run folder, or say what stands in its way; nothing is left there before all is well."""
-    chosen = _resolved(train, subject)
+    """Make a job in a new run folder, or say what stands in its way; nothing is left there before all is well.
+
+    `processes` are those that are to train it.
+    """
+    chosen = resolved(train, subject)
     task, found = objectives.bind(chosen, subject.signature)
     found = [*_unread(train, subject), *found, *groups.against(subject.known(), chosen.optimizer)]
     found += [("train.report", problem) for problem in reports.missing(chosen)]
@@ -75,15 +83,19 @@ def prepare(
         _clear(folder)
         return None, problems
     task.open(made)
+    tight = needs.first(subject, task, chosen, made.train, processes or Processes())
+    if any(each.severity == "error" for each in tight):
+        _clear(folder)
+        return None, tight
     remarks = [_placed(subject, *each) for each in (*task.remarks(made), *_doubts(train), *_strange(made))]
-    job = Job(subject, task, chosen, folder, made, tuple(remarks))
+    job = Job(subject, task, chosen, folder, made, (*tight, *remarks))
     _fill(job, sample)
     return job, []
 
 
 def asked(subject: Subject, train: settings.Train) -> tuple[Asked | None, list[Diagnostic]]:
     """Return what the objective of a spec asks of its data, or say why it cannot be trained."""
-    chosen = _resolved(train, subject)
+    chosen = resolved(train, subject)
     task, found = objectives.bind(chosen, subject.signature)
     if task is None:
         return None, [_placed(subject, *each) for each in found]
@@ -112,7 +124,7 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
     return Job(subject, task, kept, folder, made), []
 
 
-def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
+def resolved(train: settings.Train, subject: Subject) -> settings.Train:
     """Return the settings with a value for what the model or the machine decides."""
     if train.device != "cpu" and torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported()
