@@ -1,4 +1,4 @@
-"""What a sweep's folder says of the sweep in it: its runs, and the weights that they start from; no other replaces it."""
+"""What a sweep's folder says of the sweep in it: its runs, and whose weights they start from; no other replaces it."""
 
 from __future__ import annotations
 

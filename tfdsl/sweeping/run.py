@@ -6,12 +6,16 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfdsl import disk
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.sweeping import grid, pictures, record, results, table, work
 from tfdsl.sweeping.plan import Fit, Planned, plan
+
+if TYPE_CHECKING:
+    from tfdsl.training.prepare import Job
 
 Check = Callable[[Sequence[str]], Checked]
 
@@ -93,20 +97,26 @@ class _Fits:
     )
 
     def __init__(self, aside: Path) -> None:
-        self.aside, self.known = aside, dict[str, list[Diagnostic]]()
+        self.aside = aside
+        self.known: dict[str, tuple[Job | None, list[Diagnostic]]] = {}
 
     def __call__(self, checked: Checked) -> list[Diagnostic]:
         """Return what does not fit."""
-        from tfdsl.training import groups, subject
-        from tfdsl.training.prepare import prepare
+        from tfdsl.training import groups, needs, subject
+        from tfdsl.training.prepare import prepare, resolved
+        from tfdsl.training.processes import Processes
 
         taken = subject.of(checked)
         signature = repr(taken.signature)
         key = f"{checked.train.model_dump(exclude=set(self.OTHER))!r} {signature}"
         if key not in self.known:
             place = self.aside / str(len(self.known))
-            _, self.known[key] = prepare(taken, checked.train, checked.sample, place)
-        wrong = [each for each in self.known[key] if each.severity == "error"]
+            loose = checked.train.model_copy(update={"memory": "any"})
+            self.known[key] = prepare(taken, loose, checked.sample, place)
+        job, found = self.known[key]
+        if job is not None:
+            found = needs.first(taken, job.task, resolved(checked.train, taken), job.data.train, Processes())
+        wrong = [each for each in found if each.severity == "error"]
         for path, fault in groups.against(taken.known(), checked.train.optimizer):
             wrong.append(fault if fault.span else replace(fault, span=taken.where(path)))
         return list(dict.fromkeys(wrong))
