@@ -97,18 +97,18 @@ class Attention(nn.Module):
     """Multi-head self-attention: x_BTD -> x_BTD (Vaswani et al. 2017, section 3.2)."""
 
     def __init__(
-        self, width, heads, kv_heads, q_norm, k_norm, causal, blocks=None, window=None
+        self, width, heads, kv_heads, q_norm, k_norm, causal, window=None, blocks=None
     ):
         super().__init__()
         # A group of query heads shares each key and value head (Ainslie et al. 2023).
         self.heads = (heads, kv_heads, kv_heads)
         self.head_dim = width // heads
-        self.causal = causal
-        self.window = window
         # One projection for queries, keys and values.
         self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
+        self.causal = causal
         self.q_norm = q_norm
         self.k_norm = k_norm
+        self.window = window
         self.blocks = blocks
         self.out = nn.Linear(heads * self.head_dim, width, bias=False)
 
@@ -116,7 +116,9 @@ class Attention(nn.Module):
         B, T = x_BTD.shape[:2]
         qkv_BTHK = self.qkv(x_BTD).view(B, T, -1, self.head_dim)
         parts = qkv_BTHK.split(self.heads, dim=2)
-        parts = self.normed(*parts)
+        q_BTHK, k_BTHK, v_BTHK = parts
+        q_BTHK, k_BTHK = self.q_norm(q_BTHK), self.k_norm(k_BTHK)
+        parts = q_BTHK, k_BTHK, v_BTHK
         q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         q_BHTK = rotate(q_BHTK, rope)
         k_BHTK = rotate(k_BHTK, rope)
@@ -140,13 +142,8 @@ class Attention(nn.Module):
                 is_causal=causal and (cache is None or (table is None and T > 1)),
                 enable_gqa=True,
             )
-        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
         return self.out(y_BTA)
-
-    def normed(self, q_BTHK, k_BTHK, v_BTHK):
-        """Return queries, keys and values, each brought to its range or its size."""
-        q_BTHK, k_BTHK = self.q_norm(q_BTHK), self.k_norm(k_BTHK)
-        return q_BTHK, k_BTHK, v_BTHK
 
 
 class Cache:
