@@ -67,10 +67,11 @@ def melt(layer: Piece, parts: Mapping[str, Piece]) -> str | None:
         lines[first - 1 : last] = put
     end = layer.node.end_lineno + len(lines) - layer.source.count("\n") - 1
     text = "\n".join(lines[layer.node.lineno - 1 : end])
-    for part in dict.fromkeys(taken.values()):
-        for method in part.methods:
+    said = layer.text(layer.method("forward"))
+    for name in sorted(taken, key=lambda name: said.find(f"self.{name}(")):
+        for method in taken[name].methods:
             if method.name not in ("__init__", "forward"):
-                text += "\n\n    " + part.text(method)
+                text += "\n\n    " + taken[name].text(method)
     return _said_once(_owned(text, set(taken)))
 
 

@@ -277,11 +277,11 @@ class MixtureOfExperts(nn.Module):
         expert_R = expert_NK.flatten()
         # A row for each choice, in the order of the experts.
         order_R = expert_R.argsort(stable=True)
-        rows_RD = x_ND[order_R // self.top_k]
-        if torch.compiler.is_compiling() or x_BTD.is_meta:
-            y_RD = self.run_blocks(rows_RD, expert_R[order_R])
+        rows_RD, expert_R = x_ND[order_R // self.top_k], expert_R[order_R]
+        if torch.compiler.is_compiling() or rows_RD.is_meta:
+            y_RD = self.run_blocks(rows_RD, expert_R)
         else:
-            y_RD = self.run_experts(rows_RD, expert_R[order_R])
+            y_RD = self.run_experts(rows_RD, expert_R)
         y_RD = torch.empty_like(y_RD).index_copy(0, order_R, y_RD)
         y_NKD = y_RD.view(*expert_NK.shape, -1)
         y_NKD = share_NK.unsqueeze(-1) * y_NKD
