@@ -27,7 +27,7 @@ CELLS = {  # rows, and tokens of each prompt
     "6x384": ((1, 32), (1, 512), (1, 2048), (8, 32), (64, 32)),
     "gpt2": ((1, 32), (1, 2048), (8, 32), (64, 32)),
 }
-COUNT, FEW = 64, 24  # tokens behind each prompt; of the largest model fewer
+COUNT, FEW = 24, 12  # tokens behind each prompt; of the largest model fewer
 ROUNDS = ((1e10, 5), (6e10, 2), (1e15, 1))  # products of all prompts' tokens with all weights, and rounds below that
 FIRST = ("transformers compiled",)  # in the first cell alone: its compiler is called anew for each shape
 

@@ -17,6 +17,7 @@ from tfdsl.cli.output import remark
 if TYPE_CHECKING:
     from tfdsl import settings
     from tfdsl.sampling import Generation, Piece
+    from tfdsl.sampling.prompts import Asked
     from tfdsl.sampling.speculative import Tally
     from tfdsl.sampling.talk import Talk
 
@@ -34,15 +35,13 @@ class Said:
         self.tallies: list[Tally] = []
         self.open = False  # whether the last line is not ended
 
-    def texts(self, generation: Generation, prompts: Sequence[str], chosen: settings.Sample, alone: bool) -> None:
+    def texts(self, generation: Generation, asked: Sequence[Asked], chosen: settings.Sample, alone: bool) -> None:
         """Write the texts of a generation: one as it comes, several each when it is whole, in their order."""
-        first, streamed = self.prompts, alone and not self.as_json
-        self.prompts += len(prompts)
-        rows = [divmod(row, chosen.n) for row in range(len(prompts) * chosen.n)]
-        texts = [Whole(prompts[prompt], first + prompt, sample) for prompt, sample in rows]
+        streamed = alone and not self.as_json
+        texts = [Whole(each.prompt, each.place, sample) for each in asked for sample in range(chosen.n)]
         waiting = deque([] if self.as_json else texts)
         if streamed and generation.joined:
-            self._echo(prompts[0])
+            self._echo(asked[0].prompt)
         for piece in self._timed(generation):
             text = texts[piece.row]
             text.take(piece)
