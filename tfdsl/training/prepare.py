@@ -16,7 +16,8 @@ from tfdsl.data import prepare as data
 from tfdsl.data.asked import Asked
 from tfdsl.data.table import Prepared, Ragged
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import groups, objectives, reports
+from tfdsl.training import groups, needs, objectives, reports
+from tfdsl.training.processes import Processes
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Task
 
@@ -42,10 +43,17 @@ class Job:
 
 
 def prepare(
-    subject: Subject, train: settings.Train, sample: settings.Sample, folder: Path
+    subject: Subject,
+    train: settings.Train,
+    sample: settings.Sample,
+    folder: Path,
+    processes: Processes | None = None,
 ) -> tuple[Job | None, list[Diagnostic]]:
-    """Make a job in a new run folder, or say what stands in its way; nothing is left there before all is well."""
-    chosen = _resolved(train, subject)
+    """Make a job in a new run folder, or say what stands in its way; nothing is left there before all is well.
+
+    `processes` are those that are to train it.
+    """
+    chosen = resolved(train, subject)
     task, found = objectives.bind(chosen, subject.signature)
     found = [
         *_unread(train, subject),
@@ -80,15 +88,19 @@ def prepare(
         _clear(folder)
         return None, problems
     task.open(made)
-    remarks = [*told, *(_placed(subject, *each) for each in (*task.remarks(made), *_doubts(train), *_strange(made)))]
-    job = Job(subject, task, chosen, folder, made, tuple(remarks))
+    tight = needs.first(subject, task, chosen, made.train, processes or Processes())
+    if any(each.severity == "error" for each in tight):
+        _clear(folder)
+        return None, tight
+    remarks = (_placed(subject, *each) for each in (*task.remarks(made), *_doubts(train), *_strange(made)))
+    job = Job(subject, task, chosen, folder, made, (*told, *tight, *remarks))
     _fill(job, sample)
     return job, []
 
 
 def asked(subject: Subject, train: settings.Train) -> tuple[Asked | None, list[Diagnostic]]:
     """Return what the objective of a spec asks of its data, or say why it cannot be trained."""
-    chosen = _resolved(train, subject)
+    chosen = resolved(train, subject)
     task, found = objectives.bind(chosen, subject.signature)
     if task is None:
         return None, [_placed(subject, *each) for each in found]
@@ -127,7 +139,7 @@ def _unsound(folder: Path, what: str) -> Diagnostic:
     return Diagnostic("R706", f"`{folder}` is no run folder: `{SETTINGS}` {what}", help=help_)
 
 
-def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
+def resolved(train: settings.Train, subject: Subject) -> settings.Train:
     """Return the settings with a value for what the model or the machine decides."""
     if train.device != "cpu" and torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported()
