@@ -93,6 +93,8 @@ def test_settings_that_are_none_for_a_source_are_told() -> None:
     asked = [
         (settings.Sample(context=4), "R843"),
         (settings.Sample(overflow="stop"), "R843"),
+        (settings.Sample(overflow="slide"), "R843"),
+        (settings.Sample(prefill=512), "R843"),
         (settings.Sample(length=9), "I678"),
     ]
     for chosen, code in asked:

@@ -189,6 +189,6 @@ def _drawn(text: Text, found: Found, plan: Plan) -> Iterator[Drawn]:
         end = ending(text, token, plan)
         if end is None and place == len(tokens):
             end = "length" if place == plan.length else "context"
-        yield Drawn(text.row, token, end)
+        yield Drawn(text.row, token, end, score=None if end is None else found.score)
         if end is not None:
             return

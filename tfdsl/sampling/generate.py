@@ -61,7 +61,7 @@ class Drawn:
     """A token of the text `row`; the last one of a text says why it is the `end`.
 
     `logprob` is the natural logarithm of its probability by the model alone, before any stage; `likeliest` are the
-    likeliest tokens with theirs.
+    likeliest tokens with theirs. The last one of a text that was searched for has its `score`.
     """
 
     row: int
@@ -69,6 +69,7 @@ class Drawn:
     end: End | None = None
     logprob: float | None = None
     likeliest: tuple[tuple[int, float], ...] = ()
+    score: float | None = None
 
 
 def generate(open_: Opener, texts: Sequence[Text], plan: Plan) -> Iterator[Drawn]:

@@ -61,6 +61,7 @@ def _biases(value: Any) -> Any:
 Word = str | int | tuple[int, ...]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words)]
 
+SEARCHED = ("beams", "length_penalty", "early_stopping")
 FILTERS = ("temperature", "greedy", "top_k", "top_p", "min_p", "typical_p", "top_n_sigma")
 
 
@@ -174,7 +175,7 @@ class Sample(Part):
             raise problem("D129", message, help="choose one of them")
         for name in ("ahead", "length_penalty", "early_stopping"):
             guessed = name == "ahead"
-            if self._changed(name) and (not ways or guessed == (ways == ["beams"])):
+            if self.said(name) and (not ways or guessed == (ways == ["beams"])):
                 wanted, way = ("`draft` or `lookup`", "guessed") if guessed else ("`beams`", "searched")
                 raise problem("D129", f"`{name}` belongs to {wanted}, and nothing is {way} here")
         if self.beams is not None:
@@ -183,7 +184,7 @@ class Sample(Part):
 
     def _searched(self, beams: Any) -> None:
         """Refuse what a search does not do."""
-        drawn = [name for name in (*FILTERS, "seed") if self._changed(name)]
+        drawn = [name for name in (*FILTERS, "seed") if self.said(name)]
         if drawn:
             message = f"`{drawn[0]}` is of tokens that are drawn, and `beams` draws none"
             raise problem("D129", message, help=f"leave `{drawn[0]}` or `beams` out")
@@ -195,9 +196,9 @@ class Sample(Part):
             message = f"`n` asks for {self.n} texts, and {beams} beams find {beams}"
             raise problem("D129", message, help=f"`beams: {self.n}` or more")
 
-    def _changed(self, name: str) -> bool:
-        """Return whether a field is other than where nothing is said: a run keeps what was not said too."""
-        return getattr(self, name) != type(self).model_fields[name].default
+    def said(self, name: str) -> bool:
+        """Return whether something was said of a field, were it what holds where nothing is said."""
+        return name in self.model_fields_set and getattr(self, name) is not None
 
 
 def anew(kept: Sample, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,5 +210,7 @@ def anew(kept: Sample, chosen: Mapping[str, Any]) -> dict[str, Any]:
     if chosen.get("beams") is not None:
         left |= {*FILTERS, "seed", "draft", "lookup", "ahead", "logprobs"}
     elif chosen.get("draft") is not None or chosen.get("lookup") is not None:
-        left |= {"beams", "length_penalty", "early_stopping", "draft", "lookup"}
+        left |= {*SEARCHED, "draft", "lookup"}
+    elif any(chosen.get(name) is not None for name in (*FILTERS, "seed", "logprobs")):
+        left |= {*SEARCHED}  # it draws
     return {**{name: value for name, value in kept.given().items() if name not in left}, **chosen}
