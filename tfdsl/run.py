@@ -326,7 +326,8 @@ def onward(subject: Subject, run: Run) -> tuple[Subject | None, list[Diagnostic]
         message = f"the weights of `{run.folder}` are not those of `{subject.name}`: {str(error).partition(': ')[2]}"
         return None, [Diagnostic("R735", message, help=f"its own spec is `{run.folder / SPEC}`")]
     keeps = {FOREIGN: json.dumps(run.foreign, indent=1) + "\n"} if run.foreign else {}
-    return replace(subject, build=build, trained=True, tokenizer=run.tokenizer, end=run.end, keeps=keeps), []
+    known = {"tokenizer": run.tokenizer, "setting": run.train.tokenizer, "end": run.end, "keeps": keeps}
+    return replace(subject, build=build, trained=True, **known), []
 
 
 def fill(
