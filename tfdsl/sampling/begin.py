@@ -119,6 +119,7 @@ def _plan(
         logprobs=chosen.logprobs,
         batch=chosen.batch,
         ragged=author.ragged,
+        joined=author.sources is None,
     )
 
 

@@ -62,7 +62,17 @@ Word = str | int | tuple[int, ...]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words)]
 
 SEARCHED = ("beams", "length_penalty", "early_stopping")
-FILTERS = ("temperature", "greedy", "top_k", "top_p", "min_p", "typical_p", "top_n_sigma")
+FILTERS = (
+    "temperature",
+    "greedy",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "top_n_sigma",
+    "epsilon_cutoff",
+    "eta_cutoff",
+)
 
 
 class Sample(Part):
@@ -87,6 +97,14 @@ class Sample(Part):
     top_n_sigma: PositiveReal | None = Field(
         default=None, description="Draw among the tokens whose score is within so many standard deviations of the best"
     )
+    epsilon_cutoff: Annotated[float, Number(above=0, below=1)] | None = Field(
+        default=None, description="Draw among the tokens that are at least so likely, and the likeliest"
+    )
+    eta_cutoff: Annotated[float, Number(above=0, below=1)] | None = Field(
+        default=None,
+        description="Draw among the tokens that are at least so likely, and where many are likely among less likely "
+        "ones too",
+    )
     repetition_penalty: PositiveReal = Field(
         default=1.0,
         description="Above 1, tokens of the prompt and the text become less likely: a positive score is divided by it, "
@@ -104,6 +122,9 @@ class Sample(Part):
     )
     banned: Words = Field(
         default=(), description="Never written: texts, tokens by number, and lists of tokens in a row"
+    )
+    no_repeat_ngram: Positive | None = Field(
+        default=None, description="Never write so many tokens in a row that the prompt and the text hold already"
     )
     forced: Words = Field(
         default=(), description="What the text begins with, as if it had been drawn: texts and tokens"
