@@ -95,10 +95,11 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as request:
         return request.exit_code
     except click.ClickException as error:
-        error.show()
+        if _speaks():
+            error.show()
         return error.exit_code
     except Stop as stop:
-        if stop.message:
+        if stop.message and _speaks():
             click.echo(f"tfdsl: {stop.message}", err=True)
         return stop.code
     except OSError as error:
@@ -112,6 +113,11 @@ def run(arguments: list[str]) -> int:
             raise
         click.echo(_defect(error), err=True)
         return 70
+
+
+def _speaks() -> bool:
+    """Return whether this process says what is wrong: the only one, or the first of those that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _defect(error: Exception) -> str:
