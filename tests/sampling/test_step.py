@@ -16,7 +16,7 @@ from tests import shrunk
 from tfdsl import building, roles
 from tfdsl.codegen.write import write
 from tfdsl.ragged import ragged
-from tfdsl.sampling import packages, quick, ready, step
+from tfdsl.sampling import packages, quick, ready, rows, step
 from tfdsl.sampling.packages import Purpose
 
 TINY = """
@@ -191,3 +191,14 @@ def test_a_package_of_another_maker_or_for_another_purpose_is_left_aside(tmp_pat
         f"`{described.name}` beside it is missing or damaged",
         "it was made for another model, torch, processor, number of threads or version of tfdsl",
     ]
+
+
+def test_the_queries_of_few_rows_reach_the_fused_attention(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(rows, "LARGE", 1)  # all products go by rows, as those of a larger model do
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    program, _, _ = step.trace(ready(building.build(tfdsl.check(path))), step.FEW)
+    calls = [node for node in program.graph.nodes if node.target is torch.ops.aten.scaled_dot_product_attention.default]
+    assert len(calls) == 1
+    q_BHTK = calls[0].args[0].meta["val"]
+    assert q_BHTK.stride(-1) == 1  # or torch takes another attention, which copies the cache
