@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+import tfdsl
 from tests.sampling.written import run
-from tfdsl import cli
+from tfdsl import cli, settings
+from tfdsl.cli import writing
+from tfdsl.sampling.talk import Talk
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,6 +118,37 @@ def test_a_conversation_outlives_a_line_that_is_no_text_and_tells_a_note_once(
     code, text, remarks = say(capfd, folder, "--chat", "--length", "30", "--json", "--greedy")
     assert code == 0 and [each["prompt"] for each in objects(text)] == ["a", "bc", "d"]
     assert "that line is no text in UTF-8" in remarks and remarks.count("I671") == 1
+
+
+def test_an_interrupt_stops_an_answer_and_behind_the_prompt_the_conversation(
+    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was said so far is kept, and read anew: the next answer is that of a conversation which never stopped."""
+    asked = ["--chat", "--length", "5", "--greedy", "--min-length", "5", "--context", "64"]
+    echo, shown = writing.Said._echo, list[str]()
+
+    def stopping(said: writing.Said, text: str) -> None:
+        shown.append(text)
+        if len(shown) == 3:
+            raise KeyboardInterrupt
+        echo(said, text)
+
+    monkeypatch.setattr(writing.Said, "_echo", stopping)
+    monkeypatch.setattr(writing, "typed", lambda: True)
+    monkeypatch.setattr(sys, "stdin", Piped("a\nb\n"))
+    code, _, remarks = say(capfd, folder, *asked)
+    assert code == 0 and remarks.count("stopped: Ctrl-C") == 1
+    assert remarks.endswith("user: \n")
+    talk = Talk(tfdsl.open_run(folder).author(), settings.Sample(length=5, min_length=5, greedy=True, context=64))
+    talk.messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "".join(shown[:3])}]
+    generation, _ = talk.answer("b")
+    assert generation is not None and generation.texts() == ["".join(shown[3:])] and len(talk.messages) == 3
+    talk.broken("")
+    assert [each["content"] for each in talk.messages] == ["a", "".join(shown[:3])]
+    monkeypatch.setattr(writing, "typed", lambda: False)
+    shown.clear()
+    monkeypatch.setattr(sys, "stdin", Piped("a\nb\n"))
+    assert say(capfd, folder, *asked)[0] == 130
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     help="Prompts, a line each: texts, or JSON objects with `prompt` or `messages` and settings of their own; `-` "
     "reads them from standard input.",
 )
-@click.option("--chat", is_flag=True, help="Talk: each line is answered, and what was said before is kept.")
+@click.option(
+    "--chat",
+    is_flag=True,
+    help="Talk: each line is answered, and what was said before is kept. Ctrl-C stops an answer; behind `user:` it "
+    "ends the conversation, as Ctrl-D does.",
+)
 @options.as_json
 @click.option("--verbose", is_flag=True, help="Say at the end how tokens were drawn, how fast, and with what memory.")
 @options.last
@@ -130,10 +135,15 @@ def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
         for note in talk.notes:
             remark(note)
         for line in writing.lines():
-            generation, found = talk.answer(line)
-            tell(found)
-            if generation is not None:
-                said.answer(generation, talk, chosen)
+            try:
+                generation, found = talk.answer(line)
+                tell(found)
+                if generation is not None:
+                    said.answer(generation, talk, chosen)
+            except KeyboardInterrupt:
+                if not writing.typed():
+                    raise
+                said.stopped(talk)
     except RunError as error:
         said.pause()
         tell(list(error.diagnostics))
