@@ -32,6 +32,12 @@ class Task:
     never: tuple[int, ...] = ()
 
 
+def ordered(task: Task, source: Inputs, tokens_BT: Tensor, first: int) -> list[Tensor]:
+    """Return what a model takes for tokens of what is written, of which the first has that position."""
+    fed = {**source, **task.feed(tokens_BT, first)}
+    return [fed[name] for name in task.order if name in fed]
+
+
 class Held:
     """A model that was given sources: logits [B, T, V] of tokens, with a cache or without one.
 
@@ -64,8 +70,7 @@ class Held:
             return logits_BTV
 
     def _given(self, tokens_BT: Tensor, first: int, more: dict[str, Any]) -> Tensor:
-        fed = {**self.source, **self.task.feed(tokens_BT, first)}
-        found = self.model(*(fed[name] for name in self.task.order if name in fed), **more)
+        found = self.model(*ordered(self.task, self.source, tokens_BT, first), **more)
         logits_BTV: Tensor = found[self.task.output] if isinstance(found, dict) else found
         return logits_BTV
 
@@ -129,10 +134,9 @@ class Answering:
         assert example is not None, "a model that is compiled has one"
 
         def inputs(rows: int, count: int, first: int, size: int) -> list[Tensor]:
-            fed = {**example(rows, size), **task.feed(torch.zeros(rows, count, dtype=torch.long), first)}
-            return [fed[name] for name in task.order if name in fed]
+            return ordered(task, example(rows, size), torch.zeros(rows, count, dtype=torch.long), first)
 
-        fed = {**example(1, 1), **task.feed(torch.zeros(1, 1, dtype=torch.long), 1)}
+        fed = {*example(1, 1), *task.feed(torch.zeros(1, 1, dtype=torch.long), 1)}
         return Call(inputs, [name for name in task.order if name in fed].index(self.written), task.output, True)
 
     def __call__(self, prompts: Sequence[Sequence[int]], room: int) -> tuple[Answer, Tensor]:
