@@ -79,7 +79,7 @@ def page(name: str) -> Page:
 
 
 def words(name: str) -> tuple[str, ...]:
-    """Return the words of a kind's examples, in the order of its page: a type of the kind, or "" for the kind itself."""
+    """Return the words of a kind's examples, in the order of its page: a type, or "" for the kind itself."""
     base = node.lookup(name)
     assert base is not None, name
     return tuple(word for word, _ in _shown(base))
