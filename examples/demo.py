@@ -36,7 +36,7 @@ def main() -> int:
             "Train it for two minutes on the source of Python's own library, which is on this machine.",
             ["train", SPEC, "-o", str(RUN)],
         ),
-        ("Let it write some Python.", ["sample", str(RUN), "--prompt", "def read_file(path):\n", "--length", "120"]),
+        ("Let it write some Python.", ["sample", str(RUN), "--prompt", "def read_file(path):\n"]),
     ]
     for number, (title, arguments) in enumerate(steps, 1):
         print(f"\n── {number} of {len(steps)} · {title}\n\n$ tfdsl {shlex.join(arguments)}\n", flush=True)
@@ -59,7 +59,7 @@ END = """
 What to try next, from this folder:
 
   . .venv/bin/activate
-  tfdsl sample {run} --prompt "class Stack:" --temperature 0.6
+  tfdsl sample {run} --prompt "class Stack:" --seed 1
   tfdsl cost {spec} --set dims.n_layers=8 --axis T=1024
   tfdsl new llama -o my.yaml        # a spec of your own; then: tfdsl check my.yaml
   tfdsl kinds attention             # what a node takes

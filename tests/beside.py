@@ -343,7 +343,8 @@ def machine(command: str) -> Generator[None]:
         return
     with (
         patch("tfdsl.training.reports.find_spec", lambda _: None),
-        patch("tfdsl.training.needs.free", lambda *_: 128 << 20),
+        patch("tfdsl.training.room.free", lambda *_: 128 << 20),
+        patch("tfdsl.training.room.whole", lambda *_: 256 << 20),
         patch("tfdsl.sweeping.work.run_all", lambda *_: True),
     ):
         yield

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor, nn
 
 import tfdsl
@@ -52,6 +53,15 @@ def theirs(folder: Path, name: str, config: Mapping[str, Any], attention: str = 
     model = foreign.tiny(name, kind.from_dict(dict(config)), attention=attention)
     foreign.disk(model, folder)
     return model
+
+
+def pieces(folder: Path) -> None:
+    """Put a tokenizer of a few pieces of words into a checkpoint's folder: the marks of BERT are its first tokens."""
+    words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##c", "walk", "##ing", ".")
+    made = Tokenizer(models.WordPiece({piece: at for at, piece in enumerate(words)}, unk_token="[UNK]"))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
+    made.add_special_tokens(list(words[:5]))
+    made.save(str(folder / "tokenizer.json"))
 
 
 def changed(config: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfdsl import checking, disk, document
+from tfdsl import checking, document
 from tfdsl.checking import Checked
 from tfdsl.faults import RunError, SpecError
 from tfdsl.spec import Spec
@@ -134,11 +134,11 @@ def sweep(
         return check(base, (*overrides, *others))
 
     place = Path(folder)
-    plan = run.planned(checked, grid.written(vary or {}), grid.written(zipped or {}), seeds, place)
+    begun = None if start is None else str(start)
+    plan = run.planned(checked, grid.written(vary or {}), grid.written(zipped or {}), seeds, place, begun)
     if plan.problems:
         raise RunError(plan.problems)
-    disk.make(place)
-    return run.run(plan, place, jobs, None if start is None else str(start), work.Silent())
+    return run.run(plan, place, jobs, begun, work.Silent())
 
 
 def open_run(folder: str | Path) -> Run:

@@ -35,6 +35,7 @@ from tfdsl.sampling import Author, Generation, ready
 from tfdsl.sampling.chain import TAKES, Processor
 from tfdsl.sampling.models import Hastened, Models
 from tfdsl.sampling.prompts import explain, unreadable
+from tfdsl.sampling.small import Weights
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.folder import FOREIGN, Unfit, kept_in
@@ -175,10 +176,7 @@ class Run:
         except ValidationError as error:
             raise _wrong(explain(error), "the settings are those of the `sample` section") from None
         asked = [settled.prompt] if prompts is _USUAL else _prompts(prompts)
-        found, said = self.write(settled, asked, _each(processors), draft)
-        if found is None:
-            raise RunError(said)
-        return found
+        return _sound(self.write(settled, asked, _each(processors), draft))
 
     def write(
         self,
@@ -186,12 +184,19 @@ class Run:
         prompts: Sequence[str],
         processors: Sequence[Processor] = (),
         draft: Run | Path | str | None = None,
+        numbers: Sequence[int] | None = None,
     ) -> tuple[Generation | None, list[Diagnostic]]:
-        """Return the texts that follow prompts, to be drawn as they are asked for, with notes; or what is wrong."""
-        return sampling.begin(self.author(chosen, draft), chosen, prompts, processors)
+        """Return the texts that follow prompts, to be drawn as they are asked for, with notes and what is wrong.
 
-    def trained(self) -> Trained:
-        """Return the run's model and what is known of it, ready to be asked; raises SpecError."""
+        What is wrong with a prompt, which is called by its number, leaves it out and the others there.
+        """
+        return sampling.begin(self.author(chosen, draft), chosen, prompts, processors, numbers)
+
+    def trained(self, weights: Weights = "float32") -> Trained:
+        """Return the run's model and what is known of it, ready to be asked, its linear maps in such weights.
+
+        Raises SpecError.
+        """
         if "trained" not in self._made:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None
@@ -199,7 +204,12 @@ class Run:
             about = {**self.about, "labels": self.about.get("labels") or labels((self.foreign or {}).get("config"))}
             known = (self.checked(), self.built(), train, self.tokenizer, made, about, imported)
             self._made["trained"] = Trained(*known)
-        return self._made["trained"]
+        if weights == "float32":
+            return self._made["trained"]
+        if ("trained", weights) not in self._made:
+            small = self.models().form(weights, False).module
+            self._made["trained", weights] = replace(self._made["trained"], model=small)
+        return self._made["trained", weights]
 
     def fill(self, texts: str | Sequence[str], top: int = 5) -> tuple[Filled, ...]:
         """Return the `top` likeliest words of each mask (`[MASK]`) of each text; raises RunError where none can be."""
@@ -227,17 +237,22 @@ class Run:
         given: str | Pair | Sequence[str] | Sequence[Pair],
         window: int | None = None,
         stride: int | None = None,
+        weights: Weights = "float32",
     ) -> tuple[Scored, ...]:
         """Return how likely each text is, or each target given its source, in windows of so many tokens.
 
-        Raises RunError where they cannot be read, or the model foretells no text.
+        A model of masked words judges each token by all others, each masked in turn (`Scored.pseudo`). `weights` are
+        what its linear maps are stored in. Raises RunError where texts cannot be read, or the model foretells none.
         """
         several: Any = _listed(given)
-        return _sound(scoring.score(self.trained(), several, window=window, stride=stride))
+        return _sound(scoring.score(self.trained(weights), several, window=window, stride=stride))
 
-    def held_out(self) -> Measured:
-        """Return what the model comes to on the examples that the run held out; raises RunError where it has none."""
-        return _sound(measuring.held_out(self.trained(), self.folder))
+    def held_out(self, weights: Weights = "float32") -> Measured:
+        """Return what the model comes to on the examples that the run held out; raises RunError where it has none.
+
+        `weights` are what its linear maps are stored in; products are of float32.
+        """
+        return _sound(measuring.held_out(self.trained(weights), self.folder))
 
 
 def _wrong(message: str, help_: str) -> RunError:
@@ -249,7 +264,7 @@ def _prompts(given: Any) -> Sequence[Any]:
     if isinstance(given, str):
         return [given]
     if isinstance(given, bytes | Mapping | Set) or not isinstance(given, Iterable):
-        raise RunError(unreadable([given]))
+        raise RunError(list(unreadable([given], ["the prompt"]).values()))
     return list(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  (`begin` looks at each)
 
 
@@ -311,7 +326,8 @@ def onward(subject: Subject, run: Run) -> tuple[Subject | None, list[Diagnostic]
         message = f"the weights of `{run.folder}` are not those of `{subject.name}`: {str(error).partition(': ')[2]}"
         return None, [Diagnostic("R735", message, help=f"its own spec is `{run.folder / SPEC}`")]
     keeps = {FOREIGN: json.dumps(run.foreign, indent=1) + "\n"} if run.foreign else {}
-    return replace(subject, build=build, trained=True, tokenizer=run.tokenizer, end=run.end, keeps=keeps), []
+    known = {"tokenizer": run.tokenizer, "setting": run.train.tokenizer, "end": run.end, "keeps": keeps}
+    return replace(subject, build=build, trained=True, **known), []
 
 
 def fill(

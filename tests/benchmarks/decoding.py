@@ -97,6 +97,7 @@ def _median(answers: Sequence[dict[str, Any]], rows: int, count: int, clock: int
 
 def bandwidth(size: int) -> float:
     """Return how many bytes a second one thread reads of a buffer of so many bytes, again and again."""
+    torch.set_num_threads(1)  # others would wait in a loop, and that is CPU time too
     buffer = torch.ones(max(size // 4, 1024))
     buffer.sum()
     best = 0.0

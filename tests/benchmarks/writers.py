@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import torch
 
 from tests.benchmarks.sizes import Size
 
-Write = Callable[[torch.Tensor, int], object]  # prompts [B, T], and how many tokens to write behind each
+Mark = Callable[[], None]  # called when a token is there
+Write = Callable[[torch.Tensor, int, Mark], object]  # prompts [B, T], how many tokens behind each, the mark
 SPECS = Path(__file__).parents[2] / "specs"
 KEPT = Path(__file__).parents[2] / ".venv-bench" / "compiled"
 WRITTEN = {
@@ -59,11 +61,12 @@ def ours(name: str, size: Size) -> Write:
     models = Models(folder, checked, build, build)
     chosen = settings.Sample.read({"weights": weights, "compile": compiled, "greedy": True})
 
-    def write(prompts: torch.Tensor, count: int) -> object:
+    def write(prompts: torch.Tensor, count: int, mark: Mark) -> None:
         made = models.hasten(chosen, len(prompts), False)
         plan = Plan(count, greedy=True, context=size.context, batch=len(prompts))
         texts = [Text(row, list(prompt), Stream(0)) for row, prompt in enumerate(prompts.tolist())]
-        return sum(1 for _ in generate(made.open, texts, plan))
+        for _ in generate(made.open, texts, plan):
+            mark()
 
     return write
 
@@ -81,11 +84,21 @@ def theirs(name: str, size: Size) -> Write:
     return _litgpt(model)
 
 
+def _marked(model: Any) -> list[Mark]:
+    """Return a list whose last mark is called whenever the model has been called."""
+    marks: list[Mark] = []
+    model.register_forward_hook(lambda *_: marks[-1]())
+    return marks
+
+
 def _transformers(model: Any, way: str) -> Write:
     if way == "compiled":
         model.forward = torch.compile(model.forward)
 
-    def write(prompts: torch.Tensor, count: int) -> object:
+    marked = _marked(model)
+
+    def write(prompts: torch.Tensor, count: int, mark: Mark) -> object:
+        marked.append(mark)
         return model.generate(
             prompts,
             attention_mask=torch.ones_like(prompts),
@@ -103,9 +116,11 @@ def _x_transformers(model: Any) -> Write:
     import x_transformers
 
     wrapped = x_transformers.AutoregressiveWrapper(model)
+    marked = _marked(model)
 
     @torch.inference_mode()
-    def write(prompts: torch.Tensor, count: int) -> object:
+    def write(prompts: torch.Tensor, count: int, mark: Mark) -> object:
+        marked.append(mark)
         return wrapped.generate(prompts, count, temperature=0.0, cache_kv=True)
 
     return write
@@ -115,7 +130,7 @@ def _litgpt(model: Any) -> Write:
     rows = 0
 
     @torch.inference_mode()
-    def write(prompts: torch.Tensor, count: int) -> object:
+    def write(prompts: torch.Tensor, count: int, mark: Mark) -> object:
         """Do what `litgpt.generate.base.generate` does, for any number of rows."""
         nonlocal rows
         if rows != len(prompts):
@@ -125,11 +140,17 @@ def _litgpt(model: Any) -> Write:
         place, tokens, found = torch.arange(prompts.shape[1]), prompts, []
         for _ in range(count):
             tokens = model(tokens, place)[:, -1:].argmax(-1)
+            mark()
             place = place[-1:] + 1
             found.append(tokens)
         return torch.cat(found, 1)
 
     return write
+
+
+def clocks() -> tuple[float, float]:
+    """Return the CPU time of this process and the time on the wall, in seconds."""
+    return time.process_time(), time.perf_counter()
 
 
 def held() -> float:
@@ -142,8 +163,12 @@ def held() -> float:
     return int(most) / 1e3
 
 
+def _note(times: list[tuple[float, float]]) -> None:
+    times.append(clocks())
+
+
 def main(name: str, size: Size) -> None:
-    """Answer each line: the CPU time and the wall time of one token behind each prompt, and of `count` of them."""
+    """Answer each line: CPU and wall time until the first token of a call and until its last, and the memory."""
     before = held()
     torch.manual_seed(0)
     write = (ours if name in OURS else theirs)(name, size)
@@ -153,13 +178,12 @@ def main(name: str, size: Size) -> None:
         held()
         try:
             if cell["warm"]:  # compilers take their time, and shapes are new
-                write(prompts, 3)
-            times = []
-            for count in (1, cell["count"]):
-                cpu, wall = time.process_time(), time.perf_counter()
-                write(prompts, count)
-                times.append((time.process_time() - cpu, time.perf_counter() - wall))
-            answer: dict[str, Any] = {"first": times[0], "all": times[1], "memory": held() - before}
+                write(prompts, 3, lambda: None)
+            began = clocks()
+            times: list[tuple[float, float]] = []
+            write(prompts, cell["count"], partial(_note, times))
+            first, last = ([now - then for now, then in zip(at, began, strict=True)] for at in (times[0], clocks()))
+            answer: dict[str, Any] = {"first": first, "all": last, "memory": held() - before}
         except Exception as error:  # a library that cannot do a cell is left out of it
             answer = {"error": f"{type(error).__name__}: {error}"[:200]}
         print(json.dumps(answer), flush=True)

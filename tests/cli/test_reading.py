@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,55 @@ def test_no_text_is_not_scored(
         (".", "`.` is a folder: name a file in it"),
     ):
         assert said(capfd, runs["score"], "score", name) == (2, f"tfdsl: {refused}\n")
+
+
+def test_what_cannot_be_read_is_left_aside(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
+    def answers(*arguments: str) -> tuple[int, list[str], str]:
+        code = cli.main([arguments[0], str(runs[arguments[0]].folder), *arguments[1:]])
+        shown = capfd.readouterr()
+        return code, [json.loads(line).get("input", "") for line in shown.out.splitlines()], shown.err
+
+    Path("in.jsonl").write_text('{"text": "one"}\n{"text": 3}\n{"text": "two"}\n')
+    for command in ("classify", "embed"):
+        code, names, remarks = answers(command, "--file", "in.jsonl", "--json")
+        assert (code, names) == (1, ["one", "two"]) and "line 2 of `in.jsonl`" in remarks
+        code, names, remarks = answers(command, "one", "\ud800", "two", "--json")
+        assert (code, names) == (1, ["one", "two"]) and "error[R831]: text 2 holds half" in remarks
+    code, names, remarks = answers("score", "one", "\ud800", "two", "--json")
+    assert (code, names) == (1, ["one", "two"]) and "error[R831]: text 2 holds half" in remarks
+    Path("in.txt").write_text("a [MASK]\nnone\n[MASK] b\n")
+    code, names, remarks = answers("fill", "--file", "in.txt", "--json")
+    assert (code, len(names)) == (1, 2) and "error[R834]: text 2 has no mask: 'none'" in remarks
+
+
+def test_images_that_cannot_be_read_are_left_aside(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
+    Image.new("L", (5, 5)).save("large.png")
+    Path("bad.png").write_bytes(b"no image")
+    code = cli.main(
+        ["classify", str(runs["pictures"].folder), "bad.png", "one.png", "large.png", "none.png", "one.png"]
+    )
+    shown = capfd.readouterr()
+    assert code == 1 and shown.out.count("one.png") == 2 and shown.out.count("\n") == 2
+    assert [line for line in shown.err.splitlines() if line.startswith("error")] == [
+        "error[R744]: `bad.png` is no image that can be read",
+        "error[R744]: `none.png` cannot be read: no such file or directory",
+        "error[R805]: `large.png` is 3 × 5 × 5, the model takes 3 × 4 × 4",
+    ]
+
+
+def test_weights_are_said_and_a_model_of_masked_words_is_scored(
+    runs: dict[str, Run], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["score", str(runs["fill"].folder), "abc", "d"]) == 0
+    shown = capfd.readouterr().out.splitlines()
+    assert all("pseudo-perplexity" in line and "bits" not in line for line in shown) and "1 token " in shown[1]
+    assert cli.main(["score", str(runs["score"].folder), "abc", "--weights", "bfloat16", "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert told["weights"] == "bfloat16" and told["tokens"] == 2
+    Path("t.jsonl").write_text('{"text": ""}\n{"text": "ab"}\n')
+    assert cli.main(["score", str(runs["score"].folder), "t.jsonl", "--json"]) == 0
+    first = json.loads(capfd.readouterr().out.splitlines()[0])
+    assert (first["loss"], first["perplexity"], first["tokens"]) == (None, None, 0)
 
 
 def test_vectors_are_counted(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:

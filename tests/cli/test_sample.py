@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+import tfdsl
 from tests.sampling.written import run
-from tfdsl import cli
+from tfdsl import cli, settings
+from tfdsl.cli import writing
+from tfdsl.sampling.talk import Talk
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,6 +120,37 @@ def test_a_conversation_outlives_a_line_that_is_no_text_and_tells_a_note_once(
     assert "that line is no text in UTF-8" in remarks and remarks.count("I671") == 1
 
 
+def test_an_interrupt_stops_an_answer_and_behind_the_prompt_the_conversation(
+    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was said so far is kept, and read anew: the next answer is that of a conversation which never stopped."""
+    asked = ["--chat", "--length", "5", "--greedy", "--min-length", "5", "--context", "64"]
+    echo, shown = writing.Said._echo, list[str]()
+
+    def stopping(said: writing.Said, text: str) -> None:
+        shown.append(text)
+        if len(shown) == 3:
+            raise KeyboardInterrupt
+        echo(said, text)
+
+    monkeypatch.setattr(writing.Said, "_echo", stopping)
+    monkeypatch.setattr(writing, "typed", lambda: True)
+    monkeypatch.setattr(sys, "stdin", Piped("a\nb\n"))
+    code, _, remarks = say(capfd, folder, *asked)
+    assert code == 0 and remarks.count("stopped: Ctrl-C") == 1
+    assert remarks.endswith("user: \n")
+    talk = Talk(tfdsl.open_run(folder).author(), settings.Sample(length=5, min_length=5, greedy=True, context=64))
+    talk.messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "".join(shown[:3])}]
+    generation, _ = talk.answer("b")
+    assert generation is not None and generation.texts() == ["".join(shown[3:])] and len(talk.messages) == 3
+    talk.broken("")
+    assert [each["content"] for each in talk.messages] == ["a", "".join(shown[:3])]
+    monkeypatch.setattr(writing, "typed", lambda: False)
+    shown.clear()
+    monkeypatch.setattr(sys, "stdin", Piped("a\nb\n"))
+    assert say(capfd, folder, *asked)[0] == 130
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(["--context", "65"], "R813"), (["--stop", "#300"], "R811"), (["--logit-bias", "ox=1"], "R812")],
@@ -148,11 +182,26 @@ def test_json_among_lines_of_text_is_told(
     capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Piped('a\n{"prompt": "b"}\n'))
-    code, text, remarks = say(capfd, folder, "--prompts", "-", "--length", "2")
-    assert code == 1 and text == ""
+    code, text, remarks = say(capfd, folder, "--prompts", "-", "--length", "2", "--forced", "xy")
+    assert code == 1 and text == "[1] axy\n"
     assert "error[R816]: line 2 of standard input is a JSON object, and the first line is a text" in remarks
     monkeypatch.setattr(sys, "stdin", Piped("a\n{x}\n"))
     assert say(capfd, folder, "--prompts", "-", "--length", "2", "--forced", "xy")[1] == "[1] axy\n[2] {x}xy\n"
+
+
+def test_prompts_that_cannot_be_read_are_left_aside(
+    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ['{"prompt": "a"}', "b", '{"prompt": "c"}', '{"prompt": "' + "d" * 99 + '"}', '{"prompt": "e", "n": 2}']
+    monkeypatch.setattr(sys, "stdin", Piped("\n".join(said)))
+    short = ["--length", "2", "--overflow", "stop", "--context", "64"]
+    code, text, remarks = say(capfd, folder, "--prompts", "-", *short, "--json")
+    assert code == 1 and "line 2 of standard input is no JSON" in remarks
+    assert "error[R815]: prompt 4 has 99 tokens, and the model reads 64 positions" in remarks
+    assert sorted((each["index"], each["prompt"]) for each in objects(text)) == [(0, "a"), (2, "c"), (4, "e"), (4, "e")]
+    monkeypatch.setattr(sys, "stdin", Piped("b\n" + "d" * 99 + "\ne\n"))
+    assert say(capfd, folder, "--prompts", "-", *short, "--forced", "xy")[:2] == (1, "[1] bxy\n[3] exy\n")
+    assert say(capfd, folder, "--prompt", "d" * 99, *short)[:2] == (1, "")
 
 
 def test_a_line_that_searches_drops_how_tokens_are_drawn(
@@ -181,7 +230,6 @@ def test_an_error_behind_text_begins_a_line(capfd: pytest.CaptureFixture[str], f
         (["--prompts", "missing.txt"], 2, "`missing.txt`: no such file"),
         (["--prompt", ""], 0, ""),
         (["--context", "65"], 1, "error[R813]"),
-        (["--prompts", "-"], 1, "error[R816]: line 2 of standard input is no JSON"),
         (["--beams", "2", "--seed", "3"], 2, "`seed` is of tokens that are drawn, and `beams` draws none"),
         (["--weights", "int4"], 2, "int4"),
         (["--banned", "#257"], 1, "error[R811]: `banned` names the token 257"),

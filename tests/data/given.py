@@ -29,9 +29,16 @@ def prepared(
 def made(folder: Path, wanted: Wanted, data: Any, tokenizer: Any = "bytes", vocab: int = 400, **more: Any) -> Prepared:
     """Prepare data that nothing is wrong with."""
     found, problems = prepared(folder, wanted, data, tokenizer, vocab, **more)
-    assert [(place, problem.message) for place, problem in problems] == []
+    assert [(place, problem.message) for place, problem in problems if problem.severity == "error"] == []
     assert found is not None
     return found
+
+
+def remarks(folder: Path, wanted: Wanted, data: Any, **more: Any) -> list[tuple[str, str]]:
+    """Return the code and the message of what is told beside data that nothing is wrong with."""
+    found, said = prepared(folder, wanted, data, **more)
+    assert found is not None, said
+    return [(each.code, each.message.replace(f"{folder}/", "")) for _, each in said]
 
 
 def wrong(folder: Path, wanted: Wanted, data: Any, tokenizer: Any = "bytes", **more: Any) -> list[tuple[str, str, str]]:

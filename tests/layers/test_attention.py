@@ -9,14 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from tfdsl.layers.attention import Attention
+from tests.layers.flat import flat
+from tfdsl.layers import attention
 from tfdsl.layers.cache import Cache
-from tfdsl.layers.cross import CrossAttention
+from tfdsl.layers.entering import Entering, Sizing
+from tfdsl.layers.holding import Holding
 from tfdsl.layers.masks import causal_table, window_table
 from tfdsl.layers.relative import OwnScores, T5Bias
 from tfdsl.layers.rotary import Rotary
+from tfdsl.layers.weighing import Leaving, Weighing
 
 WIDTH, HEADS, B, T, S = 24, 4, 2, 7, 5
+Attention, CrossAttention = flat("Attention", "attention"), flat("CrossAttention", "cross")
 BIASES = ("", "qkv", "qv", "k", "qk")
 
 
@@ -98,6 +102,21 @@ def test_self_attention(case: str) -> None:
         scale = options.get("scale", dim**-0.5)
         wanted[row] = attend(parts["q"], parts["k"], parts["v"], may, scale).transpose(0, 1).reshape(T, -1)
     torch.testing.assert_close(layer(x), layer.out(wanted), rtol=1e-12, atol=1e-12)
+
+
+def test_its_parts_apart_give_the_same() -> None:
+    norms = {name: torch.nn.RMSNorm(6) for name in ("q_norm", "k_norm")}
+    sizes, parts = {"kv_heads": 2}, {"fit": Sizing(clip=0.5, **norms), "hold": Holding()}
+    weigh, leave = Weighing(WIDTH, HEADS, softcap=2.0, **sizes), Leaving(WIDTH, HEADS, gate_heads=True)
+    leave.gate = torch.nn.Linear(WIDTH, HEADS)
+    enter = Entering(WIDTH, HEADS, bias="q", **sizes)
+    apart = drawn(attention.Attention(enter=enter, weigh=weigh, leave=leave, **parts))
+    layer = Attention(WIDTH, HEADS, bias="q", clip=0.5, softcap=2.0, gate=leave.gate, gate_heads=True, **sizes, **norms)
+    names = {f"{name}.{key}" for name in ("enter", "fit", "weigh", "leave") for key in layer.state_dict()}
+    assert set(apart.state_dict()) <= names
+    layer.load_state_dict({name.partition(".")[2]: weight for name, weight in apart.state_dict().items()})
+    x = values(B, T, WIDTH)
+    assert torch.equal(layer.double().eval()(x), apart(x))
 
 
 def test_layer_norm_on_queries_and_keys() -> None:

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tests.layers.flat import flat
 from tests.layers.test_attention import drawn, values
 from tfdsl.layers.added import Prepend
-from tfdsl.layers.experts import MixtureOfExperts
 from tfdsl.layers.feedforward import FeedForward
 from tfdsl.layers.patch import Patch
 from tfdsl.layers.pooling import last_of_kept, max_of_kept, mean_of_kept
@@ -27,6 +27,8 @@ FUNCTIONS = {
     "tanh": math.tanh,
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
 }
+
+MixtureOfExperts = flat("MixtureOfExperts", "experts")
 
 
 @torch.no_grad()

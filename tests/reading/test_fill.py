@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 import tfdsl
 from tests import foreign, imported
 from tests.reading.models import GPT, MARKS, PAIRS, WORDS, asked
 from tfdsl import tokens
-from tfdsl.reading.fill import MASK, fill
+from tfdsl.reading.fill import MASK, fill, shown
 
 TEXTS = ["a [MASK] b", "[MASK]", "the [MASK] and the <|mask|> of it"]
 
@@ -66,14 +65,27 @@ def test_what_cannot_be_filled_is_told(spec: str, marks: tuple[str, ...], text: 
     assert (found, [each.code for each in said]) == ((), [code])
 
 
+def test_what_cannot_be_filled_is_left_aside() -> None:
+    found, said = fill(asked(WORDS), ["a [MASK]", "none", "[MASK]\ud800", "b [MASK]"])
+    assert [each.text for each in found] == ["a [MASK]", "b [MASK]"]
+    assert [each.message for each in said] == [
+        "text 2 has no mask: 'none'",
+        "text 3 holds half of a character, or bytes that are no UTF-8",
+    ]
+    _, said = fill(asked(WORDS), ["none"] * 9)
+    assert [each.message for each in said][-1] == "4 more cannot be read" and len(said) == 6
+
+
+def test_a_long_text_is_shown_around_its_mask() -> None:
+    assert shown("a\n[MASK]  b") == "a [MASK] b"
+    assert shown("x" * 200 + " [MASK] " + "y" * 200, 20) == "…" + "x" * 6 + " [MASK] " + "y" * 6 + "…"
+    assert shown("[MASK]" + "y" * 30, 10) == "[MASK]yyyy…" and shown("y" * 30 + "[MASK]", 10) == "…yyyy[MASK]"
+
+
 def test_an_imported_bert_fills_as_transformers_does(tmp_path: Path) -> None:
     config = json.loads((imported.FIXTURES / "bert" / "config.json").read_text())
     theirs = imported.theirs(tmp_path / "in", "BertForMaskedLM", config)
-    pieces = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##c", "walk", "##ing", ".")
-    made = Tokenizer(models.WordPiece({piece: at for at, piece in enumerate(pieces)}, unk_token="[UNK]"))
-    made.pre_tokenizer, made.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
-    made.add_special_tokens(list(pieces[:5]))
-    made.save(str(tmp_path / "in" / "tokenizer.json"))
+    imported.pieces(tmp_path / "in")
     run = tfdsl.import_checkpoint(tmp_path / "in", tmp_path / "run")
     run.trained().model.double()
     found = run.fill(["a [MASK] walking.", "[MASK]bc [MASK] a walk b"], top=4)

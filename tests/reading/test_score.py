@@ -1,5 +1,6 @@
 """score: the loss by the definition, windows as the trainer's and as written by hand, and the library's own loss."""
 
+import json
 import math
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import torch
 import torch.nn.functional as F
 
 import tfdsl
-from tests import foreign
-from tests.reading.models import GPT, PAIRS, WORDS, asked
+from tests import foreign, imported
+from tests.reading.models import CLASSES, GPT, PAIRS, WORDS, asked, kept
 from tests.training.runs import chosen
+from tfdsl.reading.masked import hidden
 from tfdsl.reading.score import Scored, score, total, windows
 from tfdsl.training import subject, train
 
@@ -103,16 +105,83 @@ def test_a_target_is_scored_given_its_source_as_transformers_does_it(tmp_path: P
     assert alone.nats == pytest.approx(two.nats, rel=1e-9)
 
 
+def test_a_model_of_masked_words_judges_each_token_by_all_others_of_its_window() -> None:
+    trained = asked(WORDS)
+    row = list(TEXT.encode())
+    first, mask, separator = (trained.mark(name) for name in ("first", "mask", "separator"))
+    for window, stride in ((None, None), (6, 6), (6, 2), (1, 1)):
+        (found,), said = score(trained, [TEXT], window=window, stride=stride)
+        assert said == [] and found.pseudo
+        wanted: list[float] = []
+        for at, token in enumerate(row):
+            size, step = window or 38, stride or window or 38
+            start = next(start for start in range(0, len(row), step) if at < start + size)
+            read = [first, *row[start : start + size], separator]
+            read[1 + at - start] = mask
+            logits = trained.model(torch.tensor([read]), torch.zeros(1, len(read), dtype=torch.long))[0, 1 + at - start]
+            wanted.append(-logits.log_softmax(0)[token].item())
+        assert [one.token for one in found.tokens] == row
+        assert [one.nats for one in found.tokens] == pytest.approx(wanted, rel=1e-12)
+        assert (found.count, found.loss) == (len(row), pytest.approx(np.mean(wanted)))
+    assert [(one.first, one.place) for one in hidden(0, 5, 3, 2)] == [(0, 0), (0, 1), (0, 2), (2, 3), (2, 4)]
+    together, _ = score(trained, [TEXT, "a", TEXT[:9]])
+    alone = [score(trained, [text])[0][0].nats for text in (TEXT, "a", TEXT[:9])]
+    assert [each.nats for each in together] == pytest.approx(alone, rel=1e-9) and total(together).pseudo
+
+
+def test_an_imported_bert_scores_as_a_loop_with_transformers_does(tmp_path: Path) -> None:
+    """Salazar et al., 2020, section 2.1, a token at a time."""
+    config = json.loads((imported.FIXTURES / "bert" / "config.json").read_text())
+    theirs = imported.theirs(tmp_path / "in", "BertForMaskedLM", config)
+    imported.pieces(tmp_path / "in")
+    run = tfdsl.import_checkpoint(tmp_path / "in", tmp_path / "run")
+    run.trained().model.double()
+    run.trained().model.double()
+    rows = [[2, 5, 6, 8, 9, 10, 3], [2, 8, 6, 7, 5, 3]]
+    for row, found in zip(rows, run.score(["a b walking.", "walk bc a"]), strict=True):
+        wanted = 0.0
+        for at in range(1, len(row) - 1):
+            hidden_ = torch.tensor([[*row[:at], 4, *row[at + 1 :]]])
+            logits = foreign.run(theirs, {"input_ids": hidden_}).logits[0, at]
+            wanted -= logits.log_softmax(0)[row[at]].item()
+        assert (found.nats, found.count) == (pytest.approx(wanted, rel=1e-6), len(row) - 2)
+        assert found.perplexity == pytest.approx(math.exp(wanted / (len(row) - 2)))
+
+
+def test_what_cannot_be_read_is_left_aside() -> None:
+    found, said = score(asked(GPT), ["ab", "\ud800", "cd"], names=["one", "two", "three"])
+    assert [each.name for each in found] == ["one", "three"]
+    assert [(each.code, each.message) for each in said] == [
+        ("R831", "text 2 holds half of a character, or bytes that are no UTF-8")
+    ]
+    found, said = score(asked(PAIRS), [("a", "b"), ("c" * 30, "d"), ("e", "f" * 30), ("g", "h")])
+    assert [each.name for each in found] == ["a → b", "g → h"]
+    assert [each.message for each in said] == [
+        "the source of pair 2 has 31 tokens with its mark, the model reads 30",
+        "the target of pair 3 has 31 tokens with its mark, the model reads 30",
+    ]
+
+
+def test_small_weights_are_those_of_the_sampler(tmp_path: Path) -> None:
+    spec = GPT.replace("width: 16", "width: 64")
+    run = kept(tmp_path / "run", spec)
+    wide, small = run.score(TEXT)[0], run.score(TEXT, weights="int8")[0]
+    assert wide.loss != small.loss and wide.loss == pytest.approx(small.loss, rel=0.05)
+    assert run.score(TEXT)[0] == wide
+
+
 def test_what_cannot_be_scored_is_told() -> None:
     for spec, given, settings, code in (
-        (WORDS, "text", {}, "R839"),
+        (CLASSES, "text", {}, "R839"),
+        (WORDS, "", {}, "R841"),
+        (WORDS, "text", {"window": 39}, "R840"),
         (GPT, "text", {"window": 41}, "R840"),
         (GPT, "text", {"window": 8, "stride": 9}, "R840"),
         (GPT, "t", {}, "R841"),
         (GPT, ("a", "b"), {}, "R836"),
         (PAIRS, "text", {}, "R836"),
         (PAIRS, ("a", "b"), {"window": 8}, "R836"),
-        (PAIRS, ("a" * 40, "b"), {}, "R793"),
+        (PAIRS, ("a" * 40, "b"), {}, "R845"),
     ):
         found, said = score(asked(spec), [given], **settings)  # type: ignore[arg-type]
         assert (found, [each.code for each in said]) == ((), [code])

@@ -33,8 +33,9 @@ def opened(spec: str = PAIRS, prompts: list[str] = PROMPTS, length: int = 6) -> 
     """Return a reader of the sources, and its first logits."""
     writes = author(spec)
     assert writes.sources is not None and isinstance(writes.open, Answering)
-    starts, said = writes.sources(prompts)
-    assert said == []
+    found, faults = writes.sources(prompts, prompts)
+    assert faults == {} and list(found) == list(range(len(prompts)))
+    starts = list(found.values())
     return writes.open(starts, max(map(len, starts)) + length - 1)
 
 
@@ -132,12 +133,15 @@ def test_a_sound_is_read_from_its_file(tmp_path: Path) -> None:
         np.save(tmp_path / f"{at}.npy", sound)
     np.save(tmp_path / "other.npy", sounds)
     (tmp_path / "text.npy").write_text("text")
-    starts, said = writes.sources([str(tmp_path / f"{at}.npy") for at in (0, 1, 0)])
-    assert said == []
+    named = [str(tmp_path / f"{at}.npy") for at in (0, 1, 0)]
+    found, faults = writes.sources(named, named)
+    assert faults == {}
+    starts = list(found.values())
     writes.open.model.float()
     _, logits_BV = writes.open(starts, 8)
     start = torch.full((2, 1), starts[0][0])
     wanted = writes.open.model(torch.from_numpy(sounds.astype(np.float32)), start)[:, -1]
     assert torch.allclose(logits_BV, wanted[[0, 1, 0]].float(), atol=1e-5)
-    _, said = writes.sources([str(tmp_path / name) for name in ("none.npy", "text.npy", "other.npy")])
-    assert [each.code for each in said] == ["R846"] * 3
+    named = [str(tmp_path / name) for name in ("none.npy", "0.npy", "text.npy", "other.npy")]
+    found, faults = writes.sources(named, named)
+    assert list(found) == [1] and {at: each.code for at, each in faults.items()} == dict.fromkeys((0, 2, 3), "R846")

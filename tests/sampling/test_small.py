@@ -22,6 +22,7 @@ NEAR: dict[small.Weights, float] = {"bfloat16": 0.02, "int8": 0.06}
 @pytest.fixture(autouse=True)
 def every_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(small, "LEAST", 1)
+    monkeypatch.setattr(small, "PACKED", {"bfloat16": 1, "int8": 1})
 
 
 def shrink(name: str, weights: small.Weights, plain: bool) -> tuple[Any, Any]:
@@ -95,3 +96,16 @@ def test_it_is_said_what_became_small() -> None:
     assert str(small.Shrunk("int8", 4_000_000, 1_000_000, 250_000)) == (
         "weights in int8: 4.0 MB became 1.0 MB; 0.2 MB stay in float32"
     )
+
+
+def test_matrices_too_small_to_gain_stay_and_the_note_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    model: Any = nn.Sequential(nn.Linear(100, 100), nn.Linear(512, 1024))
+    said = str(small.shrink(model, "int8"))
+    assert [type(each) for each in model] == [nn.Linear, small.Int8]
+    assert said == "weights in int8: 2.1 MB became 0.5 MB; 0.0 MB stay in float32"
+    said = str(small.shrink(nn.Sequential(nn.Linear(100, 100)), "bfloat16"))
+    assert said == "weights in bfloat16: no matrix is large enough to be read faster; all stay in float32"
+    compiled: Any = nn.Sequential(nn.Linear(100, 100))
+    small.shrink(compiled, "int8", plain=True)
+    assert isinstance(compiled[0], small.Int8)

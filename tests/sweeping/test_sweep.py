@@ -76,12 +76,31 @@ def test_a_sweep_of_two_processes(folder: Path, capfd: pytest.CaptureFixture[str
     assert "2 runs below sweep, all of them sound." in err
     assert "n_layers=1: done in" in err
     assert {path.name for path in (folder / "sweep").iterdir()} == {
-        *("n_layers=1", "n_layers=2", "results.csv", "results.json", "results.md"),
+        *("n_layers=1", "n_layers=2", "sweep.json", "results.csv", "results.json", "results.md"),
         *("results.svg", "results.png", "curves.svg", "curves.png"),
     }
     before = (folder / "sweep/n_layers=1/log.jsonl").read_bytes()
     assert main(["sweep", "small.yaml", "--vary", "dims.n_layers=1,2", "-o", "sweep"]) == 0
     assert (folder / "sweep/n_layers=1/log.jsonl").read_bytes() == before  # what is trained is kept
+    table = (folder / "sweep/results.csv").read_bytes()
+    for others, said in (
+        (["--vary", "dims.n_layers=2,3"], "`sweep` holds runs that this sweep does not name: n_layers=1"),
+        (["--vary", "train.batch=2"], "`sweep` holds runs that this sweep does not name: n_layers=1; n_layers=2"),
+        (["--vary", "dims.n_layers=1,2", "--from", "other"], "the runs in `sweep` began from no other run"),
+    ):
+        assert main(["sweep", "small.yaml", *others, "-o", "sweep"]) == 1
+        assert f"error[R880]: {said}" in capfd.readouterr().err
+    assert (folder / "sweep/results.csv").read_bytes() == table
+
+
+def test_files_of_somebody_else_are_left_alone(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "sweep").mkdir()
+    (folder / "sweep/results.csv").write_text("mine")
+    assert main(["sweep", "small.yaml", "--vary", "train.batch=2", "-o", "sweep"]) == 1
+    assert "error[R880]: `sweep/results.csv` is there, and no sweep wrote it" in capfd.readouterr().err
+    (folder / "sweep/sweep.json").write_text("{")
+    assert main(["sweep", "small.yaml", "--vary", "train.batch=2", "-o", "sweep"]) == 1
+    assert "`sweep/sweep.json` is damaged" in capfd.readouterr().err
 
 
 def test_from_python_with_seeds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import torch
 from tests.training.runs import chosen, subject
 from tfdsl import costing, public, settings
 from tfdsl.roles import of
-from tfdsl.training import needs, peak, resume, train
+from tfdsl.training import needs, peak, resume, room, train
 from tfdsl.training import subject as subjects
 from tfdsl.training.log import read
 from tfdsl.training.meter import Meter, lengths
@@ -86,7 +86,7 @@ def test_the_batch_that_would_fit_is_told() -> None:
 
 
 def test_the_system_says_what_is_free() -> None:
-    told = needs.free()
+    told = room.free()
     assert told is None or 1 << 20 < told < 1 << 50
 
 

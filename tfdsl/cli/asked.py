@@ -44,9 +44,14 @@ def tell(found: Sequence[Diagnostic]) -> None:
 
 def show(found: Sequence[Diagnostic]) -> None:
     """Show diagnostics beside the output; end the command where one is an error."""
-    tell(found)
-    if any(each.severity == "error" for each in found):
+    if not sound(found):
         raise Stop(code=1)
+
+
+def sound(found: Sequence[Diagnostic]) -> bool:
+    """Show diagnostics beside the output; return whether none is an error."""
+    tell(found)
+    return all(each.severity != "error" for each in found)
 
 
 def texts(given: Iterable[str], files: Sequence[str] = (), field: str = "text") -> list[str]:
@@ -62,36 +67,54 @@ def texts(given: Iterable[str], files: Sequence[str] = (), field: str = "text") 
     return found
 
 
-def examples(trained: Trained, given: Sequence[str], files: Sequence[str], second: str | None = None) -> list[Example]:
-    """Return what the arguments and files hold for a model: texts, or images where it takes them."""
+class Heap:
+    """What is asked of a model, `found` for it, and whether all that was named could be read."""
+
+    def __init__(self) -> None:
+        self.found: list[Example] = []
+        self.whole = True
+
+    def add(self, given: tuple[list[Example], list[Diagnostic]]) -> None:
+        """Add examples, and show what is wrong with others."""
+        self.found += given[0]
+        self.whole = sound(given[1]) and self.whole
+
+
+def examples(
+    trained: Trained, given: Sequence[str], files: Sequence[str], second: str | None = None
+) -> tuple[list[Example], bool]:
+    """Return what the arguments and files hold for a model, and whether all of it could be read.
+
+    It is texts, or images where the model takes them.
+    """
     if second is not None and not trained.signature.texts():
         refuse("--second is the second of a pair of texts, and the model reads images")
     if second is not None and (len(given) != 1 or given[0] == "-"):
         refuse("--second is the second of one pair of texts: give one text before it")
-    found: list[Example] = []
+    heap = Heap()
     for each in given:
-        found += _one(trained, each, second)
+        _one(trained, each, second, heap)
     for file in files or (() if given else ("-",)):
-        found += _from(trained, file)
-    if not found:
+        _from(trained, file, heap)
+    if not heap.found:
+        if not heap.whole:
+            raise Stop(code=1)
         refuse("there is nothing to read: give a text, or a --file that holds some")
-    return found
+    return heap.found, heap.whole
 
 
-def _one(trained: Trained, given: str, second: str | None) -> list[Example]:
-    """Return what an argument is: a text, or the path of images for a model that takes them."""
+def _one(trained: Trained, given: str, second: str | None, heap: Heap) -> None:
+    """Add what an argument is: a text, or the path of images for a model that takes them."""
     from tfdsl.reading import examples as read
 
     words = bool(trained.signature.texts())
     if given == "-":
-        return _from(trained, given)
-    if words and not (_both(trained) and read.is_picture(given)):
+        _from(trained, given, heap)
+    elif words and not (_both(trained) and read.is_picture(given)):
         _named(given)
-        some, said = read.of([given if second is None else (given, second)], "text")
+        heap.add(read.of([given if second is None else (given, second)], "text"))
     else:
-        some, said = read.images(Path(given))
-    show(said)
-    return some
+        heap.add(read.images(Path(given)))
 
 
 def _named(given: str) -> None:
@@ -127,18 +150,17 @@ def pictured(trained: Trained, mean: Sequence[float], deviation: Sequence[float]
     return trained.pictured(mean, deviation, size)
 
 
-def _from(trained: Trained, file: str) -> list[Example]:
-    """Return what a file, a folder or standard input (`-`) holds."""
+def _from(trained: Trained, file: str, heap: Heap) -> None:
+    """Add what a file, a folder or standard input (`-`) holds."""
     from tfdsl.reading import examples as read
 
     if file == "-":
         if not trained.signature.texts():
             refuse("name an image, or a folder of images")
-        return [read.Example(text, text) for text in texts(())]
+        heap.add(([read.Example(text, text) for text in texts(())], []))
+        return
     pictures = not trained.signature.texts() or (_both(trained) and Path(file).is_dir())
-    some, said = read.file(file, read.IMAGES if pictures else read.TEXTS, trained)
-    show(said)
-    return some
+    heap.add(read.file(file, read.IMAGES if pictures else read.TEXTS, trained))
 
 
 def _both(trained: Trained) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tfdsl.cli import options
-from tfdsl.cli.asked import examples, opened, pictured, show
+from tfdsl.cli.asked import examples, opened, pictured, sound
 from tfdsl.cli.output import say
 
 if TYPE_CHECKING:
@@ -47,16 +47,16 @@ def command(
     """
     run = opened(folder, last)
     trained = pictured(run.trained(), mean, deviation, size)
-    asked = examples(trained, given, files, second)
+    asked, whole = examples(trained, given, files, second)
     from tfdsl.reading import classify
 
     found, said = classify.classify(trained, asked, top, output)
-    show(said)
+    whole = sound(said) and whole
     for each in found:
         say(_json(each) if as_json else _line(each, found))
     if any(each.truth is not None for each in found) and not as_json:
         say(_scored(found))
-    return 0
+    return 0 if whole else 1
 
 
 def _json(each: Classified) -> str:

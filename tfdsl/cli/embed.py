@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tfdsl.cli import options
-from tfdsl.cli.asked import examples, opened, pictured, show
-from tfdsl.cli.output import refuse, remark, say, write
+from tfdsl.cli.asked import examples, opened, pictured, sound
+from tfdsl.cli.output import Stop, refuse, remark, say, write
 
 if TYPE_CHECKING:
     from tfdsl.reading.embed import Embedded
@@ -55,10 +55,15 @@ def command(
     trained = pictured(run.trained(), mean, deviation, size)
     from tfdsl.reading import embed
 
+    whole = True
+
     def vectors(some: tuple[str, ...], more: tuple[str, ...]) -> Embedded:
-        found, said = embed.embed(trained, examples(trained, some, more), unit=not raw, output=output)
-        show(said)
-        assert found is not None, "errors end the command"
+        nonlocal whole
+        asked, read = examples(trained, some, more)
+        found, said = embed.embed(trained, asked, unit=not raw, output=output)
+        whole = sound(said) and read and whole
+        if found is None:
+            raise Stop(code=1)
         return found
 
     found = vectors(given, files)
@@ -74,7 +79,7 @@ def command(
             say(json.dumps({"input": name, "vector": row}, ensure_ascii=False))
     elif save is None:
         _table(found)
-    return 0
+    return 0 if whole else 1
 
 
 def _near(found: Embedded, others: Embedded, top: int, as_json: bool) -> None:

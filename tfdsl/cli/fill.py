@@ -7,7 +7,7 @@ import json
 import click
 
 from tfdsl.cli import options
-from tfdsl.cli.asked import opened, show, texts
+from tfdsl.cli.asked import opened, sound, texts
 from tfdsl.cli.output import say
 
 
@@ -28,13 +28,13 @@ def command(folder: str, given: tuple[str, ...], files: tuple[str, ...], top: in
     from tfdsl.reading import fill
 
     found, said = fill.fill(run.trained(), asked, top)
-    show(said)
+    whole = sound(said)
     for number, each in enumerate(found):
         if as_json:
             masks = [[{"token": w.token, "text": w.text, "probability": w.probability} for w in m] for m in each.words]
             say(json.dumps({"text": each.text, "masks": masks}, ensure_ascii=False))
             continue
-        say(("\n" if number else "") + each.text)
+        say(("\n" if number else "") + fill.shown(each.text))
         for place, words in enumerate(each.words, 1):
             name = f"  mask {place}" if len(each.words) > 1 else " "
             for word in words:
@@ -43,4 +43,4 @@ def command(folder: str, given: tuple[str, ...], files: tuple[str, ...], top: in
                     if word.text != word.text.strip()
                     else f"{name} {word.probability:8.2%}  {word.text}"
                 )
-    return 0
+    return 0 if whole else 1

@@ -65,8 +65,11 @@ def command(
         from tfdsl import disk
 
         refuse(f"cannot write `{folder}`: {disk.reason(error)}; call it again, and what was finished is kept", 1)
+    found = [replace(each, span=each.span or where(place)) for place, each in problems]
     if made is None:
-        _refused([replace(each, span=each.span or where(place)) for place, each in problems], texts)
+        _refused(found, texts)
+    if found:
+        remark(report.render(found, texts, coloured(sys.stderr)).rstrip("\n"))
     say(_told(folder, made))
     return 0
 

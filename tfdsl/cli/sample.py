@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfdsl.cli import options, writing
-from tfdsl.cli.asked import opened, show, tell
+from tfdsl.cli.asked import opened, show, sound, tell
 from tfdsl.cli.output import Stop, refuse, remark
 
 if TYPE_CHECKING:
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     help="Prompts, a line each: texts, or JSON objects with `prompt` or `messages` and settings of their own; `-` "
     "reads them from standard input.",
 )
-@click.option("--chat", is_flag=True, help="Talk: each line is answered, and what was said before is kept.")
+@click.option(
+    "--chat",
+    is_flag=True,
+    help="Talk: each line is answered, and what was said before is kept. Ctrl-C stops an answer; behind `user:` it "
+    "ends the conversation, as Ctrl-D does.",
+)
 @options.as_json
 @click.option("--verbose", is_flag=True, help="Say at the end how tokens were drawn, how fast, and with what memory.")
 @options.last
@@ -57,16 +62,17 @@ def command(
     said = writing.Said(as_json, verbose)
     if chat:
         return _talk(run, settings, said)
-    return _write(run, _asked(prompts, file, given, settings), said)
+    asked, whole = _asked(prompts, file, given, settings)
+    return _write(run, asked, whole, said)
 
 
-def _asked(prompts: tuple[str, ...], file: str | None, given: dict[str, Any], chosen: Any) -> list[Asked]:
-    """Return what is asked, or end the command where a line of a file is wrong."""
+def _asked(prompts: tuple[str, ...], file: str | None, given: dict[str, Any], chosen: Any) -> tuple[list[Asked], bool]:
+    """Return what is asked, and whether each line of a file could be read; end the command where none could."""
     from tfdsl.sampling.prompts import Asked, read
 
     if file is None:
         texts = [_stdin() if prompt == "-" else prompt for prompt in prompts] or [chosen.prompt]
-        return [Asked(text, chosen) for text in texts]
+        return [Asked(text, chosen, place) for place, text in enumerate(texts)], True
     if file == "-":
         found, wrong = read(_stdin(), "standard input", given)
     else:
@@ -76,10 +82,10 @@ def _asked(prompts: tuple[str, ...], file: str | None, given: dict[str, Any], ch
         except UnicodeDecodeError:
             refuse(f"`{file}` is no text in UTF-8")
         found, wrong = read(text, f"`{file}`", given, objects)
-    tell(wrong)
-    if wrong:
+    whole = sound(wrong)
+    if not found:
         raise Stop(code=1)
-    return found
+    return found, whole
 
 
 def _stdin() -> str:
@@ -91,26 +97,30 @@ def _stdin() -> str:
         refuse("standard input is no text in UTF-8")
 
 
-def _write(run: Run, asked: list[Asked], said: writing.Said) -> int:
+def _write(run: Run, asked: list[Asked], whole: bool, said: writing.Said) -> int:
     from tfdsl.faults import RunError
     from tfdsl.sampling.prompts import alike
 
+    numbers = None if len(asked) == 1 and whole else [each.place + 1 for each in asked]
     try:
-        for chosen, prompts in alike(asked):
-            generation, found = run.write(chosen, prompts)
-            tell(found)
+        for chosen, some in alike(asked):
+            called = None if numbers is None else [each.place + 1 for each in some]
+            generation, found = run.write(chosen, [each.prompt for each in some], numbers=called)
+            said.pause()
+            whole = sound(found) and whole
             if generation is None:
-                raise Stop(code=1)
+                continue
             for note in generation.notes:
                 remark(note)
-            said.texts(generation, prompts, chosen, alone=len(asked) * chosen.n == 1)
+            left = [some[place] for place in generation.places]
+            said.texts(generation, left, chosen, alone=numbers is None and chosen.n == 1)
     except RunError as error:
         said.pause()
         tell(list(error.diagnostics))
         raise Stop(code=1) from None
     finally:
         said.finish()
-    return 0
+    return 0 if whole else 1
 
 
 def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
@@ -125,10 +135,15 @@ def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
         for note in talk.notes:
             remark(note)
         for line in writing.lines():
-            generation, found = talk.answer(line)
-            tell(found)
-            if generation is not None:
-                said.answer(generation, talk, chosen)
+            try:
+                generation, found = talk.answer(line)
+                tell(found)
+                if generation is not None:
+                    said.answer(generation, talk, chosen)
+            except KeyboardInterrupt:
+                if not writing.typed():
+                    raise
+                said.stopped(talk)
     except RunError as error:
         said.pause()
         tell(list(error.diagnostics))

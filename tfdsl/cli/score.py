@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tfdsl.cli import options
-from tfdsl.cli.asked import is_file, is_folder, lines, opened, show, whole
+from tfdsl.cli.asked import is_file, is_folder, lines, opened, show, sound, whole
 from tfdsl.cli.output import refuse, remark, say
 
 if TYPE_CHECKING:
@@ -29,6 +28,13 @@ Asked = tuple[str, str | tuple[str, str]]
 @click.option("--held-out", is_flag=True, help="Measure what the run held out, as training does.")
 @click.option("--window", type=click.IntRange(min=1), help="Tokens that are read at once. [default: as trained]")
 @click.option("--stride", type=click.IntRange(min=1), help="Tokens from a window to the next. [default: the window]")
+@click.option(
+    "--weights",
+    type=click.Choice(("float32", "bfloat16", "int8")),
+    default="float32",
+    show_default=True,
+    help="What linear maps store their weights in, as `tfdsl sample --weights` does.",
+)
 @click.option("--tokens", is_flag=True, help="Show each token with how unlikely it was.")
 @options.as_json
 @options.last
@@ -38,6 +44,7 @@ def command(
     held_out: bool,
     window: int | None,
     stride: int | None,
+    weights: Any,
     tokens: bool,
     as_json: bool,
     last: bool,
@@ -46,31 +53,31 @@ def command(
 
     A name of a file stands for its text; one of JSON lines holds a `text` a line, or for a model of text to text a
     `source` and a `target`, of which the target counts. `-` is standard input. A token counts once, with all that its
-    window holds before it; all tokens of all texts weigh alike.
+    window holds before it; all tokens of all texts weigh alike. A model of masked words tells how likely each token is
+    by all others, each masked in turn: its pseudo-perplexity.
     """
     run = opened(folder, last)
     if held_out:
         if given or window or stride or tokens:
             refuse("--held-out measures the run's own examples as training does, and nothing else is said of it")
-        return _held_out(run, as_json)
-    trained = run.trained()
+        return _held_out(run, weights, as_json)
+    trained = run.trained(weights)
     asked: list[Asked] = [each for name in given or ("-",) for each in _read(trained, name)]
     if not asked:
         refuse("there is no text to score")
     from tfdsl.reading import score
 
     texts: list[Any] = [each for _, each in asked]
-    scored, said = score.score(trained, texts, window=window, stride=stride)
-    show(said)
-    found = [replace(each, name=name) for each, (name, _) in zip(scored, asked, strict=True)]
+    found, said = score.score(trained, texts, window=window, stride=stride, names=[name for name, _ in asked])
+    well = sound(said)
     for each in found:
-        say(_json(trained, each, tokens) if as_json else _line(each))
+        say(_json(trained, each, tokens, weights) if as_json else _line(each))
         if tokens and not as_json:
             for line in _tokens(trained, each):
                 say(line)
     if len(found) > 1 and not as_json:
         say(_line(score.total(found, f"all {len(found):,}")))
-    return 0
+    return 0 if well else 1
 
 
 def _read(trained: Trained, name: str) -> list[Asked]:
@@ -104,11 +111,12 @@ def _line(each: Scored) -> str:
     name = " ".join(each.name.split())
     name = name if len(name) <= 40 else name[:39] + "…"
     if not each.count:
-        return f"nothing to score: its first token is its only one  {name}"
-    return (
-        f"{each.loss:8.4f} nats a token  {each.bits_a_byte:7.4f} bits a byte  perplexity {each.perplexity:10,.3f}  "
-        f"{each.count:8,} tokens  {name}"
-    )
+        why = "its first token is its only one" if each.tokens else "it has no token"
+        return f"nothing to score: {why}  {name}"
+    bits = "" if each.pseudo else f"{each.bits_a_byte:7.4f} bits a byte  "
+    figure = f"{'pseudo-' if each.pseudo else ''}perplexity {each.perplexity:10,.3f}"
+    many = "token" if each.count == 1 else "tokens"
+    return f"{each.loss:8.4f} nats a token  {bits}{figure}  {each.count:8,} {many}  {name}"
 
 
 def _pieces(trained: Trained) -> list[str]:
@@ -129,33 +137,40 @@ def _tokens(trained: Trained, each: Scored) -> list[str]:
     return rows
 
 
-def _json(trained: Trained, each: Scored, tokens: bool) -> str:
-    told: dict[str, Any] = {
-        "input": each.name,
-        "loss": each.loss,
-        "bits_a_byte": each.bits_a_byte,
-        "perplexity": each.perplexity,
-        "nats": each.nats,
-        "tokens": each.count,
-        "bytes": each.bytes,
-    }
+def _json(trained: Trained, each: Scored, tokens: bool, weights: str) -> str:
+    told: dict[str, Any] = {"input": each.name, "loss": each.loss if each.count else None}
+    if each.pseudo:
+        told["pseudo_perplexity"] = each.perplexity if each.count else None
+    else:
+        told["bits_a_byte"] = each.bits_a_byte if each.count else None
+        told["perplexity"] = each.perplexity if each.count else None
+    told |= {"nats": each.nats, "tokens": each.count, "bytes": each.bytes, "weights": weights}
     if tokens:
         written = _pieces(trained)
         told["each"] = [{"token": one.token, "text": written[one.token], "nats": one.nats} for one in each.tokens]
     return json.dumps(told, ensure_ascii=False)
 
 
-def _held_out(run: Run, as_json: bool) -> int:
+def _held_out(run: Run, weights: Any, as_json: bool) -> int:
     from tfdsl.reading.held_out import held_out
 
-    found, said = held_out(run.trained(), run.folder)
+    found, said = held_out(run.trained(weights), run.folder)
     show(said)
     assert found is not None, "errors end the command"
     figures = {"loss": found.loss, **found.figures}
     if as_json:
-        say(json.dumps({"count": found.count, **figures}))
+        say(json.dumps({"count": found.count, "weights": weights, **figures}))
     else:
         for name, value in figures.items():
             say(f"{value:12.4f}  {name}")
         say(f"{found.count:12,}  held out")
+        say(f"{weights:>12}  weights{_otherwise(run, weights)}")
     return 0
+
+
+def _otherwise(run: Run, weights: str) -> str:
+    """Return in which precision the training measured, where it was not that of float32 weights and products."""
+    if weights == "float32" and run.train.precision == "float32":
+        return ""
+    trained = {"bfloat16_weights": "weights and products in bfloat16", "bfloat16": "products in bfloat16"}
+    return f", products in float32; training measured with {trained.get(run.train.precision, 'both in float32')}"

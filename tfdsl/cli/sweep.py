@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from tfdsl import report
+from tfdsl import disk, report
 from tfdsl.cli import options
 from tfdsl.cli.output import Stop, coloured, refuse, remark, say
 from tfdsl.cli.reading import checked, inspect
@@ -63,7 +63,7 @@ def command(
     def check(others: Sequence[str]) -> Checked:
         return inspect(spec, (*overrides, *others))
 
-    plan = run.planned(check, vary, zipped, seeds, folder)
+    plan = run.planned(check, vary, zipped, seeds, folder, start)
     if plan.problems:
         remark(report.render(plan.problems, plan.texts, coloured(sys.stderr)).rstrip("\n"))
         raise Stop(code=1)
@@ -72,7 +72,7 @@ def command(
         try:
             swept = run.run(plan, folder, jobs, start, lines)
         except OSError as error:
-            refuse(f"cannot write the sweep into `{folder}`: {(error.strerror or str(error)).lower()}", 1)
+            refuse(f"cannot write the sweep into `{folder}`: {disk.reason(error)}", 1)
     say(str(swept))
     say()
     for name, meaning in PARTS.items():

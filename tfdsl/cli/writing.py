@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import TextIOWrapper
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from tfdsl.cli.output import remark
 if TYPE_CHECKING:
     from tfdsl import settings
     from tfdsl.sampling import Generation, Piece
+    from tfdsl.sampling.prompts import Asked
     from tfdsl.sampling.speculative import Tally
     from tfdsl.sampling.talk import Talk
 
@@ -33,16 +34,15 @@ class Said:
         self.chains: list[tuple[str, ...]] = []
         self.tallies: list[Tally] = []
         self.open = False  # whether the last line is not ended
+        self.answering: Whole | None = None
 
-    def texts(self, generation: Generation, prompts: Sequence[str], chosen: settings.Sample, alone: bool) -> None:
+    def texts(self, generation: Generation, asked: Sequence[Asked], chosen: settings.Sample, alone: bool) -> None:
         """Write the texts of a generation: one as it comes, several each when it is whole, in their order."""
-        first, streamed = self.prompts, alone and not self.as_json
-        self.prompts += len(prompts)
-        rows = [divmod(row, chosen.n) for row in range(len(prompts) * chosen.n)]
-        texts = [Whole(prompts[prompt], first + prompt, sample) for prompt, sample in rows]
+        streamed = alone and not self.as_json
+        texts = [Whole(each.prompt, each.place, sample) for each in asked for sample in range(chosen.n)]
         waiting = deque([] if self.as_json else texts)
         if streamed and generation.joined:
-            self._echo(prompts[0])
+            self._echo(asked[0].prompt)
         for piece in self._timed(generation):
             text = texts[piece.row]
             text.take(piece)
@@ -55,18 +55,26 @@ class Said:
 
     def answer(self, generation: Generation, talk: Talk, chosen: settings.Sample) -> None:
         """Write an answer as it comes, and let the conversation hear it."""
-        text = Whole(talk.messages[-1]["content"], self.prompts, 0)
+        text = self.answering = Whole(talk.messages[-1]["content"], self.prompts, 0)
         self.prompts += 1
         for piece in self._timed(generation):
             text.take(piece)
             if not self.as_json:
                 self._echo(piece.text)
         talk.heard(text.text)
+        self.answering = None
         if self.as_json:
             self._object(text.described(generation, chosen))
         else:
             self.pause()
             self._logprobs(text, generation)
+
+    def stopped(self, talk: Talk) -> None:
+        """End an answer that Ctrl-C has stopped; the conversation goes on behind what there is of it."""
+        text, self.answering = self.answering, None
+        self.pause()
+        remark("(stopped: Ctrl-C or Ctrl-D here ends the conversation)")
+        talk.broken(text.text if text is not None else "")
 
     def finish(self) -> None:
         """End the last line, and say how fast it was where that is wanted."""
@@ -176,27 +184,44 @@ class Whole:
         return held
 
 
+def typed() -> bool:
+    """Return whether somebody types, and sees what is asked of them."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # pyright: ignore[reportUnnecessaryComparison]
+
+
 def lines() -> Iterator[str]:
-    """Yield what the user says: lines of standard input, after `user: ` on a terminal; blank ones are passed over."""
+    """Yield what the user says: lines of standard input, after `user: ` on a terminal; blank ones are passed over.
+
+    There Ctrl-C and Ctrl-D end it.
+    """
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  (the shell closed it: `<&-`)
         return
-    asked = sys.stdin.isatty() and sys.stderr.isatty()
-    if asked:
-        import readline  # noqa: F401  (lines can then be edited)  # pyright: ignore[reportUnusedImport]
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # a line that is no text is told, and the next one is read
-    while True:
-        if asked:
-            click.echo("user: ", nl=False, err=True)
-        line = sys.stdin.readline()
-        if not line:
-            if asked:
-                click.echo(err=True)
-            return
+    ask = _typing() if typed() else sys.stdin.readline
+    while line := ask():
         if any("\ud800" <= letter <= "\udfff" for letter in line):
             remark("tfdsl: that line is no text in UTF-8, and is left out")
         elif line.strip():
             yield line.rstrip("\n")
+
+
+def _typing() -> Callable[[], str]:
+    """Return what asks for a line, and gives an empty text where there is no more: the line can be edited."""
+    import readline  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+    def ask() -> str:
+        try:
+            if sys.stdout.isatty():
+                return input("user: ") + "\n"
+            click.echo("user: ", nl=False, err=True)  # what is written goes elsewhere
+            line = sys.stdin.readline()
+            return line or click.echo(err=True) or ""
+        except (EOFError, KeyboardInterrupt):
+            click.echo(err=True)
+            return ""
+
+    return ask
 
 
 def _quoted(token: int, generation: Generation) -> str:

@@ -53,12 +53,13 @@ class Uses:
     """What all calls of a function tell of its parameters.
 
     `known` holds what each call makes known; `fixed` the values to fold; `given` the parameters that every call passes,
-    none as what may be None.
+    none as what may be None; `placed` counts those that a call passes by their place.
     """
 
     known: tuple[dict[str, Any], ...]
     fixed: Mapping[str, Any]
     given: frozenset[str]
+    placed: int = 0
 
 
 def signature(node: ast.FunctionDef) -> Signature:
@@ -179,7 +180,8 @@ def uses(sign: Signature, found: Sequence[Site]) -> Uses:
         if values and all(_same(value, values[0]) for value in values) and _folds(values[0], sign.defaults.get(name)):
             fixed[name] = values[0]
     passed = {name for name in sign.names if all(name in given for given in bound)}
-    return Uses(known, fixed, frozenset(name for name in passed if all(use[name] is not UNKNOWN for use in known)))
+    given = frozenset(name for name in passed if all(use[name] is not UNKNOWN for use in known))
+    return Uses(known, fixed, given, max((len(site.call.args) for site in found), default=0))
 
 
 def _known(name: str, sign: Signature, bound: Mapping[str, ast.expr], site: Site) -> Any:

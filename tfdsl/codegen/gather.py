@@ -164,9 +164,10 @@ def _lines(
 
 
 def _function(fold: Fold, node: ast.FunctionDef, sign: Signature, found: Uses, indent: int) -> list[str]:
-    """Return the lines of a function without the parameters that are folded."""
+    """Return the lines of a function without the parameters that are folded; those that all calls give come first."""
     parameters, optional = ["self"] if indent else [], False
-    for name in (name for name in sign.names if name not in found.fixed):
+    names = sorted(sign.names[found.placed :], key=lambda name: name in sign.defaults and name not in found.given)
+    for name in (name for name in (*sign.names[: found.placed], *names) if name not in found.fixed):
         default = sign.defaults.get(name)
         optional = default is not None and (optional or name not in found.given)
         said = f"={ast.unparse(default)}".replace("'", '"') if optional and default is not None else ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
+from tfdsl.codegen.melt import BASE, Piece, is_part, melt
 from tfdsl.codegen.trees import every
 
 FOLDER = Path(__file__).parent.parent / "layers"
@@ -88,9 +89,20 @@ def library() -> Mapping[str, Entry]:
 @cache
 def _library(others: tuple[Path, ...]) -> Mapping[str, Entry]:
     found: dict[str, Entry] = {}
-    for path in (*others, *sorted(FOLDER.glob("*.py"))):
-        source = path.read_text(encoding="utf-8")
-        for node in ast.parse(source).body:
+    files = {path: path.read_text(encoding="utf-8") for path in (*others, *sorted(FOLDER.glob("*.py")))}
+    trees = {path: ast.parse(source) for path, source in files.items()}
+    classes = [(node, path) for path, tree in trees.items() for node in tree.body if isinstance(node, ast.ClassDef)]
+    parts = {node.name: Piece(node, files[path]) for node, path in classes if is_part(node)}
+    for path, tree in trees.items():
+        for node in tree.body:
+            source = files[path]
+            match node:
+                case ast.ClassDef(name=name) if name in parts or name == BASE:
+                    continue
+                case ast.ClassDef() if (text := melt(Piece(node, source), parts)) is not None:
+                    (node,), source = ast.parse(text).body, text
+                case _:
+                    pass
             match node:
                 case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
                     assert name not in found, f"two layers are called {name}; the second is in {path}"

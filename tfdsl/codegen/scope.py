@@ -217,7 +217,7 @@ class Scope:
         wants = list(dict.fromkeys(want for each in found for want in each.written.wants))
         alike = all(set(each.written.wants) == set(wants) for each in found)
         for each in found:
-            each.written.more |= set(wants)
+            each.written.more |= dict.fromkeys(wants)
         return [
             self.want(each) if alike and each != CACHE else f"{each.name}={self.want(each)}" for each in ordered(wants)
         ]
@@ -360,7 +360,7 @@ class Written:
     instance: Instance
     scope: Scope
     end: str
-    more: set[Want] = field(default_factory=set[Want])
+    more: dict[Want, None] = field(default_factory=dict[Want, None])
     parameters: list[str] = field(default_factory=list[str])
 
     @property
@@ -372,7 +372,8 @@ class Written:
         """Return the class."""
         start = self.instance.flow.start
         first = [self.scope.program.variable("x", start)] if start is not None else []
-        more = [f"{want.name}=None" for want in ordered(self.more - set(self.wants)) if want != CACHE]
+        others = ordered(want for want in self.more if want not in self.wants)
+        more = [f"{want.name}=None" for want in others if want != CACHE]
         cache = ["cache=None"] if CACHE in {*self.wants, *self.more} else []
         wanted = [want.parameter for want in self.wants if want != CACHE]
         bound = [(name, value) for name, value in self.instance.bindings if name not in self.parameters]

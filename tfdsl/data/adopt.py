@@ -19,7 +19,10 @@ def adopt(asked: Asked, folder: Path) -> tuple[Prepared | None, Problems]:
     """Return the data in the folder that the settings name, `folder` pointing to it; or say why they do not fit."""
     data, source = asked.data, Path(asked.data.source)
     try:
-        content, found = manifest.read(source), manifest.opened(source)
+        found = manifest.opened(source)
+        content = manifest.read(source)
+        if "at" in content:  # of a run that was trained from prepared data
+            content = manifest.read(Path(content["at"]))
     except manifest.Damaged as damage:
         return None, [("train.data.source", damage.diagnostic)]
     problems = _settings(data, asked.tokenizer, content["tokenizer"]) or _columns(

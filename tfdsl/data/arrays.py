@@ -18,6 +18,10 @@ class Arrays(Source):
     def __init__(self, name: str, paths: Sequence[Path]) -> None:
         """Map the files; raises Unreadable where one is no array of numbers or the lengths differ."""
         self._name, self._paths = name, paths
+        names = [path.stem for path in paths]
+        twice = next((path for path in paths if names.count(path.stem) > 1), None)
+        if twice is not None:
+            raise Unreadable(f"`{name}` has two arrays `{twice.stem}`, one of them `{twice}`: which is the column?")
         self._arrays = {path.stem: _mapped(path) for path in paths}
         self.columns = tuple(self._arrays)
         lengths = {column: len(array) for column, array in self._arrays.items()}

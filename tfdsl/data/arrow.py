@@ -14,7 +14,8 @@ from tfdsl.data.values import Unfit
 from tfdsl.diagnostics import Diagnostic
 
 ROWS = 1024  # that are made into Python's values at once
-TRAIN, HELD_OUT = "train", ("validation", "valid", "dev", "test")
+TRAIN, HELD_OUT = "train", ("validation", "valid", "val", "dev", "eval", "test")
+SUFFIXES = frozenset({".parquet", ".arrow"})
 
 
 class Unreadable(ValueError):
@@ -29,7 +30,7 @@ class Unreadable(ValueError):
 class Arrow(Source):
     """Rows of tables, of each group of rows one at a time; only the columns that are wanted are read."""
 
-    def __init__(self, name: str, paths: Sequence[Path], features: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, name: str, paths: Sequence[Path], features: Mapping[str, Any] = {}) -> None:
         """Open the files; raises Absent without pyarrow, and Unreadable."""
         self._name, self._paths = name, paths
         self._parts = [_parts(path) for path in paths]
@@ -39,7 +40,8 @@ class Arrow(Source):
                 self._starts.append(self._starts[-1] + size)
         self.count = self._starts[-1]
         self.columns = tuple(self._parts[0][0].names) if paths else ()
-        features = features or {}
+        written: Mapping[str, Any] = self._parts[0][0].features() if paths else {}
+        features = features or written
         self.classes = {
             name: tuple(about["names"])
             for name, about in features.items()
@@ -52,7 +54,7 @@ class Arrow(Source):
 
     def narrow(self, columns: Sequence[str]) -> Source:
         """Read these columns alone from now on."""
-        self._wanted = tuple(dict.fromkeys(columns))
+        self._wanted = tuple(name for name in dict.fromkeys(columns) if name in self.columns)
         return self
 
     def files(self) -> Sequence[Path]:
@@ -108,6 +110,9 @@ class _Parquet:
         self._file = needed("pyarrow.parquet", "pyarrow").ParquetFile(path)
         self.names = self._file.schema_arrow.names
 
+    def features(self) -> dict[str, Any]:
+        return _features(self._file.schema_arrow)
+
     def sizes(self) -> list[int]:
         return [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
 
@@ -125,11 +130,24 @@ class _Stream:
             self._table = arrow.ipc.open_file(arrow.memory_map(str(path))).read_all()
         self.names = self._table.column_names
 
+    def features(self) -> dict[str, Any]:
+        return _features(self._table.schema)
+
     def sizes(self) -> list[int]:
         return [self._table.num_rows]
 
     def group(self, number: int, columns: Sequence[str] | None) -> Any:
         return self._table if columns is None else self._table.select(list(columns))
+
+
+def _features(schema: Any) -> dict[str, Any]:
+    """Return what Hugging Face `datasets` wrote of the columns into a file: the names of classes, which are images."""
+    try:
+        told: Any = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        found: Any = told["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return dict(found) if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _parts(path: Path) -> tuple[Any, list[int]]:
@@ -150,19 +168,22 @@ def is_dataset(folder: Path) -> bool:
     return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
 
 
-def dataset(folder: Path) -> tuple[Source, Source | None]:
-    """Return the part to train on and the one that is held out, where there is one; raises Unreadable and Absent."""
+def dataset(folder: Path) -> tuple[Source, Source | None, list[str]]:
+    """Return the part to train on, the one that is held out where there is one, and the names of those left out.
+
+    Raises Unreadable and Absent.
+    """
     if not (folder / "dataset_dict.json").is_file():
-        return _split(folder), None
+        return _split(folder), None, []
     names = _told(folder / "dataset_dict.json").get("splits", [])
     if TRAIN not in names and len(names) != 1:
         raise Unreadable(
             f"`{folder}` has no part `train`, but {', '.join(names)}: name one, such as `{folder}/{names[0]}`"
         )
     held_out = next((name for name in HELD_OUT if name in names and len(names) > 1), None)
-    return _split(folder / (TRAIN if TRAIN in names else names[0])), None if held_out is None else _split(
-        folder / held_out
-    )
+    train = TRAIN if TRAIN in names else names[0]
+    rest = [name for name in names if name not in (train, held_out)]
+    return _split(folder / train), None if held_out is None else _split(folder / held_out), rest
 
 
 def _split(folder: Path) -> Arrow:

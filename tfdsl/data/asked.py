@@ -32,3 +32,8 @@ class Asked:
     def share(self) -> float:
         """Return the share that is held out, where no source of its own is."""
         return self.data.held_out if isinstance(self.data.held_out, float) else 0.1
+
+    @property
+    def apart(self) -> str:
+        """Return the setting that names the source which is held out."""
+        return "train.data.held_out" if isinstance(self.data.held_out, str) else "train.data.source"

@@ -49,6 +49,10 @@ class Chat(Source):
         """Return the files of the conversations."""
         return self._source.files()
 
+    def lacking(self, column: str) -> tuple[Path, ...]:
+        """Return the files that have no conversations, or not another column."""
+        return self._source.lacking(MESSAGES if column in MADE else column)
+
     def apart(self, share: float) -> NDArray[np.bool_]:
         """Return which conversations are held out."""
         return self._source.apart(share)

@@ -48,17 +48,11 @@ class Writer:
     def add(self, values: Array, ends: bool = True) -> None:
         """Write the values of an example, or of a piece of it."""
         if self._offsets is None:
-            self.agree(values.shape)
+            self._shape = values.shape
         self._values.write(np.ascontiguousarray(values, self._dtype).data)
         self._at += len(values) if self._offsets is not None else 1
         if ends and self._offsets is not None:
             self._offsets.write(np.int64(self._at).astype("<i8").tobytes())
-
-    def agree(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape that all examples have: the first that came."""
-        if self._shape is None:
-            self._shape = shape
-        return self._shape
 
     def close(self) -> Layout:
         """Finish the files and return what lies in them."""

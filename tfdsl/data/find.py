@@ -1,21 +1,16 @@
-"""Find the source that a setting names: a file or a folder by what it holds, or a built-in set by its name."""
+"""Find the source that a setting names: a file by its kind, a folder, or a built-in set by its name."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tfdsl import settings
-from tfdsl.data import arrow, built_in, chat, delimited, lines, pictures, text
+from tfdsl.data import arrow, built_in, chat, folders, lines, text
 from tfdsl.data.absent import Absent
 from tfdsl.data.arrays import Arrays
-from tfdsl.data.source import Found, Joined, Source
+from tfdsl.data.source import Found, Source
 from tfdsl.diagnostics import Diagnostic, suggest
 from tfdsl.parts import one_of
-
-JSON = frozenset({".jsonl", ".ndjson"})
-Opener = Callable[[Sequence[Path]], Source]
 
 
 def find(data: settings.Data, source: str | None = None) -> Found:
@@ -29,84 +24,33 @@ def find(data: settings.Data, source: str | None = None) -> Found:
         if name in built_in.SETS:
             found = Found(built_in.SETS[name](data.size, data.seed))
         elif path.is_dir():
-            found = _folder(path, data)
+            found = folders.opened(path, data)
         elif path.is_file():
             found = _file(path, data, source is None)
         else:
             return Found(None, problems=(_nothing(name),))
     except Absent as absent:
         return Found(None, problems=(absent.diagnostic,))
-    except (arrow.Unreadable, lines.Broken) as error:
+    except (arrow.Unreadable, lines.Broken, folders.Mixed) as error:
         return Found(None, problems=(error.diagnostic,))
     except OSError as error:
-        return Found(None, problems=(Diagnostic("R703", f"`{name}` cannot be read: {error.strerror}"),))
+        which = error.filename or name
+        return Found(None, problems=(Diagnostic("R703", f"`{which}` cannot be read: {error.strerror}"),))
     problems = found.problems
     if not problems and found.source is not None and not found.source.count:
         problems = (_empty(name, path, data, found.source),)
     if problems or found.source is None:
         return Found(None, problems=problems)
-    return Found(chat.of(found.source), found.held_out and chat.of(found.held_out))
+    return Found(chat.of(found.source), found.held_out and chat.of(found.held_out), remarks=found.remarks)
 
 
 def _file(path: Path, data: settings.Data, lone: bool) -> Found:
-    match path.suffix.lower():
-        case ".jsonl" | ".ndjson":
-            return Found(lines.Lines(path))
-        case ".json":
-            return Found(lines.listed(path) if lines.is_list(path) else lines.Lines(path))
-        case ".csv" | ".tsv" | ".tab":
-            return Found(delimited.Delimited(path))
-        case ".parquet" | ".arrow":
-            return Found(arrow.Arrow(str(path), [path]))
-        case ".npy":
-            return Found(Arrays(str(path), [path]))
-        case _:
-            return Found(text.Text([path], data.held_out if lone and isinstance(data.held_out, float) else None))
-
-
-def _folder(path: Path, data: settings.Data) -> Found:
-    """Return what a folder holds: of several kinds of file, tables before images before text."""
-    if arrow.is_dataset(path):
-        return Found(*arrow.dataset(path))
-    paths = text.within(path, data.files)
-    openers: tuple[tuple[frozenset[str], Opener], ...] = (
-        (frozenset({".parquet"}), lambda some: arrow.Arrow(str(path), some)),
-        (frozenset({".arrow"}), lambda some: arrow.Arrow(str(path), some)),
-        (JSON, lambda some: Joined([lines.Lines(each) for each in some])),
-        (delimited.SUFFIXES, lambda some: Joined([delimited.Delimited(each) for each in some])),
-        (frozenset({".npy"}), lambda some: Arrays(str(path), some)),
-    )
-    for suffixes, opened in openers:
-        some = [each for each in paths if each.suffix.lower() in suffixes]
-        if some:
-            return _parted(path, some, opened)
-    some = [each for each in paths if each.suffix.lower() in pictures.SUFFIXES]
-    if len(some) * 2 > len(paths):
-        return _images(path, some)
-    return Found(text.Text(paths, data.held_out if isinstance(data.held_out, float) else None))
-
-
-def _parted(root: Path, paths: list[Path], opened: Opener) -> Found:
-    """Open files of which some may be named as parts: `train-00000-of-00002.parquet`, `validation.jsonl`."""
-    parts: dict[str, list[Path]] = {}
-    for path in paths:
-        named = re.match(rf"({'|'.join((arrow.TRAIN, *arrow.HELD_OUT))})(?![a-z])", path.relative_to(root).as_posix())
-        named = named or re.match(rf"({'|'.join((arrow.TRAIN, *arrow.HELD_OUT))})(?![a-z])", path.name)
-        parts.setdefault(named[1] if named else "", []).append(path)
-    held_out = next((name for name in arrow.HELD_OUT if name in parts), None)
-    if arrow.TRAIN not in parts or held_out is None or "" in parts:
-        return Found(opened(paths))
-    return Found(opened(parts[arrow.TRAIN]), opened(parts[held_out]))
-
-
-def _images(root: Path, paths: list[Path]) -> Found:
-    """Open a folder of images; one that has `train` and `validation` or `test` in it holds out the latter."""
-    held_out = next((name for name in arrow.HELD_OUT if (root / name).is_dir()), None)
-    if held_out is None or not (root / arrow.TRAIN).is_dir():
-        return Found(pictures.Pictures(root, paths))
-    both = [root / arrow.TRAIN, root / held_out]
-    train, apart = (pictures.Pictures(each, [path for path in paths if each in path.parents]) for each in both)
-    return Found(train, apart)
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return Found(Arrays(str(path), [path]))
+    if suffix in folders.TABLES or suffix == ".json":
+        return Found(folders.table(path))
+    return Found(text.Text([path], data.held_out if lone and isinstance(data.held_out, float) else None))
 
 
 def _nothing(name: str) -> Diagnostic:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tfdsl import settings
+from tfdsl.data.pictures import Pictures
 from tfdsl.data.source import Source
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic, suggest
@@ -16,10 +17,14 @@ Problems = list[tuple[str, Diagnostic]]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The fields that an example will have, and the column that each is read from."""
+    """The fields that an example will have, and the column that each is read from.
+
+    `left` are columns that an example may have and these do not.
+    """
 
     fields: tuple[Field, ...]
     columns: Mapping[str, str]
+    left: tuple[str, ...] = ()
 
     def of(self, *kinds: str) -> tuple[Field, ...]:
         """Return the fields of some kinds."""
@@ -40,15 +45,48 @@ def choose(wanted: Wanted, source: Source, data: settings.Data) -> tuple[Chosen 
     for way in wanted.ways:
         if all(field.optional or columns[field.name] in source.columns for field in way):
             kept = tuple(field for field in way if columns[field.name] in source.columns)
-            return Chosen(kept, {field.name: columns[field.name] for field in kept}), []
+            left = tuple(columns[field.name] for field in way if field not in kept)
+            chosen = Chosen(kept, {field.name: columns[field.name] for field in kept}, left)
+            problems = [("train.data.source", each) for each in _parted(chosen, source)]
+            return (None, problems) if problems else (chosen, [])
     return None, [("train.data.source", _no_way(wanted, data.source, source.columns))]
 
 
-def same(chosen: Chosen, held_out: Source, data: settings.Data) -> Problems:
-    """Say which columns the held-out source lacks."""
+def same(chosen: Chosen, train: Source, held_out: Source, data: settings.Data) -> Problems:
+    """Say which columns the held-out source lacks, and where its numbers stand for other classes."""
     missing = [each for each in chosen.columns.values() if each not in held_out.columns]
     name = data.held_out if isinstance(data.held_out, str) else data.source
-    return [("train.data.held_out", _no_column(each, name, held_out.columns)) for each in missing]
+    problems = [("train.data.held_out", _no_column(each, name, held_out.columns)) for each in missing]
+    problems = problems or [("train.data.held_out", each) for each in _parted(chosen, held_out)]
+    return problems or [("train.data.held_out", each) for each in _renumbered(chosen, train, held_out, name)]
+
+
+def _renumbered(chosen: Chosen, train: Source, held_out: Source, name: str) -> list[Diagnostic]:
+    """Say where both sources number their classes, and a number stands for two."""
+    for column in (chosen.columns[field.name] for field in chosen.of("label")):
+        one, other = train.classes.get(column, ()), held_out.classes.get(column, ())
+        if one != other and one and other and not isinstance(held_out, Pictures):
+            message = f"what is held out of `{name}` numbers the classes of `{column}` otherwise than the training data"
+            help_ = "a number would stand for two classes: write the names of the classes themselves"
+            return [Diagnostic("R756", message, label="which class is 0?", help=help_)]
+    return []
+
+
+def _parted(chosen: Chosen, source: Source) -> list[Diagnostic]:
+    """Say where files that are read as one table contradict each other."""
+    for column in chosen.columns.values():
+        if lacking := source.lacking(column):
+            has = next((path for path in source.files() if path not in lacking), None)
+            message = f"`{lacking[0]}` has no column `{column}`" + (f", which `{has}` has" if has else "")
+            help_ = "the tables of a folder are read as one: choose with `train.data.files`"
+            return [Diagnostic("R741", message, label="no such column", help=help_)]
+    for field in chosen.of("label"):
+        if other := source.otherwise(chosen.columns[field.name]):
+            column = chosen.columns[field.name]
+            message = f"`{other[0]}` numbers the classes of `{column}` otherwise than `{source.files()[0]}`"
+            help_ = "a number would stand for two classes: write the names of the classes themselves"
+            return [Diagnostic("R756", message, label="which class is 0?", help=help_)]
+    return []
 
 
 def unheeded(chosen: Chosen, data: settings.Data) -> Problems:

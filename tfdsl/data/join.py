@@ -12,7 +12,8 @@ import numpy as np
 from tfdsl import disk
 from tfdsl.data.columns import OFFSETS, VALUES, Layout
 from tfdsl.data.fit import Problems
-from tfdsl.data.tables import Tables
+from tfdsl.data.manifest import summed
+from tfdsl.data.tables import Tables, unlike
 from tfdsl.data.write import PARTS
 from tfdsl.diagnostics import Diagnostic
 
@@ -34,6 +35,8 @@ def tell(folder: Path, tables: Mapping[str, Tables]) -> None:
     """Finish the tables of a shard and write what it says of itself."""
     layouts = {part: {name: asdict(each) for name, each in tables[part].close().items()} for part in PARTS}
     content = {"layouts": layouts, "counts": {part: tables[part].count for part in PARTS}}
+    files = [path for part in PARTS for path in sorted((folder / part).iterdir())]
+    content["files"] = {path.relative_to(folder).as_posix(): summed(path) for path in files}
     disk.put(folder / NAME, json.dumps(content))
 
 
@@ -42,6 +45,16 @@ def told(folder: Path) -> Shard:
     content = json.loads((folder / NAME).read_text(encoding="utf-8"))
     layouts = {part: {name: Layout.of(each) for name, each in content["layouts"][part].items()} for part in PARTS}
     return Shard(folder, layouts, content["counts"])
+
+
+def whole(folder: Path) -> bool:
+    """Return whether a folder is a shard, all of whose files are what was written."""
+    try:
+        files = json.loads((folder / NAME).read_text(encoding="utf-8"))["files"]
+        told(folder)
+        return all(summed(folder / name) == sum_ for name, sum_ in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def fit(shards: Sequence[Shard]) -> Problems:
@@ -54,7 +67,8 @@ def fit(shards: Sequence[Shard]) -> Problems:
                 if shape != layout.shape:
                     both = f"{list(layout.shape or ())} in some examples, {list(shape or ())} in others"
                     message = f"`{name}` has the shape {both}"
-                    return [("train.data.source", Diagnostic("R745", message, label="of another shape"))]
+                    help_ = unlike(layout.shape or (), shape or ()) if layout.kind == "image" else ""
+                    return [("train.data.source", Diagnostic("R745", message, label="of another shape", help=help_))]
     return []
 
 

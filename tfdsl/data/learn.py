@@ -48,8 +48,8 @@ def learn(asked: Asked, chosen: Chosen, sources: tuple[Source, Source | None]) -
             note = (Note(str(error)),)
             return None, [("train.tokenizer.file", Diagnostic("R750", message, label="no tokenizer.json", notes=note))]
     labels = survey.labels()
-    if survey.problems:
-        return None, gathered(survey.problems)
+    if survey.problems or survey.apart:
+        return None, [*gathered(survey.problems), *gathered(survey.apart, asked.apart)]
     problems: Problems = []
     if needs_text and tokenizer is not None:
         tokens.plain(tokenizer)
@@ -69,7 +69,9 @@ class _Survey:
         self._share = share
         self._met: dict[str, set[str]] = {field.name: set() for field in chosen.of("label")}
         self._read = False
+        self._wrong: list[Diagnostic] = []
         self.problems: list[Diagnostic] = []
+        self.apart: list[Diagnostic] = []  # of the source that is held out
 
     def texts(self, held_out: bool) -> Iterator[str]:
         """Yield the texts to learn from; those held out too where `held_out` says so."""
@@ -79,7 +81,7 @@ class _Survey:
                 try:
                     text = values.text(values.held(record, column))
                 except values.Unfit as reason:
-                    self.problems.append(reason.diagnostic(record, column))
+                    self._wrong.append(reason.diagnostic(record, column))
                     break
                 if held_out or not apart:
                     yield text
@@ -101,9 +103,10 @@ class _Survey:
         train, held_out = self._sources
         apart = train.apart(self._share) if held_out is None else None
         for source in self._sources:
+            self._wrong = self.problems if source is train else self.apart
             for record in source.read(0, source.count) if source is not None else ():
                 if isinstance(record, Diagnostic):
-                    self.problems.append(record)
+                    self._wrong.append(record)
                     continue
                 self._note(record)
                 yield record, source is held_out or (apart is not None and bool(apart[record.unit]))
@@ -125,15 +128,15 @@ def _ordered(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def gathered(problems: list[Diagnostic]) -> Problems:
-    """Return the first few problems, and how many more of their kind there are."""
-    told = [("train.data.source", each) for each in problems[:SHOWN]]
+def gathered(problems: list[Diagnostic], place: str = "train.data.source") -> Problems:
+    """Return the first few problems of what a setting names, and how many more of their kind there are."""
+    told = [(place, each) for each in problems[:SHOWN]]
     if len(problems) > SHOWN:
         first = problems[0]
         rest = f"{len(problems) - SHOWN:,} more of the data cannot be read"
         if first.code == "R703":
             rest = f"{len(problems) - SHOWN:,} more files cannot be read as text"
-        told.append(("train.data.source", Diagnostic(first.code, rest, help=first.help)))
+        told.append((place, Diagnostic(first.code, rest, help=first.help)))
     return told
 
 

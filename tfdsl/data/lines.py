@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -104,7 +105,7 @@ def listed(path: Path) -> Listed:
 def is_list(path: Path) -> bool:
     """Return whether a file of JSON is one list; raises OSError."""
     with path.open("rb") as file:
-        return file.read(4096).lstrip()[:1] == b"["
+        return file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"["
 
 
 def _index(path: Path) -> tuple[list[int], int, NDArray[np.int64]]:

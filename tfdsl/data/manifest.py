@@ -21,6 +21,7 @@ from tfdsl.diagnostics import Diagnostic
 
 NAME, TOKENIZER = "manifest.json", "tokenizer.json"
 FORMAT = "tfdsl data 1"
+SUM = "sha256"  # of all else that a manifest says
 PARTS = ("train", "held_out")
 
 
@@ -56,7 +57,7 @@ def seal(folder: Path, plan: Plan, layouts: Mapping[str, Mapping[str, Layout]]) 
             for path in source.files()
         ],
     }
-    disk.put(folder / NAME, json.dumps(content, indent=1) + "\n")
+    disk.put(folder / NAME, json.dumps({**content, SUM: _own(content)}, indent=1) + "\n")
 
 
 def summed(path: Path) -> dict[str, Any]:
@@ -73,8 +74,18 @@ def holds(folder: Path) -> bool:
 def opened(folder: Path) -> Prepared:
     """Return the data in a folder, every file compared with its sum; raises Damaged."""
     content = read(folder)
-    if "at" in content:
-        return _followed(folder, content)
+    try:
+        return _followed(folder, content) if "at" in content else _whole(folder, content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, Damaged):
+            raise
+        raise Damaged(f"`{folder / NAME}` is no whole manifest of prepared data") from None
+    except OSError as error:
+        raise Damaged(f"`{error.filename or folder}` cannot be read: {error.strerror}") from None
+
+
+def _whole(folder: Path, content: Mapping[str, Any]) -> Prepared:
+    """Return the data that a manifest tells of; raises Damaged, and what a manifest may make that is none."""
     for name, told in content["files"].items():
         path = folder / name
         if not path.is_file():
@@ -104,11 +115,19 @@ def read(folder: Path) -> dict[str, Any]:
         content = json.loads((folder / NAME).read_text(encoding="utf-8"))
     except OSError as error:
         raise Damaged(f"`{folder / NAME}` cannot be read: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Damaged(f"`{folder / NAME}` is no manifest of prepared data") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise Damaged(f"`{folder / NAME}` is no manifest of prepared data")
+    if SUM in content and content[SUM] != _own(content):  # an older one has none
+        raise Damaged(f"`{folder / NAME}` is not what was written: its SHA-256 sum is another")
     return content
+
+
+def _own(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 sum of what a manifest says, but for that sum."""
+    told = {key: value for key, value in content.items() if key != SUM}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -119,6 +138,8 @@ def digest(content: Mapping[str, Any]) -> str:
 
 def _followed(folder: Path, content: Mapping[str, Any]) -> Prepared:
     """Return the data that a folder points to, where they are still the same; raises Damaged."""
+    if "at" in read(Path(content["at"])):
+        raise Damaged(f"`{content['at']}` holds no data itself")
     found = opened(Path(content["at"]))
     if found.digest != content["digest"]:
         raise Damaged(f"`{content['at']}` holds other data than those that the run in `{folder.parent}` began with")
@@ -129,4 +150,4 @@ def point(folder: Path, at: Path, told: str) -> None:
     """Let `folder` stand for the data in the folder `at`, whose digest is `told`."""
     disk.make(folder)
     content = {"format": FORMAT, "at": str(at.resolve()), "digest": told}
-    disk.write(folder / NAME, json.dumps(content, indent=1) + "\n")
+    disk.write(folder / NAME, json.dumps({**content, SUM: _own(content)}, indent=1) + "\n")

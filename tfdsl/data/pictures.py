@@ -57,14 +57,18 @@ class Pictures(Source):
 
 
 def decoded(content: bytes) -> Array:
-    """Return the image in a file's content as uint8 [1 or 3, height, width], upright; raises Unfit."""
+    """Return the image in a file's content as uint8 [1 or 3, height, width], upright and on white; raises Unfit."""
     library = needed("PIL.Image", "pillow")
     try:
         with library.open(io.BytesIO(content)) as file:
             image: Any = needed("PIL.ImageOps", "pillow").exif_transpose(file)
             if image.mode.startswith("I") or image.mode == "F":
                 return _deep(np.asarray(image))
-            return _planes(image.convert("L" if image.mode in GREY else "RGB"))
+            grey = image.mode in GREY
+            if image.has_transparency_data:  # what lies below would be seen: colours that nobody chose
+                image = image.convert("RGBA")
+                image = library.alpha_composite(library.new("RGBA", image.size, "white"), image)
+            return _planes(image.convert("L" if grey else "RGB"))
     except Unfit:
         raise
     except Exception as error:  # a damaged file makes the library raise what it will
@@ -81,6 +85,8 @@ def shaped(image: Array, setting: settings.Image | None) -> Array:
     picture: Any = library.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
     if channels != len(image):
         picture = picture.convert("L" if channels == 1 else "RGB")
+    if size is None:
+        return _planes(picture)
     width, height = picture.size
     scale = size / min(width, height)
     wide, high = max(size, round(width * scale)), max(size, round(height * scale))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from tfdsl import settings, tokens
-from tfdsl.data import find, fit
+from tfdsl.data import find, fit, folders
 from tfdsl.data.asked import Asked
 from tfdsl.data.encode import Encoder
 from tfdsl.data.fit import Chosen, Problems
 from tfdsl.data.learn import Learnt, learn
 from tfdsl.data.source import Source
 from tfdsl.data.tables import Work
+from tfdsl.diagnostics import Diagnostic
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,15 +25,17 @@ class Plan:
     held_out: Source | None
     learnt: Learnt
     work: Work
+    remarks: Problems = field(default_factory=list[tuple[str, Diagnostic]])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """The sources, with the columns alone that are wanted, and which of them is which field."""
+    """The sources, with the columns alone that are wanted, which of them is which field, and what is worth a word."""
 
     train: Source
     held_out: Source | None
     chosen: Chosen
+    remarks: Problems
 
     def all(self) -> list[Source]:
         """Return the one source, or both."""
@@ -49,35 +53,63 @@ def plan(asked: Asked) -> tuple[Plan | None, Problems]:
 
 def look(asked: Asked) -> tuple[Seen | None, Problems]:
     """Find the sources and their columns, or say what stands in the way."""
-    train, held_out, problems = _sources(asked.data)
+    train, held_out, remarks = _sources(asked.data)
     if train is None:
-        return None, problems
+        return None, remarks
     chosen, problems = fit.choose(asked.wanted, train, asked.data)
     if chosen is None:
         return None, problems
-    problems = fit.unheeded(chosen, asked.data) + ([] if held_out is None else fit.same(chosen, held_out, asked.data))
+    problems = fit.unheeded(chosen, asked.data) + (
+        [] if held_out is None else fit.same(chosen, train, held_out, asked.data)
+    )
     if problems:
         return None, problems
     columns = list(chosen.columns.values())
-    return Seen(train.narrow(columns), None if held_out is None else held_out.narrow(columns), chosen), []
+    return Seen(train.narrow(columns), None if held_out is None else held_out.narrow(columns), chosen, remarks), []
 
 
 def settled(asked: Asked, seen: Seen, learnt: Learnt) -> Plan:
     """Return the plan with what was learnt."""
-    return Plan(asked, seen.train, seen.held_out, learnt, _work(asked, seen, learnt))
+    return Plan(asked, seen.train, seen.held_out, learnt, _work(asked, seen, learnt), seen.remarks)
 
 
 def _sources(data: settings.Data) -> tuple[Source | None, Source | None, Problems]:
-    """Return the source to train on and the one that is held out where it is another, or what stands in the way."""
+    """Return the source to train on, the one that is held out where it is another, and what is worth a word.
+
+    Without a source, what stands in the way.
+    """
     found = find.find(data)
     problems = [("train.data.source", each) for each in found.problems]
     problems += [] if problems else find.unheeded(data)
-    held_out = found.held_out if "held_out" not in data.model_fields_set else None
+    remarks = [("train.data.source", each) for each in found.remarks]
+    said = "held_out" in data.model_fields_set
+    held_out = None if said else found.held_out
+    other = None
     if isinstance(data.held_out, str):
         other = find.find(data, data.held_out)
-        problems += [("train.data.held_out", each) for each in other.problems]
+        problems += [("train.data.held_out", each) for each in (*other.problems, *_parts(data.held_out, other))]
+        remarks += [("train.data.held_out", each) for each in other.remarks]
         held_out = other.source
-    return (None, None, problems) if problems else (found.source, held_out, [])
+    if said and found.held_out is not None:
+        unread = [path for path in found.held_out.files() if other is None or other.source is None]
+        if other is not None and other.source is not None:
+            read = {path.resolve() for path in other.source.files()}
+            unread = [path for path in found.held_out.files() if path.resolve() not in read]
+        if unread:
+            remarks.append(("train.data.held_out", folders.left_out(Path(data.source), unread, _SAID)))
+    return (None, None, problems) if problems else (found.source, held_out, remarks)
+
+
+_SAID = "`held_out` says what is held out"
+
+
+def _parts(name: str, found: find.Found) -> list[Diagnostic]:
+    """Refuse a source to be held out that has parts itself, of which one alone would be read."""
+    if found.source is None or found.held_out is None:
+        return []
+    some = [(each.files() or [Path(name)])[0] for each in (found.source, found.held_out)]
+    message = f"`{name}` has a part to train on (`{some[0]}`) and one that is held out (`{some[1]}`)"
+    return [Diagnostic("R756", message, label="which is meant?", help="name the folder or the file of the part")]
 
 
 def _work(asked: Asked, seen: Seen, learnt: Learnt) -> Work:
@@ -90,4 +122,4 @@ def _work(asked: Asked, seen: Seen, learnt: Learnt) -> Work:
         tail = asked.end[:1] or (() if mark is None else (mark,))
     special = whole and not {"start", "first", "separator"}.intersection(wanted.marks)
     encoder = None if learnt.tokenizer is None else Encoder(learnt.tokenizer, learnt.made, special)
-    return Work(chosen, encoder, learnt.labels, tail, asked.share, asked.data.image, classes)
+    return Work(chosen, encoder, learnt.labels, tail, asked.share, asked.apart, asked.data.image, classes)

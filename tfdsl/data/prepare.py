@@ -36,7 +36,8 @@ def prepare(
 
     `vocab` is the model's token count and `pad` its pad. A model that was trained before brings its `own` tokenizer,
     and the tokens that `end` a text with it; `where` is where the spec says how many tokens there are. What is wrong
-    is told with the place in the spec that it is about. Raises OSError where the tables cannot be written.
+    is told with the place in the spec that it is about; beside the data, what is worth a word. Raises OSError where the
+    tables cannot be written.
     """
     asked = Asked(data, tokenizer, wanted, vocab, own, tuple(end), pad, where)
     if manifest.holds(Path(data.source)):
@@ -54,7 +55,7 @@ def prepare(
             manifest.seal(aside, planned, layouts)
     except _Refused:
         return None, problems
-    return reopen(folder), []
+    return reopen(folder), planned.remarks
 
 
 def reopen(folder: Path) -> Prepared:

@@ -48,7 +48,7 @@ def silent(done: int, count: int) -> None:
 def prepare(
     asked: Asked, folder: Path, workers: int = 1, shard: int = SHARD, report: Progress = silent
 ) -> tuple[Prepared | None, Problems]:
-    """Write what is asked for into `folder` with several processes, or say what stands in the way.
+    """Write what is asked for into `folder` with several processes, or say what stands in the way; or is worth a word.
 
     What an earlier call that was killed had finished is kept, where nothing that decides the numbers has changed since.
     The tables are the same, byte for byte, for any number of processes. Raises OSError.
@@ -56,15 +56,15 @@ def prepare(
     if manifest.holds(Path(asked.data.source)):
         message = f"`{asked.data.source}` is prepared already"
         return None, [("train.data.source", Diagnostic("R749", message, label="nothing to do"))]
-    aside = disk.part(folder)
+    aside, problems = disk.part(folder), []
     if not _whole(aside):
-        problems = _write(asked, aside, workers, shard, report)
-        if problems:
+        done, problems = _write(asked, aside, workers, shard, report)
+        if not done:
             disk.clear(aside)
             return None, problems
     join.tidy(aside, LEARNT)
     disk.settle(aside, folder)
-    return manifest.opened(folder), []
+    return manifest.opened(folder), problems
 
 
 def _whole(aside: Path) -> bool:
@@ -79,31 +79,34 @@ def _whole(aside: Path) -> bool:
     return True
 
 
-def _write(asked: Asked, aside: Path, workers: int, shard: int, report: Progress) -> Problems:
-    """Write the shards that are missing, then make one of all."""
+def _write(asked: Asked, aside: Path, workers: int, shard: int, report: Progress) -> tuple[bool, Problems]:
+    """Write the shards that are missing, then make one of all; return whether all went well, and what is to be told."""
     seen, problems = look(asked)
     if seen is None:
-        return problems
+        return False, problems
     learnt, problems = _learnt(asked, seen, aside, shard)
     if learnt is None:
-        return problems
+        return False, problems
     plan = settled(asked, seen, learnt)
     stretches = _stretches(seen, aside, shard)
-    missing = [each for each in stretches if not each.folder.is_dir()]
+    missing = [each for each in stretches if not join.whole(each.folder)]
+    for each in missing:
+        disk.clear(each.folder)
     done = len(stretches) - len(missing)
     report(done, len(stretches))
-    wrong: list[Diagnostic] = []
-    for found in _shards(plan, missing, workers):
+    wrong: dict[bool, list[Diagnostic]] = {False: [], True: []}
+    for stretch, found in _shards(plan, missing, workers):
         done += 1
-        wrong += found
+        wrong[stretch.held_out] += found
         report(done, len(stretches))
-    if wrong:
-        return gathered(wrong)
+    if any(wrong.values()):
+        return False, [*gathered(wrong[False]), *gathered(wrong[True], asked.apart)]
     shards = [join.told(each.folder) for each in stretches]
     problems = enough({part: sum(each.counts[part] for each in shards) for part in PARTS}) or join.fit(shards)
-    if not problems:
-        manifest.seal(aside, plan, join.join(aside, shards))
-    return problems
+    if problems:
+        return False, problems
+    manifest.seal(aside, plan, join.join(aside, shards))
+    return True, plan.remarks
 
 
 def _stretches(seen: Seen, aside: Path, shard: int) -> list[Stretch]:
@@ -111,18 +114,19 @@ def _stretches(seen: Seen, aside: Path, shard: int) -> list[Stretch]:
     return [Stretch(aside / f"{number:06}", *each) for number, each in enumerate(parts)]
 
 
-def _shards(plan: Plan, missing: Sequence[Stretch], workers: int) -> Iterator[list[Diagnostic]]:
+def _shards(plan: Plan, missing: Sequence[Stretch], workers: int) -> Iterator[tuple[Stretch, list[Diagnostic]]]:
     """Write shards in this process or in others; yield what is wrong in each."""
     workers = min(workers, len(missing))
     if workers <= 1:
         for stretch in missing:
-            yield _shard(plan, stretch)
+            yield stretch, _shard(plan, stretch)
         return
     context = multiprocessing.get_context("spawn")  # tokenizers run threads, which a fork would lose
     pool = ProcessPoolExecutor(workers, context, _begin, (plan.asked, plan.learnt))
     try:
-        for done in as_completed([pool.submit(_one, stretch) for stretch in missing]):
-            yield done.result()
+        work = {pool.submit(_one, stretch): stretch for stretch in missing}
+        for done in as_completed(work):
+            yield work[done], done.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -195,13 +199,20 @@ def _learnt(asked: Asked, seen: Seen, aside: Path, shard: int) -> tuple[Learnt |
 def _kept(aside: Path, key: str) -> Learnt | None:
     try:
         content = json.loads((aside / LEARNT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if content["key"] != key:
+            return None
+        labels = {name: tuple(names) for name, names in content["labels"].items()}
+        return Learnt(_tokenizer(content["tokenizer"]), content["made"], labels, content["setting"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if content["key"] != key:
-        return None
-    labels = {name: tuple(names) for name, names in content["labels"].items()}
-    tokenizer = None if content["tokenizer"] is None else Tokenizer.from_str(content["tokenizer"])
-    return Learnt(tokenizer, content["made"], labels, content["setting"])
+
+
+def _tokenizer(text: str | None) -> Tokenizer | None:
+    """Return the tokenizer that a text tells; raises ValueError."""
+    try:
+        return None if text is None else Tokenizer.from_str(text)
+    except Exception as error:  # the library raises the bare class
+        raise ValueError("no tokenizer") from error
 
 
 def _key(asked: Asked, seen: Seen, shard: int) -> str:

@@ -47,6 +47,14 @@ class Source(ABC):
         """Return the files that the examples are read from."""
         return ()
 
+    def lacking(self, column: str) -> tuple[Path, ...]:
+        """Return the files that do not have a column."""
+        return () if column in self.columns else tuple(self.files())
+
+    def otherwise(self, column: str) -> tuple[Path, ...]:
+        """Return the files that number the classes of a column otherwise than others of them do."""
+        return ()
+
     def absent(self) -> NDArray[np.int64]:
         """Return which of the `count` are no records: blank lines."""
         return np.zeros(0, np.int64)
@@ -114,13 +122,27 @@ class Listed(Source):
 
 
 class Joined(Source):
-    """Sources of the same columns, one behind the other."""
+    """Sources of tables, one behind the other, with the columns of all."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
         self._starts = [0, *accumulate(source.count for source in sources)]
-        self.columns = sources[0].columns
+        self.columns = tuple(dict.fromkeys(name for source in sources for name in source.columns))
+        self.classes = sources[0].classes
         self.count = self._starts[-1]
+
+    def narrow(self, columns: Sequence[str]) -> Source:
+        """Return the sources with these columns at least."""
+        return Joined([source.narrow(columns) for source in self._sources])
+
+    def lacking(self, column: str) -> tuple[Path, ...]:
+        """Return the files that have another column in place of this one, by their first examples."""
+        return tuple(path for source in self._sources for path in source.lacking(column))
+
+    def otherwise(self, column: str) -> tuple[Path, ...]:
+        """Return the files that number the classes of a column otherwise than the first does."""
+        known = self.classes.get(column, ())
+        return tuple(each.files()[0] for each in self._sources if each.classes.get(column, ()) != known)
 
     def absent(self) -> NDArray[np.int64]:
         """Return the blank lines of each."""
@@ -153,3 +175,4 @@ class Found:
     source: Source | None
     held_out: Source | None = None
     problems: tuple[Diagnostic, ...] = ()
+    remarks: tuple[Diagnostic, ...] = ()  # what is worth a word where nothing stands in the way

@@ -27,7 +27,8 @@ DTYPES: Mapping[str, Any] = {"label": np.int64, "image": np.uint8, "numbers": np
 class Work:
     """What becomes of an example: its fields, the encoder of texts, the classes, and the tokens behind a text.
 
-    `labels` are the names of all classes, by field; `classes` those of fields whose source numbers them itself.
+    `labels` are the names of all classes, by field; `classes` those of fields whose source numbers them itself; `apart`
+    is the setting that names what is held out.
     """
 
     chosen: Chosen
@@ -35,6 +36,7 @@ class Work:
     labels: Mapping[str, tuple[str, ...]]
     tail: tuple[int, ...]
     share: float
+    apart: str = "train.data.source"
     image: settings.Image | None = None
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
@@ -44,10 +46,10 @@ class Work:
 
 
 class Tables:
-    """Writes one table. Texts are made into tokens many at a time."""
+    """Writes one table. Texts are made into tokens many at a time; `shapes` are those that examples have, by field."""
 
-    def __init__(self, work: Work, folder: Path) -> None:
-        self._work = work
+    def __init__(self, work: Work, folder: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+        self._work, self._shapes = work, shapes
         self._fields = work.chosen.fields
         self._writers = {
             field.name: Writer(folder, field.name, field.kind, work.dtype(field.kind)) for field in self._fields
@@ -94,6 +96,9 @@ class Tables:
         found: dict[str, Any] = {}
         column = ""
         try:
+            for column in self._work.chosen.left:
+                if record.values.get(column) is not None:
+                    raise values.Unfit("is there, and the first example has none")
             for field in sorted(self._fields, key=lambda each: each.kind == "stretch"):
                 column = self._work.chosen.columns[field.name]
                 found[field.name] = self._value(field, values.held(record, column), found)
@@ -134,7 +139,8 @@ class Tables:
         """Return the shape of a value and that of those before it, where they differ."""
         if field.kind not in ("image", "numbers"):
             return None
-        shape, first = found[field.name].shape, self._writers[field.name].agree(found[field.name].shape)
+        shape = found[field.name].shape
+        first = self._shapes.setdefault(field.name, shape)
         return None if shape == first else (shape, first)
 
 
@@ -142,5 +148,10 @@ def _of_another(
     record: Record, column: str, shapes: tuple[tuple[int, ...], tuple[int, ...]], field: Field
 ) -> Diagnostic:
     message = f"`{column}` of {record.place} has the shape {list(shapes[0])}, those before it {list(shapes[1])}"
-    help_ = "bring them to one shape with `train.data.image: {size: …}`" if field.kind == "image" else ""
-    return Diagnostic("R745", message, label="of another shape", help=help_)
+    return Diagnostic("R745", message, label="of another shape", help=unlike(*shapes) if field.kind == "image" else "")
+
+
+def unlike(one: tuple[int, ...], other: tuple[int, ...]) -> str:
+    """Return what to do about images [channels, height, width] of two shapes."""
+    wanted = ["size: …"] * (one[1:] != other[1:]) + ["channels: 3"] * (one[0] != other[0])
+    return f"bring them to one shape with `train.data.image: {{{', '.join(wanted)}}}`"

@@ -19,6 +19,7 @@ from tfdsl.diagnostics import Diagnostic
 SKIPPED = frozenset({"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib2to3"})
 PIECE = 1 << 22  # bytes that are held at once
 WINDOW = 1 << 16  # bytes at the end of a piece where its last line break is looked for
+BOM = "\ufeff"  # what some programs begin a file of UTF-8 with: no part of the text
 BLANK = 1 << 12  # a longer file is taken for text that is not blank
 
 
@@ -110,8 +111,22 @@ def stdlib() -> list[Path]:
 
 def within(root: Path, pattern: str) -> list[Path]:
     """Return the files below a folder that a pattern such as `*.md` names, without hidden ones."""
-    found = [path for path in root.rglob(pattern) if path.is_file()]
-    return _sorted(root, [path for path in found if not any(p.startswith(".") for p in path.relative_to(root).parts)])
+    wanted = pattern.removeprefix("**/")
+    return _sorted(root, [path for path in _walked(root, frozenset()) if wanted and path.match(wanted)])
+
+
+def _walked(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """Yield the files below a folder, links followed, but not into a folder that they stand in. Raises OSError."""
+    here = folder.resolve()
+    if here in above:
+        return
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _walked(path, above | {here})
+        elif path.is_file() or path.is_symlink():  # a link that leads nowhere is told when it is read
+            yield path
 
 
 def _sorted(root: Path, paths: list[Path]) -> list[Path]:
@@ -189,7 +204,9 @@ def _read(piece: Piece) -> str | Diagnostic:
     try:
         with piece.path.open("rb") as file:
             file.seek(piece.first)
-            return file.read(piece.last - piece.first).decode("utf-8")
+            read = file.read(piece.last - piece.first)
+        text = read.decode("utf-8")
+        return text if piece.first else text.removeprefix(BOM)
     except UnicodeDecodeError as error:
         where = f"byte {piece.first + error.start:,} is {error.object[error.start]:#04x}"
         help_ = "save it as UTF-8, or choose the folder's files with `train.data.files`"

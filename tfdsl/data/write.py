@@ -26,16 +26,16 @@ def write(
     work: Work, train: Source, held_out: Source | None, folder: Path
 ) -> tuple[Mapping[str, Mapping[str, Layout]], Problems]:
     """Write the tables `train` and `held_out` below `folder`; return how they lie, and what is wrong."""
-    problems: list[Diagnostic] = []
     with opened(work, folder) as tables:
         if held_out is None:
-            problems += fill(tables, train, (0, train.count), train.apart(work.share))
+            problems = gathered(fill(tables, train, (0, train.count), train.apart(work.share)))
         else:
-            problems += fill({"train": tables["train"]}, train, (0, train.count), None)
-            problems += fill({"train": tables["held_out"]}, held_out, (0, held_out.count), None)
+            problems = gathered(fill({"train": tables["train"]}, train, (0, train.count), None))
+            other = fill({"train": tables["held_out"]}, held_out, (0, held_out.count), None)
+            problems += gathered(other, work.apart)
         layouts = {part: tables[part].close() for part in PARTS}
     counts = {part: tables[part].count for part in PARTS}
-    return layouts, gathered(problems) or enough(counts)
+    return layouts, problems or enough(counts)
 
 
 @contextmanager
@@ -44,7 +44,8 @@ def opened(work: Work, folder: Path) -> Generator[Mapping[str, Tables]]:
     with ExitStack() as files:
         for part in PARTS:
             disk.make(folder / part)
-        tables = {part: Tables(work, folder / part) for part in PARTS}
+        shapes: dict[str, tuple[int, ...]] = {}  # both parts have those of the first example
+        tables = {part: Tables(work, folder / part, shapes) for part in PARTS}
         for each in tables.values():
             files.callback(each.close)
         yield tables

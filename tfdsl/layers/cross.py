@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfdsl.layers.cache import Cache, once
-from tfdsl.layers.softmax import attend, merged, paired
+from tfdsl.layers.entering import Asking
+from tfdsl.layers.weighing import Leaving, Weighing
 
 
 class CrossAttention(nn.Module):
@@ -22,50 +22,29 @@ class CrossAttention(nn.Module):
         self,
         width: int,
         heads: int,
+        ask: Asking,
+        weigh: Weighing,
+        leave: Leaving,
         memory_width: int | None = None,
         kv_heads: int | None = None,
         head_dim: int | None = None,
         value_dim: int | None = None,
         bias: str = "",
-        out_bias: bool = False,
-        dropout: float = 0.0,
-        scale: float | None = None,
         clip: float | None = None,
         clip_late: bool = False,
-        q_norm: nn.Module | None = None,
         k_norm: nn.Module | None = None,
         v_norm: nn.Module | None = None,
-        out_norm: nn.Module | None = None,
         flat: str = "",
-        softcap: float | None = None,
-        sinks: str = "",
-        before: nn.Module | None = None,
-        after: nn.Module | None = None,
-        padded: bool = False,
-        differential: nn.Module | None = None,
         keeps: bool = False,
-        gate: nn.Module | None = None,
-        gate_by: str = "sigmoid",
-        gate_heads: bool = False,
     ) -> None:
         super().__init__()
-        self.heads = heads
-        self.kv_heads = kv_heads
         self.head_dim = width // heads if head_dim is None else head_dim
-        self.value_dim = value_dim
-        self.dropout = dropout
-        self.scale = scale
         self.clip = clip
         self.clip_late = clip_late
         self.flat = flat
         self.bias = bias
-        self.softcap = softcap
-        self.sinks = sinks
-        self.padded = padded
         self.keeps = keeps
-        self.gate_by = gate_by
-        self.gate_heads = gate_heads
-        self.q = nn.Linear(width, heads * self.head_dim, bias="q" in bias)
+        self.ask = ask
         # One projection for keys and values.
         groups = heads if kv_heads is None else kv_heads
         if value_dim is None:
@@ -78,81 +57,18 @@ class CrossAttention(nn.Module):
             self.k_bias = nn.Parameter(torch.zeros(self.rows[0]))
         if "v" in bias and "k" not in bias:
             self.v_bias = nn.Parameter(torch.zeros(self.rows[1]))
-        self.q_norm = q_norm
         self.k_norm = k_norm
         self.v_norm = v_norm
-        if sinks == "learned":
-            self.sink = nn.Parameter(torch.zeros(heads))
-        self.before = before
-        self.after = after
-        self.differential = differential
-        self.out_norm = out_norm
-        self.gate = gate
-        if value_dim is None:
-            self.out = nn.Linear(heads * self.head_dim, width, bias=out_bias)
-        else:
-            self.out = nn.Linear(heads * value_dim, width, bias=out_bias)
+        self.weigh = weigh
+        self.leave = leave
 
     def forward(self, x_BTD: Tensor, memory_BSM: Tensor, mask: Tensor | None = None, cache: Cache | None = None) -> Any:
-        q_BHTK = self.asked(x_BTD)
+        q_BHTK = self.ask(x_BTD)
         k_BHSK, v_BHSK = once(cache, self.read, memory_BSM)
         kept = (k_BHSK, v_BHSK)
-        if self.differential is not None:
-            q_BHTK, k_BHSK, v_BHSK = paired(q_BHTK, k_BHSK, v_BHSK)
-        scale = self.head_dim**-0.5 if self.scale is None else self.scale
-        if self.softcap is None and self.sinks == "" and self.before is None and self.after is None:
-            y_BHTK = F.scaled_dot_product_attention(
-                q_BHTK,
-                k_BHSK,
-                v_BHSK,
-                attn_mask=mask,
-                dropout_p=self.dropout if self.training else 0.0,
-                scale=self.scale if self.differential is None else scale,
-                enable_gqa=self.kv_heads is not None,
-            )
-        else:
-            y_BHTK = attend(
-                q_BHTK,
-                k_BHSK,
-                v_BHSK,
-                scale=scale,
-                dropout=self.dropout if self.training else 0.0,
-                softcap=self.softcap,
-                sinks=self.sink if self.sinks == "learned" else None,
-                zero=self.sinks == "zero",
-                before=self.before,
-                after=self.after,
-                padded=self.padded,
-                mask=mask,
-            )
-        if self.differential is None and self.out_norm is None and self.gate is None:
-            y_BTA = y_BHTK.transpose(1, 2).flatten(2)
-        else:
-            y_BTA = merged(
-                y_BHTK,
-                x_BTD,
-                self.differential,
-                self.out_norm,
-                flat="o" in self.flat,
-                gate=self.gate,
-                by=self.gate_by,
-                heads=self.gate_heads,
-            )
-        return (self.out(y_BTA), kept) if self.keeps else self.out(y_BTA)
-
-    def asked(self, x_BTD: Tensor) -> Tensor:
-        """Return the queries of every position."""
-        q_BTA = self.q(x_BTD)
-        if self.clip is not None and not self.clip_late:
-            q_BTA = q_BTA.clamp(-self.clip, self.clip)
-        if self.q_norm is not None and "q" in self.flat:
-            q_BTA = self.q_norm(q_BTA)
-        q_BTHK = q_BTA.unflatten(2, (-1, self.head_dim))
-        if self.q_norm is not None and "q" not in self.flat:
-            q_BTHK = self.q_norm(q_BTHK)
-        if self.clip is not None and self.clip_late:
-            q_BTHK = q_BTHK.clamp(-self.clip, self.clip)
-        return q_BTHK.transpose(1, 2)
+        y_BHTK = self.weigh(q_BHTK, k_BHSK, v_BHSK, mask)
+        y_BTD = self.leave(y_BHTK, x_BTD)
+        return (y_BTD, kept) if self.keeps else y_BTD
 
     def read(self, memory_BSM: Tensor) -> tuple[Tensor, Tensor]:
         """Return the keys and values of every position."""

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tfdsl.layers.activations import ACTIVATIONS
-
 
 def attend(
     q_BHTK: Tensor,
@@ -125,33 +123,6 @@ def paired(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor) -> tuple[Tensor, Tens
     v_BGSV = torch.cat(v_BGSV.chunk(2, dim=1), dim=-1).repeat(1, 2, 1, 1)
     more = max(v_BGSV.size(-1) - q_BHTK.size(-1), 0)
     return F.pad(q_BHTK, (0, more)), F.pad(k_BGSK, (0, more)), v_BGSV
-
-
-def merged(
-    y_BHTK: Tensor,
-    x_BTD: Tensor,
-    differential: nn.Module | None,
-    norm: nn.Module | None,
-    flat: bool,
-    gate: nn.Module | None,
-    by: str,
-    heads: bool,
-) -> Tensor:
-    """Return what the heads read side by side: subtracted, normed and gated by what the layer took, in this order."""
-    if differential is not None:
-        y_BHTK = differential(y_BHTK)
-    y_BTHK = y_BHTK.transpose(1, 2)
-    if norm is not None and not flat:
-        y_BTHK = norm(y_BTHK)
-    y_BTA = y_BTHK.flatten(2)
-    if norm is not None and flat:
-        y_BTA = norm(y_BTA)
-    if gate is not None and heads:
-        gate_BTH1 = ACTIVATIONS[by](gate(x_BTD)).unsqueeze(-1)
-        y_BTA = (y_BTA.unflatten(2, (gate_BTH1.size(2), -1)) * gate_BTH1).flatten(2)
-    elif gate is not None:
-        y_BTA = y_BTA * ACTIVATIONS[by](gate(x_BTD))
-    return y_BTA
 
 
 class HeadMix(nn.Module):

@@ -15,6 +15,7 @@ from tfdsl.disk import reason
 from tfdsl.reading.trained import Trained
 from tfdsl.roles import Signature
 from tfdsl.sampling.answering import Answering
+from tfdsl.sampling.aside import short
 from tfdsl.sampling.begin import Author, Starts
 from tfdsl.training import binding, sound_to_text
 from tfdsl.training.text_to_text import Ends, filled, writing
@@ -70,17 +71,21 @@ class _Texts:
     def __init__(self, trained: Trained, pair: binding.Pair, end: int) -> None:
         self.trained, self.pair, self.end = trained, pair, end
 
-    def read(self, prompts: Sequence[str]) -> Starts:
-        """Return the tokens of the sources, or what is wrong with one."""
-        rows, problems = self.trained.tokens(prompts, special=True)
-        found = [row.tolist() if row.size and row[-1] == self.end else [*row.tolist(), self.end] for row in rows]
+    def read(self, prompts: Sequence[str], names: Sequence[str]) -> Starts:
+        """Return the tokens of the sources that can be read, and what is wrong with others, by their place."""
+        faults = self.trained.unread(prompts, names)
         axis = self.pair.source.words.shape[1]
         most = axis if isinstance(axis, int) else self.trained.signature.limits.get(axis)
-        longest = max(map(len, found), default=0)
-        if most is not None and longest > most:
-            message = f"the source has {longest:,} tokens with its mark, and the model reads {most:,}"
-            problems.append(Diagnostic("R845", message, label="too long", help="shorten it"))
-        return found, problems
+        sound = [place for place in range(len(prompts)) if place not in faults]
+        found: dict[int, list[int]] = {}
+        for place, row in zip(sound, self.trained.tokens([prompts[each] for each in sound], special=True), strict=True):
+            start = row.tolist() if row.size and row[-1] == self.end else [*row.tolist(), self.end]
+            if most is not None and len(start) > most:
+                message = f"{names[place]} has {len(start):,} tokens with its mark, and the model reads {most:,}"
+                faults[place] = Diagnostic("R845", message, label="too long", help="shorten it: a source is read whole")
+            else:
+                found[place] = start
+        return found, faults
 
     def inputs(self, prompts: Sequence[Sequence[int]]) -> Mapping[str, Tensor]:
         """Return sources as inputs of the model, filled up to the longest."""
@@ -96,30 +101,35 @@ class _Sounds:
         self.pair, self.start = pair, start
         self.sounds: list[Tensor] = []
 
-    def read(self, prompts: Sequence[str]) -> Starts:
-        """Return a prompt for each file, or what is wrong with one."""
-        starts: list[list[int]] = []
-        problems: list[Diagnostic] = []
+    def read(self, prompts: Sequence[str], names: Sequence[str]) -> Starts:
+        """Return a prompt for each file that can be read, and what is wrong with others, by their place."""
+        found: dict[int, list[int]] = {}
+        faults: dict[int, Diagnostic] = {}
+        for place, name in enumerate(prompts):
+            sound = self._sound(name)
+            if isinstance(sound, Diagnostic):
+                faults[place] = sound
+            else:
+                self.sounds.append(sound)
+                found[place] = [self.start] * len(self.sounds)
+        return found, faults
+
+    def _sound(self, name: str) -> Tensor | Diagnostic:
+        """Return the array in a file, or what is wrong with it."""
         shape = self.pair.source.words.shape[1:]
-        for name in prompts:
-            try:
-                array = values.numbers(np.load(name, allow_pickle=False))
-            except OSError as error:
-                problems.append(Diagnostic("R846", f"`{name}` cannot be read: {reason(error)}", help=NUMBERS))
-                continue
-            except (ValueError, EOFError, values.Unfit) as error:
-                said = str(error) if isinstance(error, values.Unfit) else "is no array"
-                problems.append(Diagnostic("R846", f"`{name}` {said}", help=NUMBERS))
-                continue
-            if len(array.shape) != len(shape) or any(
-                isinstance(want, int) and want != got for want, got in zip(shape, array.shape, strict=True)
-            ):
-                told = " × ".join(map(str, array.shape)), " × ".join(map(str, shape))
-                problems.append(Diagnostic("R846", f"`{name}` is {told[0]}, the model takes {told[1]}", help=NUMBERS))
-                continue
-            self.sounds.append(torch.from_numpy(array))
-            starts.append([self.start] * len(self.sounds))
-        return starts, problems
+        try:
+            array = values.numbers(np.load(name, allow_pickle=False))
+        except OSError as error:
+            return Diagnostic("R846", f"`{short(name)}` cannot be read: {reason(error)}", help=NUMBERS)
+        except (ValueError, EOFError, values.Unfit) as error:
+            said = str(error) if isinstance(error, values.Unfit) else "is no array"
+            return Diagnostic("R846", f"`{short(name)}` {said}", help=NUMBERS)
+        if len(array.shape) != len(shape) or any(
+            isinstance(want, int) and want != got for want, got in zip(shape, array.shape, strict=True)
+        ):
+            told = " × ".join(map(str, array.shape)), " × ".join(map(str, shape))
+            return Diagnostic("R846", f"`{short(name)}` is {told[0]}, the model takes {told[1]}", help=NUMBERS)
+        return torch.from_numpy(array)
 
     def inputs(self, prompts: Sequence[Sequence[int]]) -> Mapping[str, Tensor]:
         """Return sounds as the input of the model."""

@@ -52,7 +52,7 @@ class Classified:
 def classify(
     trained: Trained, given: Sequence[Given], top: int = 1, output: str | None = None
 ) -> tuple[tuple[Classified, ...], list[Diagnostic]]:
-    """Return the `top` likeliest classes of each example, or what is wrong; a warning where texts were cut.
+    """Return the `top` likeliest classes of each example, and what is wrong with those left aside, or was cut.
 
     Texts are read as in training: cut to what the model reads. Images are brought to the size that the run says, and
     normalised as its training images were. `output` names the scores of the classes among several outputs.
@@ -64,19 +64,17 @@ def classify(
     if problems := examples.few(given, top):
         return (), problems
     asked, problems = examples.of(given, kind)
-    if problems:
-        return (), problems
     names = [*trained.about.get("labels", [])]
     names += [str(each) for each in range(len(names), task.classes)]
     read, said = inputs(trained, task.reader, asked)
-    said += _unknown(asked, names)
+    said = [*problems, *said, *_unknown(asked, names)]
     found: dict[int, Classified] = {}
     for batch, held in read:
         with torch.inference_mode():
             chances_BK = wide(binding.result(trained.model, held, task.output)).softmax(-1)
         for at, row_K in zip(batch, chances_BK, strict=True):
             found[at] = _classified(asked[at], row_K, names, top)
-    return tuple(found[at] for at in range(len(found))), said
+    return tuple(found[at] for at in sorted(found)), said
 
 
 def bind(trained: Trained, output: str | None) -> tuple[objective.Classify | None, list[Diagnostic]]:

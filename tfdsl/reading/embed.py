@@ -75,7 +75,7 @@ class Side:
 def embed(
     trained: Trained, given: Sequence[Given], *, unit: bool = True, output: str | None = None
 ) -> tuple[Embedded | None, list[Diagnostic]]:
-    """Return the vectors of texts, or of images (arrays, or paths of them), or what is wrong with them.
+    """Return the vectors of texts, or of images (arrays, or paths of them), and what is wrong with those left aside.
 
     They are brought to length 1 where not `unit` says that they stay as the model gives them. `output` names the
     vectors among several outputs. A model of texts and images is asked for either, but not for both at once.
@@ -87,11 +87,8 @@ def embed(
     if model is None or side is None or problems:
         return None, problems
     asked, problems = examples.of(given, "image" if pictures else "text")
-    if problems:
-        return None, problems
     read, said = inputs(trained, side.reader, asked)
-    if any(each.severity == "error" for each in said):
-        return None, said
+    said = [*problems, *said]
     found: dict[int, Tensor] = {}
     for batch, held in read:
         fed = {**side.beside, **held}
@@ -100,8 +97,11 @@ def embed(
                 binding.result(model.model, {name: fed[name] for name in side.order if name in fed}, side.output)
             )
         found |= zip(batch, F.normalize(given_BD, dim=-1) if unit else given_BD, strict=True)
-    vectors = torch.stack([found[at] for at in range(len(asked))])
-    return Embedded(tuple(each.name for each in asked), vectors.float().numpy()), said
+    if not found:
+        return None, said
+    kept = sorted(found)
+    vectors = torch.stack([found[at] for at in kept])
+    return Embedded(tuple(asked[at].name for at in kept), vectors.float().numpy()), said
 
 
 def bind(trained: Trained, pictures: bool, output: str | None) -> tuple[Trained | None, Side | None, list[Diagnostic]]:

@@ -19,6 +19,8 @@ from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.disk import reason
 from tfdsl.reading.trained import Trained
+from tfdsl.roles import Extent
+from tfdsl.sampling import aside
 
 Kind = Literal["text", "image"]
 TABLES = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".npy"})
@@ -73,7 +75,8 @@ def of(given: Sequence[Given], kind: Kind) -> Read:
         if isinstance(each, Example):
             found.append(each)
         elif isinstance(each, np.ndarray) and kind == "image":
-            found.append(Example(f"image {number}", image=_image(each, f"image {number}", problems)))
+            if (image := _image(each, f"image {number}", problems)) is not None:
+                found.append(Example(f"image {number}", image=image))
         elif isinstance(each, str | Path) and kind == "image":
             some, said = images(Path(each))
             found, problems = found + some, problems + said
@@ -188,15 +191,36 @@ def _image(array: Array, name: str, problems: list[Diagnostic]) -> Array | None:
         return None
 
 
-def pile(examples: Sequence[Example], setting: settings.Image | None) -> tuple[Table | None, list[Diagnostic]]:
-    """Return images of one shape as a table, or say which is of another one; `setting` brings them to theirs."""
-    try:
-        shaped = [pictures.shaped(each.image, setting) for each in examples if each.image is not None]
-    except Absent as absent:
-        return None, [absent.diagnostic]
-    other = next((at for at, each in enumerate(shaped) if each.shape != shaped[0].shape), None)
-    if other is not None:
-        shapes = [" × ".join(map(str, shaped[at].shape)) for at in (other, 0)]
-        message = f"`{examples[other].name}` is {shapes[0]}, those before it {shapes[1]}"
-        return None, [Diagnostic("R745", message, label="of another shape", help="bring them to one shape")]
-    return Table({"image": Fixed(np.stack(shaped))}), []
+def pile(
+    examples: Sequence[Example], setting: settings.Image | None, shape: Sequence[Extent]
+) -> tuple[Table | None, list[int], list[Diagnostic]]:
+    """Return the images that a model of [B, C, H, W] reads as a table, which they are, and what is wrong with others.
+
+    `setting` brings them to a shape.
+    """
+    found: list[Array] = []
+    sound: list[int] = []
+    faults: dict[int, Diagnostic] = {}
+    for at, each in enumerate(examples):
+        assert each.image is not None, "it is an image"
+        try:
+            image = pictures.shaped(each.image, setting)
+        except Absent as absent:
+            return None, [], [absent.diagnostic]
+        if len(image) == 1 and isinstance(shape[1], int):
+            image = np.repeat(image, shape[1], 0)  # a grey one
+        if any(isinstance(want, int) and want != has for want, has in zip(shape[1:], image.shape, strict=True)):
+            told = f"`{each.name}` is {_by(image.shape)}, the model takes {_by(shape[1:])}"
+            help_ = "bring it to that; the commands do so with `--size`"
+            faults[at] = Diagnostic("R805", told, label="not of that shape", help=help_)
+        elif found and image.shape != found[0].shape:
+            told = f"`{each.name}` is {_by(image.shape)}, those before it {_by(found[0].shape)}"
+            faults[at] = Diagnostic("R745", told, label="of another shape", help="bring them to one shape")
+        else:
+            found.append(image)
+            sound.append(at)
+    return (Table({"image": Fixed(np.stack(found))}) if found else None), sound, aside.told(faults)
+
+
+def _by(shape: Sequence[Extent]) -> str:
+    return " × ".join(map(str, shape))

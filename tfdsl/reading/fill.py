@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,13 @@ from tfdsl.heads import Unscored
 from tfdsl.reading.batches import batches
 from tfdsl.reading.examples import few, texts_alone
 from tfdsl.reading.trained import Row, Trained
+from tfdsl.sampling import aside
 from tfdsl.training import binding, head
 from tfdsl.training.figures import wide
 from tfdsl.training.rows import Filled as Filling
 from tfdsl.training.rows import Rows
 
 MASK = "[MASK]"  # what always stands for a mask
-TOLD = 5  # texts that are told one by one
-SHOWN = 60  # characters of a text that a diagnostic shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Masked:
 
 
 def fill(trained: Trained, texts: Sequence[str], top: int = 5) -> tuple[tuple[Filled, ...], list[Diagnostic]]:
-    """Return the `top` likeliest words of each mask of each text, or what is wrong.
+    """Return the `top` likeliest words of each mask of each text, and what is wrong with texts that are left aside.
 
     Texts of different lengths are read together, and each gives what it gives alone.
     """
@@ -69,20 +68,41 @@ def fill(trained: Trained, texts: Sequence[str], top: int = 5) -> tuple[tuple[Fi
     problems = problems or few(texts, top) or texts_alone(texts)
     if bound is None or problems:
         return (), problems
-    own = trained.mark("pad") or 0 if bound.words.pad is None else bound.words.pad
-    marks = Rows(trained.context, _fixed(bound), own, trained.mark("first"), trained.mark("separator"))
+    marks = rows(trained, bound)
     masked, problems = read(trained, texts, marks)
-    if problems or trained.tokenizer is None:
+    if not masked or trained.tokenizer is None:
         return (), problems
     written = words(trained.tokenizer, bound.words.vocab)
-    alike = bound.words.pad is None and not bound.masks
     found: dict[int, Filled] = {}
-    for batch in batches([len(each.row) for each in masked], alike):
+    for batch in batches([len(each.row) for each in masked], alike(bound)):
         some = [masked[at] for at in batch]
-        likeliest = _likeliest(trained, bound, marks.fill([(each.row, len(each.row)) for each in some]), some, top)
-        for at, (chances, chosen) in zip(batch, likeliest, strict=True):
-            found[at] = _filled(masked[at], chances, chosen, written)
-    return tuple(found[at] for at in range(len(masked))), []
+        filled = marks.fill([(each.row, len(each.row)) for each in some])
+        x_ND, counts = scores(trained, bound, filled, [each.places for each in some])
+        chances_NK, chosen_NK = wide(x_ND).softmax(-1).topk(min(top, x_ND.shape[-1]))
+        for which, chances, chosen in zip(batch, chances_NK.split(counts), chosen_NK.split(counts), strict=True):
+            found[which] = _filled(masked[which], chances, chosen, written)
+    return tuple(found[at] for at in range(len(masked))), problems
+
+
+def rows(trained: Trained, bound: binding.Bound) -> Rows:
+    """Return how texts stand in rows: between the marks that training put around them."""
+    own = trained.mark("pad") or 0 if bound.words.pad is None else bound.words.pad
+    fixed = isinstance(bound.words.shape[1], int)
+    return Rows(trained.context, fixed, own, trained.mark("first"), trained.mark("separator"))
+
+
+def alike(bound: binding.Bound) -> bool:
+    """Return whether rows that are read together have to be of one length."""
+    return bound.words.pad is None and not bound.masks
+
+
+def unmasked(trained: Trained) -> list[Diagnostic]:
+    """Say where nothing can be masked, for the tokenizer has no mark for it."""
+    if trained.mark("mask") is not None:
+        return []
+    message = "the tokenizer has no mark for a word that is missing"
+    help_ = "it is spelt `[MASK]`, `<mask>` or `<|mask|>`; a run of `masked_token` has one"
+    return [Diagnostic("R833", message, label="no mask", help=help_)]
 
 
 def bind(trained: Trained) -> tuple[binding.Bound | None, list[Diagnostic]]:
@@ -102,29 +122,37 @@ def bind(trained: Trained) -> tuple[binding.Bound | None, list[Diagnostic]]:
 
 
 def read(trained: Trained, texts: Sequence[str], marks: Rows) -> tuple[list[Masked], list[Diagnostic]]:
-    """Return texts with masks as rows, or what is wrong with them."""
-    problems = trained.readable([text.replace(MASK, "") for text in texts])
-    if problems or trained.tokenizer is None:
+    """Return texts with masks as rows, and what is wrong with those that are left aside."""
+    if problems := trained.wordless() or unmasked(trained):
         return [], problems
     mask = trained.mark("mask")
-    if mask is None:
-        message = "the tokenizer has no mark for a word that is missing"
-        help_ = "it is spelt `[MASK]`, `<mask>` or `<|mask|>`; a run of `masked_token` has one"
-        return [], [Diagnostic("R833", message, label="no mask", help=help_)]
+    assert trained.tokenizer is not None and mask is not None, "they were asked for"
+    names = aside.names(len(texts))
+    faults = trained.unread([text.replace(MASK, "") for text in texts], names)
     spelt = trained.tokenizer.id_to_token(mask) or MASK
-    parted = [_parted(trained.tokenizer, text, spelt) for text in texts]
+    sound = [place for place in range(len(texts)) if place not in faults]
+    parted = [_parted(trained.tokenizer, texts[place], spelt) for place in sound]
     if trained.made:  # no text that a made tokenizer reads holds a mark, so what stands between the masks is read alone
-        pieces, _ = trained.tokens([part for each in parted for part in each])
-        rows = _between(pieces, [len(each) for each in parted], mask)
+        found = _between(trained.tokens([part for each in parted for part in each]), [*map(len, parted)], mask)
     else:
-        rows, _ = trained.tokens([spelt.join(each) for each in parted])
-    found = [_masked(text, each, row, mask, marks) for text, each, row in zip(texts, parted, rows, strict=True)]
-    for each in found:
-        problems += _against(each, spelt, marks)
-    if len(problems) > TOLD:
-        more = replace(problems[TOLD], message=f"{len(problems) - TOLD:,} more texts cannot be filled")
-        problems = [*problems[:TOLD], more]
-    return found, problems
+        found = trained.tokens([spelt.join(each) for each in parted])
+    masked: list[Masked] = []
+    for place, parts, row in zip(sound, parted, found, strict=True):
+        each = _masked(texts[place], parts, row, mask, marks)
+        if fault := _against(each, names[place], spelt, marks):
+            faults[place] = fault
+        else:
+            masked.append(each)
+    return masked, aside.told(faults)
+
+
+def shown(text: str, most: int = 90) -> str:
+    """Return a text in one line; of a long one what stands around its first mask."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    first = min(max(0, line.find(MASK) - (most - len(MASK)) // 2), len(line) - most)
+    return ("…" if first else "") + line[first : first + most] + ("…" if first + most < len(line) else "")
 
 
 def words(tokenizer: Tokenizer, vocab: int) -> list[str]:
@@ -173,36 +201,29 @@ def _masked(text: str, parts: Sequence[str], row: Row, mask: int, marks: Rows) -
     return Masked(text, parts, whole, tuple(np.flatnonzero(whole == mask).tolist()))
 
 
-def _against(masked: Masked, spelt: str, marks: Rows) -> list[Diagnostic]:
-    short = masked.text if len(masked.text) <= SHOWN else masked.text[:SHOWN] + "…"
+def _against(masked: Masked, name: str, spelt: str, marks: Rows) -> Diagnostic | None:
+    short = aside.short(masked.text)
     if not masked.places:
         said = f"`{MASK}`" if spelt == MASK else f"`{MASK}` or `{spelt}`"
-        return [Diagnostic("R834", f"the text has no mask: {short!r}", label="nothing to fill", help=f"write {said}")]
+        return Diagnostic("R834", f"{name} has no mask: {short!r}", label="nothing to fill", help=f"write {said}")
     if len(masked.row) > marks.most:
-        message = f"the text has {len(masked.row):,} tokens with its marks, the model reads {marks.most:,}: {short!r}"
-        return [Diagnostic("R835", message, label="too long", help="leave out what is far from the mask")]
-    return []
+        message = f"{name} has {len(masked.row):,} tokens with its marks, the model reads {marks.most:,}: {short!r}"
+        return Diagnostic("R835", message, label="too long", help="leave out what is far from the mask")
+    return None
 
 
-def _fixed(bound: binding.Bound) -> bool:
-    """Return whether the model reads rows of one length alone."""
-    return isinstance(bound.words.shape[1], int)
-
-
-def _likeliest(
-    trained: Trained, bound: binding.Bound, filled: Filling, some: Sequence[Masked], top: int
-) -> list[tuple[Tensor, Tensor]]:
-    """Return the probabilities [N, k] and the tokens [N, k] of the likeliest words at the masks of each row."""
+def scores(
+    trained: Trained, bound: binding.Bound, filled: Filling, places: Sequence[Sequence[int]]
+) -> tuple[Tensor, list[int]]:
+    """Return the scores [N, V] at these places of each row, row by row, and how many places each has."""
     with torch.inference_mode():
         given = head.given(trained.scored, bound.inputs(filled.tokens, filled.keep, filled.segments), bound.output)
-        at = [(row, place) for row, each in enumerate(some) for place in each.places]
         x_BTD = given.x if isinstance(given, Unscored) else given
-        x_ND = x_BTD[[row for row, _ in at], [place for _, place in at]]
+        which = [row for row, each in enumerate(places) for _ in each]
+        x_ND = x_BTD[which, [place for each in places for place in each]]
         if isinstance(given, Unscored):
             x_ND = F.linear(x_ND, given.weight_VD, given.bias_V)
-        chances_NK, chosen_NK = wide(x_ND).softmax(-1).topk(min(top, x_ND.shape[-1]))
-    counts = [len(each.places) for each in some]
-    return list(zip(chances_NK.split(counts), chosen_NK.split(counts), strict=True))
+    return x_ND, [len(each) for each in places]
 
 
 def _filled(masked: Masked, chances_NK: Tensor, chosen_NK: Tensor, written: Sequence[str]) -> Filled:

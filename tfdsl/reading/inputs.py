@@ -12,7 +12,8 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.reading.batches import batches
 from tfdsl.reading.examples import Example, pile
 from tfdsl.reading.trained import Trained
-from tfdsl.training.pictures import Pictures, misfit
+from tfdsl.sampling import aside
+from tfdsl.training.pictures import Pictures
 from tfdsl.training.reader import Reader
 from tfdsl.training.rows import Texts
 from tfdsl.training.task import HELD_OUT, Place
@@ -38,7 +39,7 @@ def opened(trained: Trained, reader: Reader) -> list[Diagnostic]:
 
 
 def inputs(trained: Trained, reader: Reader, asked: Sequence[Example]) -> tuple[Batches, list[Diagnostic]]:
-    """Return batches of examples, which of them each holds, and what is wrong with them or was cut."""
+    """Return batches of examples, which of them each holds, and what is wrong with those left aside, or was cut."""
     if isinstance(reader, Pictures):
         return _images(trained, reader, asked)
     assert isinstance(reader, Texts), "texts are what else there is"
@@ -46,13 +47,16 @@ def inputs(trained: Trained, reader: Reader, asked: Sequence[Example]) -> tuple[
 
 
 def _texts(trained: Trained, reader: Texts, asked: Sequence[Example]) -> tuple[Batches, list[Diagnostic]]:
-    texts = [each.text for each in asked]
-    seconds = [each.second for each in asked if each.second is not None]
-    rows, problems = trained.tokens([*texts, *seconds])
-    if problems:
+    if problems := trained.wordless():
         return iter(()), problems
-    behind = iter(rows[len(texts) :])
-    pairs = [(row, None if each.second is None else next(behind)) for row, each in zip(rows, asked, strict=False)]
+    names = aside.names(len(asked))
+    faults = trained.unread([each.text for each in asked], names)
+    faults |= trained.unread([each.second or "" for each in asked], [f"the second of {name}" for name in names])
+    sound = [at for at in range(len(asked)) if at not in faults]
+    rows = trained.tokens([asked[at].text for at in sound])
+    seconds = [each for at in sound if (each := asked[at].second) is not None]
+    behind = iter(trained.tokens(seconds))
+    pairs = [(row, None if asked[at].second is None else next(behind)) for row, at in zip(rows, sound, strict=True)]
     room = reader.rows.most - (
         reader.rows.between if seconds else reader.rows.between - (reader.rows.separator is not None)
     )
@@ -62,9 +66,9 @@ def _texts(trained: Trained, reader: Texts, asked: Sequence[Example]) -> tuple[B
     def read() -> Batches:
         alike = reader.bound.words.pad is None and not reader.bound.masks and not reader.rows.exact
         for batch in batches(lengths, alike):
-            yield batch, reader.read([pairs[at] for at in batch])
+            yield [sound[at] for at in batch], reader.read([pairs[at] for at in batch])
 
-    return read(), _cut(sizes, room, reader.rows.most)
+    return read(), [*_cut(sizes, room, reader.rows.most), *aside.told(faults)]
 
 
 def _cut(sizes: Sequence[int], room: int, most: int) -> list[Diagnostic]:
@@ -79,17 +83,13 @@ def _cut(sizes: Sequence[int], room: int, most: int) -> list[Diagnostic]:
 
 def _images(trained: Trained, reader: Pictures, asked: Sequence[Example]) -> tuple[Batches, list[Diagnostic]]:
     setting = trained.train.data.image if trained.train.data is not None else None
-    table, problems = pile(asked, setting)
+    table, sound, problems = pile(asked, setting, reader.shape)
     if table is None:
         return iter(()), problems
-    message, help_ = misfit(table, reader.shape)
-    if message:
-        help_ = "bring them to that size first" if setting is None else help_
-        return iter(()), [Diagnostic("R805", message, label="not of that shape", help=help_)]
 
     def read() -> Batches:
-        for first in range(0, len(asked), IMAGES):
-            batch = list(range(first, min(first + IMAGES, len(asked))))
-            yield batch, reader.inputs(table, [Place(HELD_OUT, at) for at in batch])
+        for first in range(0, len(sound), IMAGES):
+            batch = list(range(first, min(first + IMAGES, len(sound))))
+            yield [sound[at] for at in batch], reader.inputs(table, [Place(HELD_OUT, at) for at in batch])
 
-    return read(), []
+    return read(), problems

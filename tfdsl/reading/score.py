@@ -1,4 +1,4 @@
-"""score: how likely texts are to a model, a token at a time: its loss, bits a byte, perplexity."""
+"""score: how likely texts are to a model, a token at a time: its loss, bits a byte, (pseudo-)perplexity."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from torch import Tensor
 from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.heads import Unscored
+from tfdsl.reading import fill, masked
 from tfdsl.reading.batches import batches
 from tfdsl.reading.examples import few, is_pair, texts_alone
 from tfdsl.reading.trained import Row, Trained
+from tfdsl.sampling import aside
 from tfdsl.settings.objective import Seq2seq as Chosen
 from tfdsl.training import binding, head
 from tfdsl.training.crossentropy import CHUNK, IGNORED
@@ -38,13 +40,18 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A text by its name: the `nats` of all its tokens that count, how many they are, and its bytes of UTF-8."""
+    """A text by its name: the `nats` of all its tokens that count, how many they are, and its bytes of UTF-8.
+
+    They are `pseudo` where each token was masked in turn and judged by what stands before and behind it: no chances of
+    the text, for they need not sum to 1 over all texts.
+    """
 
     name: str
     nats: float
     count: int
     bytes: int
     tokens: tuple[Token, ...] = ()
+    pseudo: bool = False
 
     @property
     def loss(self) -> float:
@@ -66,40 +73,69 @@ def total(scored: Iterable[Scored], name: str = "all") -> Scored:
     """Return several texts as one: each token weighs as much as any other, whatever text it is in."""
     each = list(scored)
     return Scored(
-        name, math.fsum(one.nats for one in each), sum(one.count for one in each), sum(one.bytes for one in each)
+        name,
+        math.fsum(one.nats for one in each),
+        sum(one.count for one in each),
+        sum(one.bytes for one in each),
+        pseudo=any(one.pseudo for one in each),
     )
 
 
 def score(
-    trained: Trained, given: Sequence[str] | Sequence[Pair], *, window: int | None = None, stride: int | None = None
+    trained: Trained,
+    given: Sequence[str] | Sequence[Pair],
+    *,
+    window: int | None = None,
+    stride: int | None = None,
+    names: Sequence[str] | None = None,
 ) -> tuple[tuple[Scored, ...], list[Diagnostic]]:
-    """Return how likely each text is, or each target given its source, or what is wrong.
+    """Return how likely each text is, or each target given its source, and what is wrong with those left aside.
 
     A text is read in windows of `window` tokens, each `stride` further than the one before; of what two windows share,
     the first one counts. A token counts once, with all that the window holds before it; the first of a text has nothing
     before it, and does not count. With a stride as long as the window, which is the default, the windows are those of
-    the trainer's measurements.
+    the trainer's measurements. A model of masked words judges each token, the first too, by all else in the window.
+    `names` are what the texts are called in the answer, if they are not called by themselves.
     """
     if problems := few(given):
         return (), problems
     if len(trained.signature.texts()) > 1:
-        return _answers(trained, given, window or stride)
+        return _answers(trained, given, window or stride, names)
     bound, problems = bind(trained)
-    if bound is None:
-        return (), problems
-    if problems := texts_alone(given):
+    pseudo = bound is None and _hides(trained)
+    if pseudo:
+        bound, problems = fill.bind(trained)
+    problems = problems or texts_alone(given) or trained.wordless() or (fill.unmasked(trained) if pseudo else [])
+    most = masked.room(fill.rows(trained, bound)) if bound is not None and pseudo else trained.context
+    size, step = _window(most, window, stride)
+    if bound is None or (problems := problems or _against(most if pseudo else trained.most, size, step, window)):
         return (), problems
     texts = [each for each in given if isinstance(each, str)]
-    rows, problems = trained.tokens(texts, special=True)
-    size, step = _window(trained, window, stride)
-    problems += _against(trained, size, step, window) if not problems else []
-    if problems:
-        return (), problems
-    if all(len(row) < 2 for row in rows):
-        message = "the first token of a text has nothing before it that could foretell it, and there is no other"
-        return (), [Diagnostic("R841", message, label="nothing to score", help="give a longer text")]
-    found = told(trained, bound, rows, size, step)
-    return tuple(_scored(text, row, each) for text, row, each in zip(texts, rows, found, strict=True)), []
+    faults = trained.unread(texts, aside.names(len(texts)))
+    sound = [place for place in range(len(texts)) if place not in faults]
+    rows = trained.tokens([texts[place] for place in sound], special=not pseudo)
+    if sound and all(len(row) < 1 + (not pseudo) for row in rows):
+        return (), [_nothing(rows, pseudo), *aside.told(faults)]
+    found = (masked.told if pseudo else told)(trained, bound, rows, size, step)
+    called = texts if names is None else names
+    scored = [
+        _scored(called[place], texts[place], row, nats, pseudo)
+        for place, row, nats in zip(sound, rows, found, strict=True)
+    ]
+    return tuple(scored), aside.told(faults)
+
+
+def _hides(trained: Trained) -> bool:
+    """Return whether a model that looks both ways is one of masked words."""
+    return not trained.signature.goes_on and fill.bind(trained)[0] is not None
+
+
+def _nothing(rows: Sequence[Row], pseudo: bool) -> Diagnostic:
+    which = "the text has" if len(rows) == 1 else "the texts have"
+    if pseudo or not any(map(len, rows)):
+        return Diagnostic("R841", f"{which} no token", label="nothing to score", help="give a text that is not empty")
+    message = f"{which} one token, and a model tells how likely a token is by what stands before it"
+    return Diagnostic("R841", message, label="nothing to score", help="give a text of two tokens or more")
 
 
 def bind(trained: Trained) -> tuple[binding.Bound | None, list[Diagnostic]]:
@@ -112,20 +148,22 @@ def bind(trained: Trained) -> tuple[binding.Bound | None, list[Diagnostic]]:
         ", ".join(f"`{name}`" for name in part) for part in (trained.signature.inputs, trained.signature.outputs)
     )
     message = f"the model does not tell how likely a text is: it takes {takes} and gives {gives}"
-    help_ = "one that does takes tokens [B, T], gives [B, T, V], and looks back alone, or reads a source and a target"
+    help_ = (
+        "one that does takes tokens [B, T], gives [B, T, V], and looks back alone or is of masked words; or it reads a "
+        "source and a target"
+    )
     return None, [Diagnostic("R839", message, label="nothing to score", help=help_)]
 
 
-def _window(trained: Trained, window: int | None, stride: int | None) -> tuple[int, int]:
-    size = trained.context if window is None else window
+def _window(most: int, window: int | None, stride: int | None) -> tuple[int, int]:
+    size = most if window is None else window
     return size, size if stride is None else stride
 
 
-def _against(trained: Trained, size: int, step: int, window: int | None) -> list[Diagnostic]:
-    """Say where windows do not fit the model, or leave tokens out."""
-    most = trained.most
+def _against(most: int | None, size: int, step: int, window: int | None) -> list[Diagnostic]:
+    """Say where windows do not fit the positions that a model has for a text, or leave tokens out."""
     if window is not None and most is not None and size > most:
-        message = f"windows of {size:,} tokens do not fit the model's {most:,} positions"
+        message = f"windows of {size:,} tokens do not fit the model's {most:,} positions for a text"
         return [Diagnostic("R840", message, label="too long", help=f"{most:,} are the most")]
     if step > size:
         message = f"windows of {size:,} tokens that are {step:,} apart leave tokens out"
@@ -181,16 +219,16 @@ def nats(given: Tensor | Unscored, targets: Tensor) -> Tensor:
     return torch.cat(parts).view_as(targets)
 
 
-def _scored(name: str, row: Row, nats_T: Tensor) -> Scored:
-    each = [None, *nats_T.tolist()][: len(row)]
+def _scored(name: str, text: str, row: Row, nats_T: Tensor, pseudo: bool) -> Scored:
+    each = nats_T.tolist() if pseudo else [None, *nats_T.tolist()][: len(row)]
     tokens = tuple(Token(token, one) for token, one in zip(row.tolist(), each, strict=True))
-    return Scored(name, float(nats_T.sum()), len(nats_T), len(name.encode()), tokens)
+    return Scored(name, float(nats_T.sum()), len(nats_T), len(text.encode()), tokens, pseudo)
 
 
 def _answers(
-    trained: Trained, given: Sequence[str] | Sequence[Pair], cut: int | None
+    trained: Trained, given: Sequence[str] | Sequence[Pair], cut: int | None, names: Sequence[str] | None
 ) -> tuple[tuple[Scored, ...], list[Diagnostic]]:
-    """Return how likely each target is, given its source."""
+    """Return how likely each target is, given its source, and what is wrong with pairs that are left aside."""
     pairs = [each for each in given if is_pair(each)]
     if len(pairs) < len(given) or cut is not None:
         message = "the model reads a source and a target" + (", each whole" if cut is not None else "")
@@ -198,16 +236,15 @@ def _answers(
         return (), [Diagnostic("R836", message, label="not such", help=help_)]
     chosen = trained.train.model_copy(update={"objective": Chosen()})
     task, found = seq2seq.bind(chosen, trained.signature)
-    problems = [each for _, each in found]
-    if not isinstance(task, TextToText):
+    problems = [each for _, each in found] or trained.wordless()
+    if not isinstance(task, TextToText) or problems:
         return (), problems
-    rows, problems = trained.tokens([text for pair in pairs for text in pair])
-    if problems or not rows:
-        return (), problems
+    rows, sound, faults = _sides(trained, pairs)
+    if not sound:
+        return (), aside.told(faults)
     table = Table({"source": _column(rows[::2]), "target": _column(rows[1::2])}, {"target": 0})
     data = Prepared(table, table, trained.tokenizer)
-    problems = [each for _, each in task.against(data)]
-    if problems:
+    if problems := [each for _, each in task.against(data)]:
         return (), problems
     task.open(data)
     scored: dict[int, Scored] = {}
@@ -219,9 +256,32 @@ def _answers(
         for at, told_T, nats_T in zip(places, batch.targets["tokens"], nats_BT, strict=True):
             real_T = told_T != IGNORED
             each = tuple(Token(*one) for one in zip(told_T[real_T].tolist(), nats_T[real_T].tolist(), strict=True))
-            name = " → ".join(pairs[at])
-            scored[at] = Scored(name, float(nats_T.sum()), int(real_T.sum()), len(pairs[at][1].encode()), each)
-    return tuple(scored[at] for at in range(len(pairs))), []
+            pair = pairs[sound[at]]
+            name = " → ".join(pair) if names is None else names[sound[at]]
+            scored[at] = Scored(name, float(nats_T.sum()), int(real_T.sum()), len(pair[1].encode()), each)
+    return tuple(scored[at] for at in range(len(sound))), aside.told(faults)
+
+
+def _sides(trained: Trained, pairs: Sequence[Pair]) -> tuple[list[Row], list[int], dict[int, Diagnostic]]:
+    """Return the tokens of both sides of the pairs that can be read, which these are, and what is wrong with others."""
+    numbers = ["" if len(pairs) == 1 else f" of pair {number:,}" for number in range(1, len(pairs) + 1)]
+    faults: dict[int, Diagnostic] = {}
+    for side, name in enumerate(("source", "target")):
+        faults |= trained.unread([pair[side] for pair in pairs], [f"the {name}{number}" for number in numbers])
+    rows: list[Row] = []
+    sound: list[int] = []
+    for place in [each for each in range(len(pairs)) if each not in faults]:
+        both = trained.tokens(pairs[place])
+        over = [name for row, name in zip(both, ("source", "target"), strict=True) if len(row) >= trained.context]
+        if over:
+            size = len(both[over[0] == "target"]) + 1
+            message = (
+                f"the {over[0]}{numbers[place]} has {size:,} tokens with its mark, the model reads {trained.context:,}"
+            )
+            faults[place] = Diagnostic("R845", message, label="too long", help="shorten it: it is read whole")
+        else:
+            rows, sound = [*rows, *both], [*sound, place]
+    return rows, sound, faults
 
 
 def _column(rows: Sequence[Row]) -> Ragged:

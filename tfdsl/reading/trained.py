@@ -100,28 +100,34 @@ class Trained:
         found: int | None = None if self.tokenizer is None else getattr(tokens.marks(self.tokenizer), name)
         return found
 
-    def tokens(self, texts: Sequence[str], special: bool = False) -> tuple[list[Row], list[Diagnostic]]:
-        """Return the tokens of texts as the trainer makes them, or why they cannot be read.
+    def tokens(self, texts: Sequence[str], special: bool = False) -> list[Row]:
+        """Return the tokens of texts that can be read, as the trainer makes them.
 
         `special` lets a tokenizer that was loaded put its own marks around a text.
         """
-        problems = self.readable(texts)
-        if problems or self.tokenizer is None:
-            return [], problems
-        return [each.astype(np.int64) for each in Encoder(self.tokenizer, self.made, special)(texts)], []
+        assert self.tokenizer is not None, "`wordless` was asked"
+        return [each.astype(np.int64) for each in Encoder(self.tokenizer, self.made, special)(texts)] if texts else []
 
-    def readable(self, texts: Sequence[str]) -> list[Diagnostic]:
-        """Say why texts cannot be read: no tokenizer, a character that it does not know, or half of one."""
-        if self.tokenizer is None:
-            help_ = "put the `tokenizer.json` of the model into the run's folder"
-            return [Diagnostic("R732", "the run has no tokenizer, so it reads and writes no text", help=help_)]
-        halves = [each for each in texts if any("\ud800" <= letter <= "\udfff" for letter in each)]
-        if halves:
-            message = "a text holds half of a character, or bytes that are no UTF-8"
-            return [Diagnostic("R831", message, label="not text", help="give it as UTF-8")]
-        unknown = sorted({letter for each in texts for letter in tokens.unknown(self.tokenizer, each)})
-        if unknown:
-            names = ", ".join(repr(letter) for letter in unknown[:5])
-            message = f"the text holds characters that the model never saw: {names}"
-            return [Diagnostic("R711", message, help="write the text in characters of the training text")]
-        return []
+    def wordless(self) -> list[Diagnostic]:
+        """Say where no text can be read, for there is no tokenizer."""
+        if self.tokenizer is not None:
+            return []
+        help_ = "put the `tokenizer.json` of the model into the run's folder"
+        return [Diagnostic("R732", "the run has no tokenizer, so it reads and writes no text", help=help_)]
+
+    def unread(self, texts: Sequence[str], names: Sequence[str]) -> dict[int, Diagnostic]:
+        """Say which texts cannot be read: those with a character that the tokenizer does not know, or half of one."""
+        assert self.tokenizer is not None, "`wordless` was asked"
+        found: dict[int, Diagnostic] = {}
+        strange = {
+            *tokens.unknown(self.tokenizer, "".join({*"".join(texts)}))
+        }  # of all at once: it asks the vocabulary
+        for place, (text, name) in enumerate(zip(texts, names, strict=True)):
+            if any("\ud800" <= letter <= "\udfff" for letter in text):
+                message = f"{name} holds half of a character, or bytes that are no UTF-8"
+                found[place] = Diagnostic("R831", message, label="not text", help="give it as UTF-8")
+            elif unknown := strange & {*text}:
+                letters = ", ".join(repr(letter) for letter in sorted(unknown)[:5])
+                message = f"{name} holds characters that the model never saw: {letters}"
+                found[place] = Diagnostic("R711", message, help="write the text in characters of the training text")
+        return found

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.expressions import Expression
-from tfdsl.sampling import ways
+from tfdsl.sampling import aside, ways
 from tfdsl.sampling.chain import Processor, chain, unfit
 from tfdsl.sampling.generate import Plan
 from tfdsl.sampling.generation import Generation
@@ -21,9 +21,9 @@ from tfdsl.sampling.speculative import Drafting
 from tfdsl.sampling.words import Words, resolve
 
 Hasten = Callable[[settings.Sample, int, bool], Hastened]
-Starts = tuple[list[list[int]], list[Diagnostic]]
-Sources = Callable[[Sequence[str]], Starts]
-"""From prompts to the tokens that each begins with, or to what is wrong with one."""
+Starts = tuple[dict[int, list[int]], dict[int, Diagnostic]]
+Sources = Callable[[Sequence[str], Sequence[str]], Starts]
+"""From prompts, and what they are called, to the tokens that each begins with or to what is wrong with it, by place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,13 +49,19 @@ class Author:
 
 
 def begin(
-    author: Author, chosen: settings.Sample, prompts: Sequence[str], own: Sequence[Processor] = ()
+    author: Author,
+    chosen: settings.Sample,
+    prompts: Sequence[str],
+    own: Sequence[Processor] = (),
+    numbers: Sequence[int] | None = None,
 ) -> tuple[Generation | None, list[Diagnostic]]:
-    """Return the texts that follow the prompts, to be drawn as they are asked for, or what is wrong with one.
+    """Return the texts that follow the prompts, to be drawn as they are asked for, and what is wrong with prompts.
 
-    Notes beside them say what will happen that was not asked for. `own` are processors of the user's own.
+    Those are left out (`Generation.places` tells which are there); nothing is written where none is left, or where the
+    settings are wrong. Notes beside them say what will happen that was not asked for. `own` are processors of the
+    user's own, `numbers` what the prompts are called (from 1).
     """
-    if wrong := [*_unknown(chosen), *unreadable(prompts), *unfit(own)]:
+    if wrong := [*_unknown(chosen), *unfit(own)]:
         return None, wrong
     tokenizer = author.tokenizer
     if tokenizer is None:
@@ -64,21 +70,27 @@ def begin(
     asked = chosen
     if chosen.beams is not None or author.sources is not None:  # there is no one text that could be read again
         chosen = chosen.model_copy(update={"overflow": "stop"})
-    starts, wrong = _starts(tokenizer, prompts) if author.sources is None else author.sources(prompts)
     if author.draft is not None:
         wrong += _misfit(author, author.draft)
     words, unsaid = resolve(chosen, tokenizer, author.vocab)
     context, beyond = _context(author, asked)
-    longest = max(map(len, starts), default=0)
-    wrong += [*unsaid, *beyond] or _overlong(longest, chosen, context)
+    wrong += [*unsaid, *beyond]
     if any(each.severity == "error" for each in wrong):
         return None, wrong
+    called = aside.names(len(prompts), "prompt" if author.sources is None else "source", numbers)
+    read, faults = _read(author, tokenizer, prompts, called, chosen, context)
+    wrong += aside.told(faults)
+    if faults and not read:
+        return None, wrong
+    starts = [read[place] for place in sorted(read)]
+    longest = max(map(len, starts), default=0)
     pieces = tokens.pieces(tokenizer)
     plan = _plan(author, chosen, words, context, pieces, own)
     made = _hastened(author, chosen, _rows(chosen, starts), len({*map(len, starts)}) > 1)
     write = ways.way(chosen, None if author.draft is None else _guesses(author.draft, chosen))
     joined = author.sources is None
-    found = Generation(made.open, plan, starts, pieces, words.stops, chosen.n, chosen.seed, write, made.notes, joined)
+    held = (chosen.n, chosen.seed, write, made.notes, joined, tuple(sorted(read)))
+    found = Generation(made.open, plan, starts, pieces, words.stops, *held)
     notes = [*_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
     return found, [*made.said, *wrong, *notes]
 
@@ -146,21 +158,50 @@ def _unknown(chosen: settings.Sample) -> list[Diagnostic]:
     ]
 
 
-def _starts(tokenizer: Tokenizer, prompts: Sequence[str]) -> Starts:
-    """Return the tokens of the prompts, or what is wrong with one; an empty one begins a document."""
+def _read(
+    author: Author,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    names: Sequence[str],
+    chosen: settings.Sample,
+    context: int | None,
+) -> Starts:
+    """Return the tokens of the prompts that can be read, and what is wrong with others, by their place."""
+    faults = unreadable(prompts, names)
+    sound = [place for place in range(len(prompts)) if place not in faults]
+    read = _starts(tokenizer) if author.sources is None else author.sources
+    found, other = read([prompts[place] for place in sound], [names[place] for place in sound])
+    faults |= {sound[at]: fault for at, fault in other.items()}
+    starts = {sound[at]: start for at, start in found.items()}
+    for place, start in [*starts.items()]:
+        if fault := _overlong(names[place], len(start), chosen, context):
+            faults[place] = fault
+            del starts[place]
+    return starts, faults
+
+
+def _starts(tokenizer: Tokenizer) -> Sources:
+    """Return what reads prompts that are gone on from; an empty one begins a document."""
     mark = tokenizer.token_to_id(tokens.END)
-    starts: list[list[int]] = []
-    for number, prompt in enumerate(prompts, 1):
-        which = "the prompt" if len(prompts) == 1 else f"prompt {number}"
-        if unknown := tokens.unknown(tokenizer, prompt):
-            names = ", ".join(repr(letter) for letter in unknown[:5])
-            message = f"{which} holds characters that the model never saw: {names}"
-            return [], [Diagnostic("R711", message, help="write the prompt in characters of the training text")]
-        start = tokenizer.encode(prompt).ids or ([] if mark is None else [mark])
-        if not start:
-            return [], [Diagnostic("R712", f"{which} is empty", help="give at least one character to start from")]
-        starts.append(start)
-    return starts, []
+
+    def read(prompts: Sequence[str], names: Sequence[str]) -> Starts:
+        starts: dict[int, list[int]] = {}
+        faults: dict[int, Diagnostic] = {}
+        strange = {*tokens.unknown(tokenizer, "".join({*"".join(prompts)}))}
+        for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
+            start = tokenizer.encode(prompt).ids or ([] if mark is None else [mark])
+            if unknown := strange & {*prompt}:
+                letters = ", ".join(repr(letter) for letter in sorted(unknown)[:5])
+                message = f"{name} holds characters that the model never saw: {letters}"
+                faults[place] = Diagnostic("R711", message, help="write the prompt in characters of the training text")
+            elif not start:
+                help_ = "give at least one character to start from"
+                faults[place] = Diagnostic("R712", f"{name} is empty", help=help_)
+            else:
+                starts[place] = start
+        return starts, faults
+
+    return read
 
 
 def _known(author: Author) -> int | None:
@@ -205,13 +246,13 @@ def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
     return [Diagnostic("I678", message, help="a text ends when they are full")]
 
 
-def _overlong(longest: int, chosen: settings.Sample, context: int | None) -> list[Diagnostic]:
+def _overlong(name: str, longest: int, chosen: settings.Sample, context: int | None) -> Diagnostic | None:
     """Refuse a prompt that fills more than the context where nothing may slide."""
     if context is None or longest <= context or chosen.overflow == "slide":
-        return []
-    message = f"the prompt has {longest:,} tokens, and the model reads {context:,} positions"
+        return None
+    message = f"{name} has {longest:,} tokens, and the model reads {context:,} positions"
     help_ = f"shorten it, or write `overflow: slide`, which reads its newest {context:,}"
-    return [Diagnostic("R815", message, label="too long", help=help_)]
+    return Diagnostic("R815", message, label="too long", help=help_)
 
 
 def _limits(start: int, chosen: settings.Sample, context: int | None) -> list[Diagnostic]:

@@ -39,6 +39,7 @@ class Generation:
 
     `write` is how: token by token, with guesses, or by beams; `notes` tell of other weights and compiled steps. The
     texts are `joined` to their prompts where they go on from them, and not where they are written for a source.
+    `places` are those of the prompts that are written to, among all that were asked.
     """
 
     open: Opener
@@ -51,6 +52,7 @@ class Generation:
     write: Write = generate
     notes: tuple[str, ...] = ()
     joined: bool = True
+    places: tuple[int, ...] = ()
     _written: list[str] = field(init=False)
     _coming: Iterator[Piece] = field(init=False)
 

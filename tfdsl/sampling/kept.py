@@ -60,6 +60,10 @@ class Kept:
         self.open, self.room = open_, room
         self.going: Going | None = None
 
+    def forget(self) -> None:
+        """Begin anew with the next text."""
+        self.going = None
+
     def __call__(self, prompts: Sequence[Sequence[int]], room: int) -> tuple[Reader, Tensor]:
         """Read a prompt; return the reader and float32 logits [1, V] of what comes next. Several begin anew."""
         if len(prompts) != 1:

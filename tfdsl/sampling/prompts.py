@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -14,47 +14,50 @@ from tfdsl import settings
 from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic, suggest
 from tfdsl.parts import one_of
+from tfdsl.sampling.aside import told
 from tfdsl.settings.sample import token
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A prompt, and how what follows it is to be drawn."""
+    """A prompt, its place among all, and how what follows it is to be drawn."""
 
     prompt: str
     chosen: settings.Sample
+    place: int = 0
 
 
 def read(
     text: str, place: str, given: Mapping[str, Any], objects: bool | None = None
 ) -> tuple[list[Asked], list[Diagnostic]]:
-    """Return the prompts in a text that stands at `place`, or what is wrong with its lines; blank ones are left out.
+    """Return the prompts in a text that stands at `place`, and what is wrong with lines that are none.
 
-    A line is a prompt, or where they are `objects` (None: where the first line begins with a brace) a JSON object with
-    `prompt` or `messages` and settings of the `sample` section, which go before those that are `given`.
+    Blank lines are left out. A line is a prompt, or where they are `objects` (None: where the first line begins with a
+    brace) a JSON object with `prompt` or `messages` and settings of the `sample` section, which go before those that
+    are `given`.
     """
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if objects is None:
         objects = bool(lines) and lines[0][1].lstrip().startswith("{")
     found: list[Asked] = []
-    wrong: list[Diagnostic] = []
+    wrong: dict[int, Diagnostic] = {}
     usual = settings.Sample.read(given)
-    for number, line in lines:
+    for at, (number, line) in enumerate(lines):
         each = _object(line, usual) if objects else _text(line, usual)
         if isinstance(each, str):
             help_ = 'a line is an object such as {"prompt": "Once", "temperature": 0.8}, or has `messages`'
-            wrong.append(Diagnostic("R816", f"line {number} of {place} {each}", label="not a prompt", help=help_))
+            wrong[at] = Diagnostic("R816", f"line {number} of {place} {each}", label="not a prompt", help=help_)
         else:
-            found.append(each)
+            found.append(replace(each, place=at))
     if not lines:
-        wrong.append(Diagnostic("R712", f"{place} holds no prompt", help="write a prompt a line"))
-    return found, wrong
+        wrong[0] = Diagnostic("R712", f"{place} holds no prompt", help="write a prompt a line")
+    return found, told(wrong)
 
 
-def alike(asked: Sequence[Asked]) -> list[tuple[settings.Sample, list[str]]]:
+def alike(asked: Sequence[Asked]) -> list[tuple[settings.Sample, list[Asked]]]:
     """Return prompts in a row that are drawn alike, with how that is: they are written at once."""
     groups = groupby(asked, key=lambda each: each.chosen.model_copy(update={"prompt": ""}))
-    return [(chosen, [each.prompt for each in group]) for chosen, group in groups]
+    return [(chosen, list(group)) for chosen, group in groups]
 
 
 def explain(error: ValidationError) -> str:
@@ -71,17 +74,18 @@ def explain(error: ValidationError) -> str:
     return f"{f'`{field}`: ' if named else ''}{message}{f' ({wanted})' if wanted else ''}"
 
 
-def unreadable(prompts: Sequence[Any]) -> list[Diagnostic]:
-    """Return which prompt is no text, if one is not: anybody may hand over anything."""
-    for number, prompt in enumerate(prompts, 1):
-        which = "the prompt" if len(prompts) == 1 else f"prompt {number}"
+def unreadable(prompts: Sequence[Any], names: Sequence[str]) -> dict[int, Diagnostic]:
+    """Return which prompts are no text, by their place: anybody may hand over anything."""
+    found: dict[int, Diagnostic] = {}
+    for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
         if not isinstance(prompt, str):
-            message = f"{which} is to be a text, and is {f'{prompt!r:.40}' if prompt is not None else 'None'}"
-            return [Diagnostic("R816", message, label="not a text", help="give one text, or several in a list")]
-        if any("\ud800" <= letter <= "\udfff" for letter in prompt):
-            message = f"{which} holds what is no character: half of a pair, or bytes that are not UTF-8"
-            return [Diagnostic("R816", message, label="not a text", help="write it in UTF-8")]
-    return []
+            message = f"{name} is to be a text, and is {f'{prompt!r:.40}' if prompt is not None else 'None'}"
+            help_ = "give one text, or several in a list"
+            found[place] = Diagnostic("R816", message, label="not a text", help=help_)
+        elif any("\ud800" <= letter <= "\udfff" for letter in prompt):
+            message = f"{name} holds what is no character: half of a pair, or bytes that are not UTF-8"
+            found[place] = Diagnostic("R816", message, label="not a text", help="write it in UTF-8")
+    return found
 
 
 def _text(line: str, usual: settings.Sample) -> Asked | str:

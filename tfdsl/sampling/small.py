@@ -15,7 +15,8 @@ from tfdsl.heads import Leaving
 from tfdsl.sampling import rows
 
 Weights = Literal["float32", "bfloat16", "int8"]
-LEAST = 1 << 12  # numbers in a matrix below which it stays as it is: what is saved is less than what it costs
+LEAST = 1 << 12  # numbers in a matrix below which it stays as it is, where a step is compiled
+PACKED = {"bfloat16": 1 << 18, "int8": 3 << 17}  # and where none is: below, calling a packed product takes longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Shrunk:
 
     def __str__(self) -> str:
         """Return it in words."""
+        if self.before == 0:
+            return f"weights in {self.weights}: no matrix is large enough to be read faster; all stay in float32"
         before, after, others = (f"{size / 1e6:,.1f} MB" for size in (self.before, self.after, self.others))
         return f"weights in {self.weights}: {before} became {after}; {others} stay in float32"
 
@@ -73,6 +76,7 @@ class Int8(nn.Module):
         weight_NK, scale_N = rounded(linear.weight.detach().float())
         self.register_buffer("scale_N", scale_N)
         self.register_buffer("zero_N", torch.zeros(len(scale_N), dtype=torch.long))
+        self.register_buffer("zero", torch.tensor(128.5))  # 128 is zero, and a half rounds
         self.register_buffer("weight", weight_NK if plain else torch.ops.onednn.qlinear_prepack(weight_NK, None))
         self.register_buffer("bias", _bias(linear))
 
@@ -80,12 +84,12 @@ class Int8(nn.Module):
         if torch.compiler.is_exporting() and rows.single(x):
             return rows.linear(x, self.weight, self.bias, self.scale_N)
         x_RK = x.reshape(-1, x.size(-1))
-        most_R1 = x_RK.abs().amax(1, keepdim=True).clamp_min(1e-30)
+        most_R1 = torch.linalg.vector_norm(x_RK, torch.inf, 1, keepdim=True).clamp_min_(1e-30)
         if self.plain:
             whole_RK = (x_RK * (127 / most_R1)).round().to(torch.int8)
             y_RN = torch.ops.aten._int_mm(whole_RK, self.weight.t()) * (self.scale_N * (most_R1 / 127))
         else:
-            whole_RK = torch.add(128.5, x_RK * (127 / most_R1)).to(torch.uint8)  # 128 is zero
+            whole_RK = torch.addcdiv(self.zero, x_RK, most_R1, value=127).to(torch.uint8)
             y_RN = torch.ops.onednn.qlinear_pointwise(
                 whole_RK,
                 1 / 127,
@@ -101,6 +105,8 @@ class Int8(nn.Module):
                 [],
                 "",
             )
+            if self.bias is not None:
+                return torch.addcmul(self.bias, y_RN, most_R1).view(*x.shape[:-1], -1)
             y_RN = y_RN.mul_(most_R1)
         y = y_RN.view(*x.shape[:-1], -1)
         return y if self.bias is None else self.bias + y
@@ -133,9 +139,11 @@ def rounded(weight_NK: Tensor) -> tuple[Tensor, Tensor]:
 def shrink(model: nn.Module, weights: Weights, plain: bool = False) -> Shrunk:
     """Give a model's linear maps small weights, `plain` ones where its step of one row is compiled.
 
-    Left as they are: embeddings, norms, experts, small matrices, and those that a layer reads by itself.
+    Left as they are: embeddings, norms, experts, matrices too small to gain by it, and those that a layer reads by
+    itself.
     """
     before = after = 0
+    least = LEAST if plain else PACKED.get(weights, 0)
     plain = plain or not _packs(weights)
     kind = {"bfloat16": Bfloat16, "int8": Int8}.get(weights)
     for parent in list(model.modules()):
@@ -143,7 +151,7 @@ def shrink(model: nn.Module, weights: Weights, plain: bool = False) -> Shrunk:
         for name, child in list(parent.named_children()):
             if kind is None or not isinstance(child, nn.Linear) or f".{name}.weight" in text:
                 continue
-            if child.weight.numel() < LEAST:
+            if child.weight.numel() < least:
                 continue
             small = kind(child, plain)
             before += child.weight.numel() * child.weight.element_size()

@@ -28,7 +28,8 @@ class Talk:
         self.context = min(known, default=None)
         made = author.hasten(chosen, 1, False) if author.hasten is not None else None
         opener, self.notes = (author.open, ()) if made is None else (made.open, made.notes)
-        self.author = replace(author, open=Kept(opener, self.context or GROWTH), hasten=None)
+        self.kept = Kept(opener, self.context or GROWTH)
+        self.author = replace(author, open=self.kept, hasten=None)
         self.chosen = chosen.model_copy(update={"stop": (*chosen.stop, f"\n{USER}:")})
         self.messages: list[dict[str, str]] = []
         self.said = self._fit()
@@ -57,6 +58,18 @@ class Talk:
     def heard(self, text: str) -> None:
         """Take an answer into the conversation."""
         self.messages.append({"role": chat.ANSWERER, "content": text})
+
+    def broken(self, text: str) -> None:
+        """Take in what there is of an answer that was stopped; without any, the line was not said.
+
+        What was read is forgotten: a layer may have read a token that the next one has not.
+        """
+        self.kept.forget()
+        if self.messages and self.messages[-1]["role"] == USER:
+            if text:
+                self.heard(text)
+            else:
+                self.messages.pop()
 
     def _long(self) -> bool:
         """Return whether the conversation leaves no room for an answer."""

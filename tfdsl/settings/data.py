@@ -48,10 +48,21 @@ class Image(Part):
 
     headline = "size"
 
-    size: Positive = Field(description="The shorter side becomes this long, and what stands over is cut off evenly")
-    channels: Literal[1, 3] | None = Field(
-        default=None, description="1 (grey) or 3 (red, green, blue); as the files have it if left out"
+    size: Positive | None = Field(
+        default=None,
+        description="The shorter side becomes this long, and what stands over is cut off evenly; as it is if left out",
     )
+    channels: Literal[1, 3] | None = Field(
+        default=None,
+        description="1 (grey) or 3 (red, green, blue); as the files have it if left out. Behind what is transparent "
+        "stands white",
+    )
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Image:
+        if self.size is None and self.channels is None:
+            raise problem("D120", "`image` says neither a `size` nor `channels`")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

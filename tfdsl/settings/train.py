@@ -68,6 +68,11 @@ class Train(Part):
         default=None, description="Most tokens of an example; the model's positions (or 256) if left out"
     )
     accumulate: Positive = Field(default=1, description="Passes whose gradients make one step")
+    memory: Literal["checked", "any"] = Field(
+        default="checked",
+        description="`checked` refuses a run whose step is estimated to need more than twice all memory of the "
+        "machine, and would be killed; `any` begins it",
+    )
     seed: Seed = 0
     optimizer: Optimizer = Field(default=AdamW(), description="What moves the weights: a type, or `{type: …}`")
     schedule: Schedule = Field(default=Cosine(), description="How the learning rate moves: a type, or `{type: …}`")

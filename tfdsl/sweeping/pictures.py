@@ -10,6 +10,7 @@ from tfdsl.sweeping.results import LOSS, Group, Row, groups
 from tfdsl.watching import curves, picture
 from tfdsl.watching.picture import Line
 
+NAMES = tuple(f"{name}.{form}" for name in ("results", "curves") for form in ("svg", "png"))
 WIDE = 8  # a range of values that is shown by its logarithm: the largest so many times the smallest
 POINTS = 200  # of a curve that stands for several seeds
 

@@ -6,11 +6,16 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tfdsl import disk
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.sweeping import grid, pictures, results, table, work
+from tfdsl.sweeping import grid, pictures, record, results, table, work
 from tfdsl.sweeping.plan import Fit, Planned, plan
+
+if TYPE_CHECKING:
+    from tfdsl.training.prepare import Job
 
 Check = Callable[[Sequence[str]], Checked]
 
@@ -43,14 +48,26 @@ class Plan:
 
 
 def planned(
-    check: Check, vary: Sequence[str], zipped: Sequence[str], seeds: int, folder: Path, fit: Fit | None = None
+    check: Check,
+    vary: Sequence[str],
+    zipped: Sequence[str],
+    seeds: int,
+    folder: Path,
+    start: str | None = None,
+    fit: Fit | None = None,
 ) -> Plan:
-    """Return the runs of a sweep, each checked, or all that is wrong with any of them; nothing is written."""
+    """Return the runs of a sweep, each checked, or all that is wrong with any of them; nothing is written.
+
+    `start` is the run whose weights they begin with.
+    """
     axes, problems = grid.axes(vary, zipped)
     if problems:
         return Plan((), problems)
     plain = check(())
     combinations, problems = grid.combinations(axes, seeds, plain.train.seed if plain.ok else 0)
+    if problems:
+        return Plan((), problems)
+    problems = record.against(folder, [each.name for each in combinations], start)
     if problems:
         return Plan((), problems)
     with tempfile.TemporaryDirectory() as aside:
@@ -60,6 +77,8 @@ def planned(
 
 def run(plan: Plan, folder: Path, jobs: int, start: str | None, watch: work.Watch) -> Sweep:
     """Train what has not come to an end, `jobs` at a time, and write the table and the pictures of all."""
+    disk.make(folder)
+    record.write(folder, [each.combination.name for each in plan.runs], start)
     whole = work.run_all(plan.runs, jobs, start, watch)
     rows = results.collect(plan.runs)
     spec = plan.runs[0].checked.spec
@@ -78,20 +97,26 @@ class _Fits:
     )
 
     def __init__(self, aside: Path) -> None:
-        self.aside, self.known = aside, dict[str, list[Diagnostic]]()
+        self.aside = aside
+        self.known: dict[str, tuple[Job | None, list[Diagnostic]]] = {}
 
     def __call__(self, checked: Checked) -> list[Diagnostic]:
         """Return what does not fit."""
-        from tfdsl.training import groups, subject
-        from tfdsl.training.prepare import prepare
+        from tfdsl.training import groups, needs, subject
+        from tfdsl.training.prepare import prepare, resolved
+        from tfdsl.training.processes import Processes
 
         taken = subject.of(checked)
         signature = repr(taken.signature)
         key = f"{checked.train.model_dump(exclude=set(self.OTHER))!r} {signature}"
         if key not in self.known:
             place = self.aside / str(len(self.known))
-            _, self.known[key] = prepare(taken, checked.train, checked.sample, place)
-        wrong = [each for each in self.known[key] if each.severity == "error"]
+            loose = checked.train.model_copy(update={"memory": "any"})
+            self.known[key] = prepare(taken, loose, checked.sample, place)
+        job, found = self.known[key]
+        if job is not None:
+            found = needs.first(taken, job.task, resolved(checked.train, taken), job.data.train, Processes())
+        wrong = [each for each in found if each.severity == "error"]
         for path, fault in groups.against(taken.known(), checked.train.optimizer):
             wrong.append(fault if fault.span else replace(fault, span=taken.where(path)))
         return list(dict.fromkeys(wrong))

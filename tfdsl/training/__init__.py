@@ -41,7 +41,7 @@ def train(
             return None, problems if processes.first else []
 
         def make() -> tuple[Job | None, list[Diagnostic]]:
-            return prepare(subject, chosen, sample or settings.Sample(), folder)
+            return prepare(subject, chosen, sample or settings.Sample(), folder, processes)
 
         job, problems = opening.made(make, subject, folder, processes)
         return (None, problems) if job is None else _run(job, report or Quiet(), None, [], processes)
@@ -74,7 +74,10 @@ def _run(
     path = job.folder / "log.jsonl"
     step = start.step if start else 0
     if processes.first:
-        tight = [*needs.first(job, processes), *job.remarks]
+        again = (
+            [] if start is None else needs.first(job.subject, job.task, job.settings, job.data.train, processes, False)
+        )
+        tight = [*again, *job.remarks]
         report.warned(tight)
         said = [*said, *tight]
     with process(job.settings.threads):

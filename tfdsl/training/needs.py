@@ -1,28 +1,29 @@
-"""The memory that a training step needs, estimated before the first one, and what the machine has free."""
+"""The memory that a training step needs, estimated before the first one, and whether the machine has it."""
 
 from __future__ import annotations
 
-import resource
-import sys
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-import torch
 
 from tfdsl import settings
 from tfdsl.costing import Entry
+from tfdsl.data.table import Table
 from tfdsl.diagnostics import Diagnostic, Span
 from tfdsl.roles import Signature
+from tfdsl.training import room
+from tfdsl.training.crossentropy import CHUNK
 from tfdsl.training.meter import Costs, lengths
-from tfdsl.training.prepare import Job
 from tfdsl.training.processes import Processes
-from tfdsl.training.task import Batch, Place
+from tfdsl.training.subject import Subject
+from tfdsl.training.task import Batch, Place, Task
 
 LOSS = 3  # float32 numbers for each of the model's results: a softmax's logarithm, its gradient and the result's
 THINNER = 0.8  # of the activations are left where the residual stream is bfloat16, measured
 CAST = 2  # bytes a parameter of the bfloat16 copies that autocast keeps for a step
 KEPT = {"adamw": 2, "muon": 1, "sgd": 1, "adafactor": 0}  # float32 numbers a parameter, of the optimiser
+FAR = 2  # times all memory that there is, from which on a run is not begun
+MOST = 256  # examples of a batch that is looked at; more of them need so much more
 LOADED = 90 << 20  # bytes of the libraries that torch loads when it first multiplies, measured
 
 
@@ -39,28 +40,65 @@ class Need:
     fixed: int
 
     @property
+    def kept(self) -> int:
+        """Return what stays from step to step."""
+        return self.weights + self.gradients + self.optimizer
+
+    @property
+    def rows(self) -> int:
+        """Return what grows with the batch."""
+        return self.activations + self.working + self.loss
+
+    @property
     def total(self) -> int:
         """Return all of it."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.working + self.loss + self.fixed
+        return self.kept + self.rows + self.fixed
+
+    @property
+    def told(self) -> str:
+        """Return its parts in words."""
+        return f"{told(self.rows)} for the examples, {told(self.kept)} for weights, gradients and moments"
 
 
-def first(job: Job, processes: Processes) -> list[Diagnostic]:
-    """Warn where a step of a job would need more memory than the machine has free."""
-    costs, train, table = job.subject.costs, job.settings, job.data.train
-    if costs is None:
+def first(
+    subject: Subject, task: Task, train: settings.Train, table: Table, processes: Processes, fresh: bool = True
+) -> list[Diagnostic]:
+    """Warn where a step would need more memory than the machine has free; refuse one that is far beyond all of it.
+
+    A run that is taken up again is not refused: it was begun elsewhere, and its batch is what it is.
+    """
+    costs, device = subject.costs, processes.device.type
+    free, whole = room.free(device), room.whole(device)
+    if costs is None or free is None:
         return []
-
-    rows = -(-train.batch // processes.count)
-    alike = job.task.lengths(table)
-    count = job.task.examples(table, 0)
+    head = subject.head.output if subject.head is not None and train.parallel != "fsdp" else ""
+    here = processes.here if device == "cpu" else 1
+    many = min(train.batch, MOST)
+    alike = task.lengths(table)
+    count = task.examples(table, 0)
     order = range(count) if alike is None else alike.argsort()[::-1].tolist()  # the longest ones may come together
-    batch = job.task.batch(table, [Place(0, order[row % count]) for row in range(rows)])
-    needed = need(costs, job.subject.signature, batch, train)
-    return warn(needed, free(processes.device.type), train, job.subject.where("train.batch"))
+    batch = task.batch(table, [Place(0, order[row % count]) for row in range(many)])
+
+    def needed(rows: int) -> Need:
+        return need(costs, subject.signature, batch, train, head, -(-rows // processes.count) / many, here)
+
+    where = subject.where("train.batch")
+    beyond = refuse(needed, free, whole, train, where) if fresh and whole is not None else []
+    return beyond or warn(needed(train.batch), free, train, where)
 
 
-def need(costs: Costs, signature: Signature, batch: Batch, train: settings.Train) -> Need:
-    """Return the memory of a step that is like the `batch`.
+def need(
+    costs: Costs,
+    signature: Signature,
+    batch: Batch,
+    train: settings.Train,
+    head: str = "",
+    times: float = 1.0,
+    processes: int = 1,
+) -> Need:
+    """Return the memory that so many `processes` of a machine take for a step like the `batch`, of `times` its rows.
+
+    `head` is the output whose scores the loss makes itself, and never holds more of than a chunk.
 
     Activations are those of `tfdsl cost`. In bfloat16 they are counted as float32 too: what norms, softmaxes and the
     residual stream keep stays float32, and the rest is kept beside its cast copy; with weights in bfloat16 the stream
@@ -68,22 +106,31 @@ def need(costs: Costs, signature: Signature, batch: Batch, train: settings.Train
     before it is added.
     """
     axes = lengths(signature, batch)
+    axes |= {name: math.ceil(axes[name] * times) for name in _firsts(signature) if name in axes}
     cost = costs(axes)
     low = CAST * cost.parameters
     cast = low if train.precision != "float32" else 0  # what autocast keeps, or the weights beside their masters
     rounded = train.precision == "bfloat16_weights"
     passing = low if rounded else 0  # a pass's gradients, before the masters take them
     kept = KEPT.get(train.optimizer.type_name, 2) + (train.average is not None)
-    outputs = sum(_count(shape, axes) for shape in signature.outputs.values())
-    return Need(
-        weights=cost.weights + cast,
-        gradients=cost.gradients + passing,
-        optimizer=4 * kept * cost.parameters,
-        activations=int(cost.activations * (THINNER if rounded else 1)),
-        working=max(map(_copy, cost.entries), default=0),
-        loss=LOSS * 4 * outputs,
-        fixed=LOADED + 4 * max(map(_largest, cost.entries), default=0),
+    outputs = sum(
+        min(count, CHUNK) if name == head else count
+        for name, count in ((name, _count(shape, axes)) for name, shape in signature.outputs.items())
     )
+    return Need(
+        weights=processes * (cost.weights + cast),
+        gradients=processes * (cost.gradients + passing),
+        optimizer=processes * 4 * kept * cost.parameters,
+        activations=processes * int(cost.activations * (THINNER if rounded else 1)),
+        working=processes * max(map(_copy, cost.entries), default=0),
+        loss=processes * LOSS * 4 * outputs,
+        fixed=processes * (LOADED + 4 * max(map(_largest, cost.entries), default=0)),
+    )
+
+
+def _firsts(signature: Signature) -> set[str]:
+    """Return the axes along which examples stand."""
+    return {str(each.shape[0]) for each in signature.inputs.values() if each.shape}
 
 
 def _copy(entry: Entry) -> int:
@@ -105,67 +152,44 @@ def _count(shape: tuple[int | str, ...], axes: Mapping[str, int]) -> int:
     return count
 
 
-def free(device: str = "cpu") -> int | None:
-    """Return the bytes of memory that a process can still get; None where the system does not say."""
-    if device == "cuda":
-        return torch.cuda.mem_get_info()[0]
-    limits = [each for each in (_available(), _cgroup(), _limit()) if each is not None]
-    return min(limits, default=None)
-
-
-def _available() -> int | None:
-    """Return what Linux says is available."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    return found[0] if found else None
-
-
-def _cgroup() -> int | None:
-    """Return what the container's limit leaves, in the second or the first version of control groups."""
-    root = Path("/sys/fs/cgroup")
-    for most, now in (
-        (root / "memory.max", root / "memory.current"),
-        (root / "memory/memory.limit_in_bytes", root / "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            limit = most.read_text().strip()
-            if limit != "max" and int(limit) < 1 << 60:
-                return max(0, int(limit) - int(now.read_text()))
-        except (OSError, ValueError):
-            continue
-    return None
-
-
-def _limit() -> int | None:
-    """Return what `ulimit -v` leaves."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft == resource.RLIM_INFINITY or not sys.platform.startswith("linux"):
-        return None
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return max(0, soft - pages * resource.getpagesize())
-
-
 def warn(need: Need, free: int | None, train: settings.Train, where: Span | None) -> list[Diagnostic]:
     """Warn of a step that needs more memory than there is, with what would make it smaller."""
     if free is None or need.total <= free:
         return []
     message = f"a step needs about {told(need.total)} of memory, and the machine has {told(free)} free"
-    kept = need.weights + need.gradients + need.optimizer
-    rows = need.activations + need.working + need.loss
-    parts = f"{told(rows)} for the examples, {told(kept)} for weights, gradients and moments"
-    return [Diagnostic("W575", message, where, label=parts, help=_help(rows, free - kept - need.fixed, train))]
+    return [Diagnostic("W575", message, where, label=need.told, help=_help(need, free, train))]
 
 
-def _help(taken: int, room: int, train: settings.Train) -> str:
+def refuse(
+    needed: Callable[[int], Need], free: int, whole: int, train: settings.Train, where: Span | None
+) -> list[Diagnostic]:
+    """Refuse a step that needs `FAR` times all memory that there is, and say which batch fits; `needed` is of a batch.
+
+    It would be killed without a word, or take the machine with it.
+    """
+    need = needed(train.batch)
+    if need.total <= FAR * whole or train.memory == "any":
+        return []
+    message = f"a step needs about {told(need.total)} of memory, and the machine has {told(whole)} in all"
+    fitting = 0
+    while (larger := max(1, 2 * fitting)) < train.batch and needed(larger).total <= free:
+        fitting = larger
+    help_ = "even one example a pass does not fit: take a smaller model, or a shorter `train.context`"
+    if fitting:
+        many = -(-train.accumulate * train.batch // fitting)
+        help_ = f"`train.batch` {fitting} fits; with `train.accumulate` {many} a step takes as many examples"
+    help_ += ". `train.memory: any` begins all the same"
+    return [Diagnostic("R881", message, where, label=need.told, help=help_)]
+
+
+def _help(need: Need, free: int, train: settings.Train) -> str:
     """Say what would fit: a smaller pass with accumulation, or else a smaller model."""
-    rows = int(train.batch * room / max(1, taken) * 0.9)
+    rows = int(train.batch * (free - need.kept - need.fixed) / max(1, need.rows) * 0.9)
     if rows < 1:
         return "even one example a pass does not fit: take a smaller model, or a shorter `train.context`"
-    rows = max(each for each in range(1, rows + 1) if train.batch % each == 0)
-    many = train.accumulate * train.batch // rows
+    even = max(each for each in range(1, rows + 1) if train.batch % each == 0)
+    rows = even if 2 * even > rows else 1 << rows.bit_length() - 1  # a prime has no parts
+    many = -(-train.accumulate * train.batch // rows)
     return f"the same steps in smaller passes: `train.batch` {rows} with `train.accumulate` {many}"
 
 

@@ -17,7 +17,8 @@ from tfdsl.data import prepare as data
 from tfdsl.data.asked import Asked
 from tfdsl.data.table import Prepared, Ragged
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import groups, objectives, reports
+from tfdsl.training import groups, needs, objectives, reports
+from tfdsl.training.processes import Processes
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Task
 
@@ -43,12 +44,24 @@ class Job:
 
 
 def prepare(
-    subject: Subject, train: settings.Train, sample: settings.Sample, folder: Path
+    subject: Subject,
+    train: settings.Train,
+    sample: settings.Sample,
+    folder: Path,
+    processes: Processes | None = None,
 ) -> tuple[Job | None, list[Diagnostic]]:
-    """Make a job in a new run folder, or say what stands in its way; nothing is left there before all is well."""
-    chosen = _resolved(train, subject)
+    """Make a job in a new run folder, or say what stands in its way; nothing is left there before all is well.
+
+    `processes` are those that are to train it.
+    """
+    chosen = resolved(train, subject)
     task, found = objectives.bind(chosen, subject.signature)
-    found = [*_unread(train, subject), *found, *groups.against(subject.known(), chosen.optimizer)]
+    found = [
+        *_unread(train, subject),
+        *_other_tokenizer(train, subject),
+        *found,
+        *groups.against(subject.known(), chosen.optimizer),
+    ]
     found += [("train.report", problem) for problem in reports.missing(chosen)]
     if task is not None and task.begins_trained and not subject.trained:
         found.append(("train.objective", _untrained(chosen.objective.type_name)))
@@ -68,22 +81,27 @@ def prepare(
         pad=subject.pad,
         where=subject.where("vocab"),
     )
-    problems = [_placed(subject, *each) for each in found]
+    told = [_placed(subject, *each) for each in found]
+    problems = told if made is None else []
     if made is not None:
         problems += [_placed(subject, *each) for each in task.against(made)]
     if made is None or problems:
         _clear(folder)
         return None, problems
     task.open(made)
-    remarks = [_placed(subject, *each) for each in (*task.remarks(made), *_doubts(train), *_strange(made))]
-    job = Job(subject, task, chosen, folder, made, tuple(remarks))
+    tight = needs.first(subject, task, chosen, made.train, processes or Processes())
+    if any(each.severity == "error" for each in tight):
+        _clear(folder)
+        return None, tight
+    remarks = (_placed(subject, *each) for each in (*task.remarks(made), *_doubts(train), *_strange(made)))
+    job = Job(subject, task, chosen, folder, made, (*told, *tight, *remarks))
     _fill(job, sample)
     return job, []
 
 
 def asked(subject: Subject, train: settings.Train) -> tuple[Asked | None, list[Diagnostic]]:
     """Return what the objective of a spec asks of its data, or say why it cannot be trained."""
-    chosen = _resolved(train, subject)
+    chosen = resolved(train, subject)
     task, found = objectives.bind(chosen, subject.signature)
     if task is None:
         return None, [_placed(subject, *each) for each in found]
@@ -99,7 +117,12 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
     missing = [path for path in needed if not path.is_file()]
     if missing:
         return None, [Diagnostic("R706", f"`{folder}` is no run folder: `{missing[0].name}` is missing")]
-    kept = settings.Train.model_validate(json.loads((folder / SETTINGS).read_text())["train"])
+    try:
+        kept = settings.Train.model_validate(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["train"])
+    except OSError as error:
+        return None, [_unsound(folder, f"cannot be read: {disk.reason(error)}")]
+    except (ValueError, KeyError, TypeError, RecursionError):  # no UTF-8, no JSON, no mapping, no settings
+        return None, [_unsound(folder, "is damaged: its settings are none of a run")]
     task, found = objectives.bind(kept, subject.signature)
     found = [*found, *(("train.report", problem) for problem in reports.missing(kept))]
     if task is None or found:
@@ -112,7 +135,12 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
     return Job(subject, task, kept, folder, made), []
 
 
-def _resolved(train: settings.Train, subject: Subject) -> settings.Train:
+def _unsound(folder: Path, what: str) -> Diagnostic:
+    help_ = "nothing was changed; put back the file as it was, or begin another run"
+    return Diagnostic("R706", f"`{folder}` is no run folder: `{SETTINGS}` {what}", help=help_)
+
+
+def resolved(train: settings.Train, subject: Subject) -> settings.Train:
     """Return the settings with a value for what the model or the machine decides."""
     if train.device != "cpu" and torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported()
@@ -163,6 +191,25 @@ def _unread(train: settings.Train, subject: Subject) -> list[tuple[str, Diagnost
     given = [name for name in ("context", "tokenizer") if name in train.model_fields_set]
     message = "`{}` is for texts, and the model reads none"
     return [(f"train.{name}", Diagnostic("R871", message.format(name), label="leave it out")) for name in given]
+
+
+def _other_tokenizer(train: settings.Train, subject: Subject) -> list[tuple[str, Diagnostic]]:
+    """Refuse a tokenizer that is said where the weights come with their own, unless it is that one."""
+    said, own = train.tokenizer, subject.tokenizer
+    if own is None or not said.model_fields_set or not subject.signature.texts():
+        return []
+    if said.file is None:
+        same = subject.setting is not None and said.model_dump() == subject.setting.model_dump()
+    else:
+        try:
+            same = tokens.opened(Path(said.file)).to_str() == own.to_str()
+        except ValueError:
+            same = False
+    if same:
+        return []
+    message = "the weights that the run starts from come with their own tokenizer, and `train.tokenizer` says another"
+    help_ = "leave `train.tokenizer` out; or leave `--from` out, and the model learns its words anew"
+    return [("train.tokenizer", Diagnostic("R757", message, label="another one", help=help_))]
 
 
 def _placed(subject: Subject, path: str, problem: Diagnostic) -> Diagnostic:

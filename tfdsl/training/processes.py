@@ -27,6 +27,11 @@ class Processes:
         """Return whether this is the process that speaks and keeps the log."""
         return self.rank == 0
 
+    @property
+    def here(self) -> int:
+        """Return how many of the processes are on this machine."""
+        return 1 if self.count == 1 else int(os.environ.get("LOCAL_WORLD_SIZE", str(self.count)))
+
     def total(self, numbers: Tensor) -> Tensor:
         """Return the sum of `numbers` over all processes."""
         if self.count == 1:

@@ -9,7 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, costing, heads, roles
+from tfdsl import building, costing, heads, roles, settings
 from tfdsl.checking import Checked
 from tfdsl.codegen.write import write
 from tfdsl.costing import Cost
@@ -32,9 +32,10 @@ class Subject:
     `spec` and `source` are the texts of the spec and of the emitted module, kept with the run; `build` makes the module
     anew, its weights drawn from torch's generator; `signature` says what it takes and gives, `weights` which it trains
     (None: those of the module), `head` the module that the loss may do the work of; `where` finds the place in the spec
-    of a setting such as `train.tokenizer.vocab_size`. A model that was trained before brings its `tokenizer`, the
-    tokens that `end` a text with it, and the files (`keeps`, their texts by name) that its run folder has besides.
-    `trained` says that `build` gives weights that were trained before, `costs` what it costs at lengths of its axes.
+    of a setting such as `train.tokenizer.vocab_size`. A model that was trained before brings its `tokenizer` (and the
+    `setting` that it was made by), the tokens that `end` a text with it, and the files (`keeps`, their texts by name)
+    that its run folder has besides. `trained` says that `build` gives weights that were trained before, `costs` what it
+    costs at lengths of its axes.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Subject:
     where: Callable[[str], Span | None] = nowhere
     trained: bool = False
     tokenizer: Tokenizer | None = None
+    setting: settings.Tokenizer | None = None
     end: tuple[int, ...] = ()
     keeps: Mapping[str, str] = field(default_factory=dict[str, str])
     costs: Callable[[Mapping[str, int]], Cost] | None = None

@@ -30,9 +30,9 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = (heads, heads, heads)
         self.head_dim = width // heads
-        self.dropout = dropout
         # One projection for queries, keys and values.
         self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim)
+        self.dropout = dropout
         self.out = nn.Linear(heads * self.head_dim, width)
 
     def forward(self, x_BTD, cache=None):
@@ -51,7 +51,7 @@ class Attention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=cache is None or (table is None and T > 1),
         )
-        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
         return self.out(y_BTA)
 
 

@@ -97,18 +97,18 @@ class Attention(nn.Module):
     """Multi-head self-attention: x_BTD -> x_BTD (Vaswani et al. 2017, section 3.2)."""
 
     def __init__(
-        self, width, heads, kv_heads, q_norm, k_norm, causal, blocks=None, window=None
+        self, width, heads, kv_heads, q_norm, k_norm, causal, window=None, blocks=None
     ):
         super().__init__()
         # A group of query heads shares each key and value head (Ainslie et al. 2023).
         self.heads = (heads, kv_heads, kv_heads)
         self.head_dim = width // heads
-        self.causal = causal
-        self.window = window
         # One projection for queries, keys and values.
         self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
+        self.causal = causal
         self.q_norm = q_norm
         self.k_norm = k_norm
+        self.window = window
         self.blocks = blocks
         self.out = nn.Linear(heads * self.head_dim, width, bias=False)
 
@@ -116,7 +116,9 @@ class Attention(nn.Module):
         B, T = x_BTD.shape[:2]
         qkv_BTHK = self.qkv(x_BTD).view(B, T, -1, self.head_dim)
         parts = qkv_BTHK.split(self.heads, dim=2)
-        parts = self.normed(*parts)
+        q_BTHK, k_BTHK, v_BTHK = parts
+        q_BTHK, k_BTHK = self.q_norm(q_BTHK), self.k_norm(k_BTHK)
+        parts = q_BTHK, k_BTHK, v_BTHK
         q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         q_BHTK = rotate(q_BHTK, rope)
         k_BHTK = rotate(k_BHTK, rope)
@@ -140,13 +142,8 @@ class Attention(nn.Module):
                 is_causal=causal and (cache is None or (table is None and T > 1)),
                 enable_gqa=True,
             )
-        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
         return self.out(y_BTA)
-
-    def normed(self, q_BTHK, k_BTHK, v_BTHK):
-        """Return queries, keys and values, each brought to its range or its size."""
-        q_BTHK, k_BTHK = self.q_norm(q_BTHK), self.k_norm(k_BTHK)
-        return q_BTHK, k_BTHK, v_BTHK
 
 
 class Cache:
@@ -280,11 +277,11 @@ class MixtureOfExperts(nn.Module):
         expert_R = expert_NK.flatten()
         # A row for each choice, in the order of the experts.
         order_R = expert_R.argsort(stable=True)
-        rows_RD = x_ND[order_R // self.top_k]
-        if torch.compiler.is_compiling() or x_BTD.is_meta:
-            y_RD = self.run_blocks(rows_RD, expert_R[order_R])
+        rows_RD, expert_R = x_ND[order_R // self.top_k], expert_R[order_R]
+        if torch.compiler.is_compiling() or rows_RD.is_meta:
+            y_RD = self.run_blocks(rows_RD, expert_R)
         else:
-            y_RD = self.run_experts(rows_RD, expert_R[order_R])
+            y_RD = self.run_experts(rows_RD, expert_R)
         y_RD = torch.empty_like(y_RD).index_copy(0, order_R, y_RD)
         y_NKD = y_RD.view(*expert_NK.shape, -1)
         y_NKD = share_NK.unsqueeze(-1) * y_NKD

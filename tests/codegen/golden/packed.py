@@ -130,7 +130,7 @@ class Attention(nn.Module):
             attn_mask=table,
             is_causal=causal and (cache is None or (table is None and T > 1)),
         )
-        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
         return self.out(y_BTA)
 
 

@@ -50,10 +50,10 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = (heads, heads, heads)
         self.head_dim = width // heads
-        self.dropout = dropout
-        self.scale = scale
         # One projection for queries, keys and values.
         self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
+        self.dropout = dropout
+        self.scale = scale
         self.out = nn.Linear(heads * self.head_dim, width, bias=False)
 
     def forward(self, x_BTD, mask, cache=None):
@@ -71,7 +71,7 @@ class Attention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )
-        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
         return self.out(y_BTA)
 
 
@@ -130,16 +130,18 @@ class CrossAttention(nn.Module):
     def __init__(self, width, heads, dropout, scale):
         super().__init__()
         self.head_dim = width // heads
-        self.dropout = dropout
-        self.scale = scale
         self.q = nn.Linear(width, heads * self.head_dim, bias=False)
         # One projection for keys and values.
         self.rows = (heads * self.head_dim, heads * self.head_dim)
         self.kv = nn.Linear(width, sum(self.rows), bias=False)
+        self.dropout = dropout
+        self.scale = scale
         self.out = nn.Linear(heads * self.head_dim, width, bias=False)
 
     def forward(self, x_BTD, memory_BSM, mask, cache=None):
-        q_BHTK = self.asked(x_BTD)
+        q_BTA = self.q(x_BTD)
+        q_BTHK = q_BTA.unflatten(2, (-1, self.head_dim))
+        q_BHTK = q_BTHK.transpose(1, 2)
         k_BHSK, v_BHSK = once(cache, self.read, memory_BSM)
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK,
@@ -151,12 +153,6 @@ class CrossAttention(nn.Module):
         )
         y_BTA = y_BHTK.transpose(1, 2).flatten(2)
         return self.out(y_BTA)
-
-    def asked(self, x_BTD):
-        """Return the queries of every position."""
-        q_BTA = self.q(x_BTD)
-        q_BTHK = q_BTA.unflatten(2, (-1, self.head_dim))
-        return q_BTHK.transpose(1, 2)
 
     def read(self, memory_BSM):
         """Return the keys and values of every position."""

@@ -55,7 +55,7 @@ class Attention(nn.Module):
         if cache is not None:
             k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
         y_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, attn_mask=mask)
-        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
         return self.out(y_BTA)
 
 
@@ -121,17 +121,13 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(heads * self.head_dim, width)
 
     def forward(self, x_BTD, memory_BSM, mask, cache=None):
-        q_BHTK = self.asked(x_BTD)
+        q_BTA = self.q(x_BTD)
+        q_BTHK = q_BTA.unflatten(2, (-1, self.head_dim))
+        q_BHTK = q_BTHK.transpose(1, 2)
         k_BHSK, v_BHSK = once(cache, self.read, memory_BSM)
         y_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask)
         y_BTA = y_BHTK.transpose(1, 2).flatten(2)
         return self.out(y_BTA)
-
-    def asked(self, x_BTD):
-        """Return the queries of every position."""
-        q_BTA = self.q(x_BTD)
-        q_BTHK = q_BTA.unflatten(2, (-1, self.head_dim))
-        return q_BTHK.transpose(1, 2)
 
     def read(self, memory_BSM):
         """Return the keys and values of every position."""

@@ -45,7 +45,7 @@ class Attention(nn.Module):
         parts = qkv_BTHK.split(self.heads, dim=2)
         q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         y_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK)
-        y_BTA = y_BHTK.transpose(1, 2).reshape(B, T, -1)
+        y_BTA = y_BHTK.transpose(1, 2).flatten(2)
         return self.out(y_BTA)
 
 
