@@ -120,6 +120,7 @@ def _plan(
         logprobs=chosen.logprobs,
         batch=chosen.batch,
         ragged=author.ragged,
+        joined=author.sources is None,
     )
 
 
@@ -233,14 +234,10 @@ def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[
 
 def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
     """Say which settings are none for a text that is written for a source, and how long it may be."""
-    for name in ("context", "draft"):
-        if getattr(chosen, name) is not None:
-            message = f"`{name}` is for a model that goes on from a text, and this one writes one for a source"
-            help_ = "leave it out" + ("; `length` says how much is written" if name == "context" else "")
-            return [Diagnostic("R843", message, label="not honoured", help=help_)]
-    if chosen.overflow == "stop":
-        message = "`overflow` is of a context that is full, and a text for a source has none that could slide"
-        return [Diagnostic("R843", message, label="not honoured", help="leave it out")]
+    if name := next((name for name in ("context", "overflow", "prefill", "draft") if chosen.said(name)), None):
+        message = f"`{name}` is for a model that goes on from a text, and this one writes one for a source"
+        help_ = "leave it out" + ("; `length` says how much is written" if name == "context" else "")
+        return [Diagnostic("R843", message, label="not honoured", help=help_)]
     if author.limit is None or chosen.length <= author.limit:
         return []
     message = f"the model has {author.limit:,} positions for what it writes, and `length` is {chosen.length:,}"
