@@ -121,6 +121,7 @@ def test_what_is_no_run_is_not_sampled(folder: Path, capfd: pytest.CaptureFixtur
     )
 
 
+@pytest.mark.usefixtures("pictures")
 def test_trials_leave_no_run(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "small.yaml", "--groups"]) == 0
     assert capfd.readouterr().out.startswith("weights  ")

@@ -134,6 +134,7 @@ def test_every_combination_is_checked_before_the_first_starts(folder: Path, capf
     assert not (folder / "sweep").exists()
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_run_that_diverges_or_fails_ends_no_other(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,10 +97,11 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as request:
         return request.exit_code
     except click.ClickException as error:
-        error.show()
+        if _speaks():
+            error.show()
         return error.exit_code
     except Stop as stop:
-        if stop.message:
+        if stop.message and _speaks():
             click.echo(f"tfdsl: {stop.message}", err=True)
         return stop.code
     except OSError as error:
@@ -115,6 +116,11 @@ def run(arguments: list[str]) -> int:
         said, code = _unmet(error)
         click.echo(said, err=True)
         return code
+
+
+def _speaks() -> bool:
+    """Return whether this process says what is wrong: the only one, or the first of those that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _unmet(error: Exception) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
+from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.expressions import Expression
 from tfdsl.sampling import aside, ways
@@ -190,7 +191,7 @@ def _starts(tokenizer: Tokenizer) -> Sources:
         faults: dict[int, Diagnostic] = {}
         strange = {*tokens.unknown(tokenizer, "".join({*"".join(prompts)}))}
         for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
-            start = tokenizer.encode(prompt).ids or ([] if mark is None else [mark])
+            start = chat.encoded(tokenizer, prompt) or ([] if mark is None else [mark])
             if unknown := strange & {*prompt}:
                 letters = ", ".join(repr(letter) for letter in sorted(unknown)[:5])
                 message = f"{name} holds characters that the model never saw: {letters}"
