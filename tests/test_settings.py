@@ -85,7 +85,7 @@ def test_a_bare_type_keeps_its_word_beside_fields_that_are_set(tmp_path: Path) -
     assert (train.optimizer.type_name, train.optimizer.lr) == ("muon", 2)
     assert (train.schedule.type_name, train.schedule.warmup) == ("wsd", 7)
     whole = checking.run(document.gather(tmp_path / "own.yaml", ["train.schedule=constant"])).train
-    assert (whole.schedule.type_name, whole.schedule.warmup) == ("constant", 100)
+    assert (whole.schedule.type_name, whole.schedule.warmup) == ("constant", "auto")
 
 
 @pytest.mark.parametrize(
