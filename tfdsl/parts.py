@@ -345,9 +345,7 @@ def _expression(text: str) -> Expression:
 def _explained(cls: type[Part], error: ValidationError, data: Any) -> ValidationError:
     """Replace pydantic's words for an unknown field by ours, which know the fields that there are."""
     fields = ("type",) * bool(cls.type_name) + tuple(field.alias or name for name, field in cls.model_fields.items())
-    free = tuple(
-        field for field in fields if not (isinstance(data, dict) and field in data)
-    )  # what is there is no slip
+    free = tuple(field for field in fields if not (isinstance(data, dict) and field in data))
     types = cls.types if issubclass(cls, Choice) else {}
     lines: list[InitErrorDetails] = []
     for line in error.errors(include_url=False):
