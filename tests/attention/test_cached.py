@@ -188,3 +188,30 @@ def test_more_than_there_is_room_for_is_said(mask: str) -> None:
         model(some(4), cache=cache)
         with pytest.raises(ValueError, match="the cache has room for 5, not 6 positions"):
             model(some(2), cache=cache)
+
+
+BOUNDED = {
+    "padding": ("global", "position: rope", "t: {shape: [B, T], vocab: 40, pad: 0}"),
+    "shaw": ("window", WITH["shaw values"], "t: {shape: [B, T], vocab: 40}"),
+    "deberta": ("chunk", WITH["deberta"], "t: {shape: [B, T], vocab: 40}"),
+    "documents": ("chunk", "position: rope", "t: {shape: [B, T], vocab: 40}, d: {shape: [B, T], parts: t}"),
+    "documents in all": ("causal", "position: rope", "t: {shape: [B, T], vocab: 40}, d: {shape: [B, T], parts: t}"),
+}
+
+
+@pytest.mark.parametrize("case", BOUNDED)
+def test_what_is_near_is_all_that_is_held(case: str) -> None:
+    mask, fields, inputs = BOUNDED[case]
+    attention = f"attention: {{heads: 4, mask: {MASKS.get(mask, mask)}, {fields}}}"
+    text = f"inputs: {{{inputs}}}\nmodel: [embed: {{from: t, width: 16}}, {attention}, {attention}]"
+    model, checked = made(text), tfdsl.check(f"tfdsl: 1\nname: m\n{text}")
+    model = model.float()
+    for length in (5, 41, 120):
+        given = some(length, 3).split(7, dim=1)
+        cache = model.new_cache(length)
+        with torch.no_grad():
+            for part in given:
+                model(*([part, (part > 9).long()] if "parts" in inputs else [part]), cache=cache)
+        sizes = [each.size(2) for each in cache.entries if each.dim() == 4]
+        assert mask == "causal" or max(sizes) <= 6 + 15
+        assert costing.count(checked, {"T": length, "B": 3}).cache == cached.size(cache)
