@@ -14,8 +14,7 @@ from tests.reading.models import PAIRS, asked
 from tests.training.test_sound_to_text import EAR
 from tfdsl import settings
 from tfdsl.reading import answers
-from tfdsl.sampling import begin
-from tfdsl.sampling import step
+from tfdsl.sampling import begin, step
 from tfdsl.sampling.answering import Answer, Answering, ordered
 from tfdsl.sampling.begin import Author
 from tfdsl.sampling.greedy import greedy
