@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import tfdsl
 from tests.sampling.written import run
@@ -174,6 +175,10 @@ def test_a_token_is_said_by_its_number(capfd: pytest.CaptureFixture[str], folder
     lines = tmp_path / "lines.jsonl"
     lines.write_text('{"prompt": "a", "logit_bias": {"#84": 1e9}, "length": 2, "greedy": true}\n')
     assert say(capfd, folder, "--prompts", str(lines))[1] == "aTT\n"
+    lines.write_text('{"prompt": "a", "forced": ["x", "#84"], "banned": "#85", "stop": ["#84"], "length": 4}\n')
+    (found,) = objects(say(capfd, folder, "--prompts", str(lines), "--json", "--logprobs", "0")[1])
+    assert (found["text"], found["end"], found["tokens"]) == ("x", "stop", [120, 84])  # the one that ended it too
+    assert [each["token"] for each in found["logprobs"]] == [120, 84]
     helped = cli.main(["sample", "--help"]), capfd.readouterr().out
     assert helped[0] == 0 and helped[1].count("#84") == 4
 
@@ -209,7 +214,14 @@ def test_a_line_that_searches_drops_how_tokens_are_drawn(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Piped('{"prompt": "a", "beams": 3, "length": 2}\n'))
     code, text, _ = say(capfd, folder, "--prompts", "-", "--temperature", "0.5", "--json")
-    assert code == 0 and objects(text)[0]["chain"] == ["beams 3"]
+    (found,) = objects(text)
+    assert code == 0 and found["chain"] == ["beams 3"] and found["seed"] is None
+    trained = tfdsl.open_run(folder).trained()
+    assert trained.tokenizer is not None
+    start = trained.tokenizer.encode("a").ids
+    logits = trained.model(torch.tensor([[*start, *found["tokens"]]]))[0, len(start) - 1 : -1]
+    told = logits.log_softmax(-1).gather(1, torch.tensor(found["tokens"])[:, None]).mean().item()
+    assert found["score"] == pytest.approx(told, abs=1e-5)
 
 
 def test_an_error_behind_text_begins_a_line(capfd: pytest.CaptureFixture[str], folder: Path) -> None:

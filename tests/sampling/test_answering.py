@@ -1,11 +1,14 @@
 """A text for a source: rows of many lengths as each alone, picked, gone back, without a cache, and as transformers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils import _pytree as tree
 
 import tfdsl
 from tests import foreign, imported
@@ -13,8 +16,8 @@ from tests.reading.models import PAIRS, asked
 from tests.training.test_sound_to_text import EAR
 from tfdsl import settings
 from tfdsl.reading import answers
-from tfdsl.sampling import begin
-from tfdsl.sampling.answering import Answer, Answering
+from tfdsl.sampling import begin, processors, step
+from tfdsl.sampling.answering import Answer, Answering, ordered
 from tfdsl.sampling.begin import Author
 from tfdsl.sampling.greedy import greedy
 from tfdsl.sampling.talk import Talk
@@ -87,12 +90,32 @@ def test_a_text_for_a_source_is_the_same_in_any_batch_and_holds_no_padding() -> 
     assert all(256 not in row for row in together)
 
 
+@pytest.mark.parametrize("way", [{"greedy": True}, {"beams": 1}, {"lookup": 2, "greedy": True}], ids=str)
+def test_what_is_written_alone_is_judged_for_repeating(way: dict[str, Any]) -> None:
+    """Not the source: an answer may well repeat words of it."""
+    writes = author()
+    assert writes.sources is not None and isinstance(writes.open, Answering)
+    writes = replace(writes, sources=lambda prompts, _: ({0: [3, 99, 3, 99, 3]}, {}))
+    chosen = settings.Sample.model_validate({"length": 8, "repetition_penalty": 3.0, "no_repeat_ngram": 2, **way})
+    generation, said = begin(writes, chosen, ["source"])
+    assert generation is not None and said == []
+    text = [piece.token for piece in generation]
+    reader, logits_BV = writes.open([[3, 99, 3, 99, 3]], 20)
+    for at, token in enumerate(text):
+        so_far = torch.tensor([text[:at]], dtype=torch.long)
+        scores_BV = processors.forbid_repeats(processors.repetition(logits_BV, so_far, 3.0), so_far, 2)
+        assert int(scores_BV.argmax()) == token
+        logits_BV = reader.read(torch.tensor([[token]]))[:, -1]
+
+
 def test_settings_that_are_none_for_a_source_are_told() -> None:
     table = "tie: tok}\n    - position: {type: learned, length: 5}\n    - res"
     short = author(PAIRS.replace("tie: tok}\n    - res", table))
     asked = [
         (settings.Sample(context=4), "R843"),
         (settings.Sample(overflow="stop"), "R843"),
+        (settings.Sample(overflow="slide"), "R843"),
+        (settings.Sample(prefill=512), "R843"),
         (settings.Sample(length=9), "I678"),
     ]
     for chosen, code in asked:
@@ -123,6 +146,38 @@ def test_greedy_texts_are_those_of_transformers(family: str, kind: str, tmp_path
     assert greedy(reader, first_BV, end=-1, length=10).tolist() == wanted_BT.tolist()
     reader, _ = writes.open(sources, 11 + 9)
     assert torch.allclose(reader.read(wanted_BT[:, :-1], last=9).double(), logits_BTV[:, 1:], rtol=1e-6, atol=1e-6)
+    traced(writes.open, sources, step.FEW)
+
+
+def traced(opener: Answering, sources: list[list[int]], kind: str) -> None:
+    """Compare the traced step of a model in float64 with the model, over positions from the third on."""
+    program, form, put = step.trace(opener.model, kind, opener.call)
+    run = program.module()
+    reader, _ = opener(sources, max(map(len, sources)) + 12)
+    held, cache = reader.held, reader.cache
+    reader.read(torch.full((len(sources), 1), 7))
+    with torch.inference_mode():
+        leaves = [leaf.clone() for leaf in step.whole(cache)]  # what the step leaves there it goes on from
+        while cache.position < 11:
+            tokens = torch.randint(5, 30, (len(sources), 1))
+            inputs = ordered(held.task, held.source, tokens, cache.position)
+            assert form.takes([*inputs, *leaves])
+            entries = tree.tree_unflatten(leaves, tree.tree_structure(cache.entries))
+            given, new = run(inputs, torch.empty(cache.position), entries)
+            found = held.model(*inputs, cache=cache)
+            wanted = found[held.task.output] if isinstance(found, dict) else found
+            torch.testing.assert_close(given, wanted, rtol=1e-10, atol=1e-10)
+            for place, tensor in zip(put, new, strict=True):
+                leaves[place] = tensor
+
+
+@pytest.mark.parametrize("kind", [step.ONE, step.FEW])
+def test_a_traced_step_of_text_to_text_gives_what_the_model_gives(kind: str) -> None:
+    writes = author()
+    assert writes.sources is not None and isinstance(writes.open, Answering)
+    writes.open.model.double()
+    some = PROMPTS[:1] if kind == step.ONE else PROMPTS
+    traced(writes.open, list(writes.sources(some, some)[0].values()), kind)
 
 
 def test_a_sound_is_read_from_its_file(tmp_path: Path) -> None:

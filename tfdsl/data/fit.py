@@ -37,9 +37,10 @@ def choose(wanted: Wanted, source: Source, data: settings.Data) -> tuple[Chosen 
     if unknown:
         return None, [("train.data.fields", _no_column(name, data.source, source.columns)) for name in unknown]
     names = {field.name for way in wanted.ways for field in way}
-    strange = [name for name in data.fields if name not in names]
+    mapped = {field.name for way in wanted.ways for field in way if field.kind != "turns"}
+    strange = [name for name in data.fields if name not in mapped]
     if strange:
-        return None, [("train.data.fields", _no_field(name, names)) for name in strange]
+        return None, [("train.data.fields", _no_field(name, mapped)) for name in strange]
     columns = {name: data.fields.get(name, name) for name in names}
     columns = _lone(wanted, source, columns, data)
     for way in wanted.ways:

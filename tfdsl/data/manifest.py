@@ -68,7 +68,15 @@ def summed(path: Path) -> dict[str, Any]:
 
 def holds(folder: Path) -> bool:
     """Return whether a folder is one of prepared data."""
-    return folder.is_dir() and (folder / NAME).is_file()
+    if not (folder / NAME).is_file():
+        return False
+    if all((folder / part).is_dir() for part in PARTS):
+        return True
+    try:  # the folder of a page or of a program may have one too
+        with (folder / NAME).open("rb") as file:
+            return FORMAT.encode() in file.read(200)
+    except OSError:
+        return False
 
 
 def opened(folder: Path) -> Prepared:

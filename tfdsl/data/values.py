@@ -100,6 +100,13 @@ def numbers(value: Any) -> Array:
     return array
 
 
+def turns(value: Any) -> tuple[tuple[int, int], ...]:
+    """Return stretches of a conversation, as it tells them itself; raises Unfit for a column of that name."""
+    if not isinstance(value, tuple):
+        raise Unfit(f"is {named(value)}: which answers came earlier is told by `messages` alone")
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
 def stretch(value: Any, passage: str) -> tuple[int, int]:
     """Return the first and the last character of a stretch of `passage`; raises Unfit.
 

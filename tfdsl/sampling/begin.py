@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
+from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.expressions import Expression
 from tfdsl.sampling import aside, ways
@@ -119,6 +120,7 @@ def _plan(
         logprobs=chosen.logprobs,
         batch=chosen.batch,
         ragged=author.ragged,
+        joined=author.sources is None,
     )
 
 
@@ -189,7 +191,7 @@ def _starts(tokenizer: Tokenizer) -> Sources:
         faults: dict[int, Diagnostic] = {}
         strange = {*tokens.unknown(tokenizer, "".join({*"".join(prompts)}))}
         for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
-            start = tokenizer.encode(prompt).ids or ([] if mark is None else [mark])
+            start = chat.encoded(tokenizer, prompt) or ([] if mark is None else [mark])
             if unknown := strange & {*prompt}:
                 letters = ", ".join(repr(letter) for letter in sorted(unknown)[:5])
                 message = f"{name} holds characters that the model never saw: {letters}"
@@ -232,14 +234,10 @@ def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[
 
 def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
     """Say which settings are none for a text that is written for a source, and how long it may be."""
-    for name in ("context", "draft"):
-        if getattr(chosen, name) is not None:
-            message = f"`{name}` is for a model that goes on from a text, and this one writes one for a source"
-            help_ = "leave it out" + ("; `length` says how much is written" if name == "context" else "")
-            return [Diagnostic("R843", message, label="not honoured", help=help_)]
-    if chosen.overflow == "stop":
-        message = "`overflow` is of a context that is full, and a text for a source has none that could slide"
-        return [Diagnostic("R843", message, label="not honoured", help="leave it out")]
+    if name := next((name for name in ("context", "overflow", "prefill", "draft") if chosen.said(name)), None):
+        message = f"`{name}` is for a model that goes on from a text, and this one writes one for a source"
+        help_ = "leave it out" + ("; `length` says how much is written" if name == "context" else "")
+        return [Diagnostic("R843", message, label="not honoured", help=help_)]
     if author.limit is None or chosen.length <= author.limit:
         return []
     message = f"the model has {author.limit:,} positions for what it writes, and `length` is {chosen.length:,}"

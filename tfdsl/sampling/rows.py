@@ -29,7 +29,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, scale: Tensor 
     if single(x):
         y_RN = (weight.to(x.dtype) * x_RD).sum(-1).unsqueeze(0)
     else:  # a row of weights goes to all vectors while it is at hand
-        y_RN = kept((weight.to(x.dtype).unsqueeze(1) * x_RD).sum(-1)).t()
+        # Laid row by row again: torch's fused attention takes no queries that are not, and copies the whole cache.
+        y_RN = kept((weight.to(x.dtype).unsqueeze(1) * x_RD).sum(-1)).t().contiguous()
     if scale is not None:
         y_RN = y_RN * scale
     if bias is not None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import checkpoint, log, needs, opening, peak, reports
-from tfdsl.training.loop import Loop, Outcome, Unfit
+from tfdsl.training.loop import Loop
+from tfdsl.training.outcome import Outcome, Unfit
 from tfdsl.training.prepare import Job, prepare, reopen
 from tfdsl.training.process import process
 from tfdsl.training.processes import Processes, joined

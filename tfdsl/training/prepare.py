@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from tfdsl import disk, settings, tokens
@@ -116,7 +115,7 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
     needed = [folder / SETTINGS, folder / DATA / data.MANIFEST]
     missing = [path for path in needed if not path.is_file()]
     if missing:
-        return None, [Diagnostic("R706", f"`{folder}` is no run folder: `{missing[0].name}` is missing")]
+        return None, [Diagnostic("R706", f"`{folder}` is no run folder: `{missing[0].relative_to(folder)}` is missing")]
     try:
         kept = settings.Train.model_validate(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["train"])
     except OSError as error:
@@ -173,8 +172,9 @@ def _strange(made: Prepared) -> list[tuple[str, Diagnostic]]:
     """Warn of texts that the tokenizer does not know: their words become one token, which is learned with ease."""
     mark = None if made.tokenizer is None else tokens.strange(made.tokenizer)
     found: list[tuple[str, Diagnostic]] = []
-    for name, column in made.train.columns.items() if mark is not None else ():
-        if not isinstance(column, Ragged) or not np.issubdtype(column.values.dtype, np.integer):
+    for name in made.train.sizes if mark is not None else ():
+        column = made.train.columns[name]
+        if not isinstance(column, Ragged):
             continue
         share = float((column.values[:LOOKED] == mark).mean()) if len(column.values) else 0.0
         if share >= STRANGE:

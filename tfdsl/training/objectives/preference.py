@@ -45,7 +45,7 @@ class Preference(Task):
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted((tuple(Field(name) for name in (answers.PROMPT, *SIDES)),), marks=("end",))
+        return Wanted(((answers.ASKED, *(Field(name) for name in SIDES)),), marks=("end",))
 
     def against(self, data: Prepared) -> binding.Problems:
         return answers.against(data, SIDES, self.context)
