@@ -22,6 +22,7 @@ def test_a_resumed_log_drops_what_comes_again(tmp_path: Path) -> None:
     assert read(path) == [{"step": 1, "loss": 3}, {"step": 2, "loss": 1}]
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_curve_is_drawn(tmp_path: Path) -> None:
     svg, png = draw(ENTRIES, tmp_path, "nano")
     assert png.read_bytes().startswith(b"\x89PNG\r\n")
