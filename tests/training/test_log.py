@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tfdsl.training.log import Log, draw, read
 
 ENTRIES = [{"step": step, "loss": 3.0 / step} for step in range(1, 40)] + [{"step": 20, "held_out": 0.2}]
