@@ -54,11 +54,10 @@ class Shop:
     call: step.Call = step.PLAIN
 
     def purpose(self, rows: int, ahead: bool = False) -> Purpose:
-        """Return what a compiled step is made for here and now: one token of so many rows, or guesses `ahead` of one."""
-        made = (_machine(), torch.get_num_threads(), _how())
-        return Purpose(
-            self.source, self.weights, step.AHEAD if ahead else step.named(rows), self.parted, torch.__version__, *made
-        )
+        """Return what a compiled step is for here and now: a token each of so many rows, or guesses `ahead` of one."""
+        kind = step.AHEAD if ahead else step.named(rows)
+        made = (torch.__version__, _machine(), torch.get_num_threads(), _how())
+        return Purpose(self.source, self.weights, kind, self.parted, *made)
 
 
 def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool, tell: Tell = silent, ahead: bool = False) -> Quick:

@@ -39,7 +39,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, scale: Tensor 
 
 
 class Rows(TorchFunctionMode):
-    """While a model of one token a row, or of `several` of one row, is traced: products with a matrix go by its rows."""
+    """While a model of one token a row, or `several` of one row, is traced: products with a matrix go by its rows."""
 
     def __init__(self, several: bool = False) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ def single(x: Tensor) -> bool:
 
 
 def _pays(x: Tensor, weight: Tensor, several: bool) -> bool:
-    """Return whether rows are faster: for one vector always, for few (one a row [R, 1, D]) where the matrix is large."""
+    """Return whether rows are faster: for one vector always, for few, one a row [R, 1, D], where the matrix is large."""
     return single(x) or (weight.numel() >= LARGE and (several or x.numel() == x.size(0) * x.size(-1)))
 
 
