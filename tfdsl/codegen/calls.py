@@ -10,7 +10,7 @@ from typing import Any
 
 from tfdsl.codegen.fold import GIVEN, UNKNOWN, dotted
 from tfdsl.codegen.library import library
-from tfdsl.codegen.trees import every
+from tfdsl.codegen.trees import every, parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def sites(texts: Mapping[str, str]) -> Iterator[Site]:
 @lru_cache(maxsize=256)
 def _sites(text: str) -> tuple[Site, ...]:
     found: list[Site] = []
-    for top in ast.parse(text).body:
+    for top in parsed(text).body:
         owner = top.name if isinstance(top, ast.ClassDef) else ""
         held = _held(top)
         for function in every(top, ast.FunctionDef):
@@ -137,7 +137,7 @@ def holders(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
 def _made(text: str) -> tuple[tuple[str, str, str], ...]:
     """Return (class, `self.attribute`, what is called) for each attribute that a call's result is kept in."""
     found: list[tuple[str, str, str]] = []
-    for owner in (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)):
+    for owner in (node for node in parsed(text).body if isinstance(node, ast.ClassDef)):
         for node in every(owner, ast.Assign):
             match node:
                 case ast.Assign(targets=[ast.Attribute() as target], value=ast.Call(func=ast.Name(id=name))):

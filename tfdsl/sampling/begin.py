@@ -132,7 +132,8 @@ def _hastened(author: Author, chosen: settings.Sample, rows: int, several: bool)
 
 def _guesses(small: Author, chosen: settings.Sample) -> Drafting:
     """Return what guesses by a smaller model, which has the weights and compiled steps that the larger one has."""
-    return ways.smaller(_hastened(small, chosen, 1, False).open, _known(small))
+    alone = chosen.model_copy(update={"draft": None, "lookup": None})  # nothing guesses for it
+    return ways.smaller(_hastened(small, alone, 1, False).open, _known(small))
 
 
 def _misfit(author: Author, small: Author) -> list[Diagnostic]:
