@@ -178,7 +178,7 @@ def test_a_traceback_shows_the_emitted_line() -> None:
     with pytest.raises(ValueError, match="32 positions are learned, not 40") as error:
         model(torch.ones(1, 40, dtype=torch.long))
     shown = "".join(traceback.format_exception(error.value))
-    assert "raise ValueError(f\"{self.weight.size(0)} positions are learned, not {end}\")" in shown
+    assert 'raise ValueError(f"{self.weight.size(0)} positions are learned, not {end}")' in shown
     assert re.search(r'File "<tfdsl gpt2 \d+>", line \d+, in forward', shown)
 
 

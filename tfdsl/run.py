@@ -18,8 +18,8 @@ from torch import nn
 from tfdsl import building, checking, disk, document, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.faults import RunError, SpecError
-from tfdsl.reading import answers
+from tfdsl.faults import RunError
+from tfdsl.reading import answers, questions
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
 from tfdsl.reading import fill as filling
@@ -32,9 +32,11 @@ from tfdsl.reading.fill import Filled
 from tfdsl.reading.score import Pair, Scored
 from tfdsl.reading.trained import Trained, labels
 from tfdsl.sampling import Author, Generation, ready
+from tfdsl.sampling.answering import Answering
 from tfdsl.sampling.chain import TAKES, Processor
 from tfdsl.sampling.models import Hastened, Models
 from tfdsl.sampling.prompts import explain, unreadable
+from tfdsl.sampling.quick import Tell, silent
 from tfdsl.sampling.small import Weights
 from tfdsl.training import checkpoint
 from tfdsl.training.checkpoint import Checkpoint
@@ -83,11 +85,13 @@ class Run:
         return ready(module)
 
     def checked(self) -> Checked:
-        """Return the run's spec, checked; raises SpecError where it has errors."""
+        """Return the run's spec, checked; raises RunError where it has errors."""
         if "checked" not in self._made:
             found = checking.run(document.gather_text(self.spec, "<text>", Path()))
             if not found.ok:
-                raise SpecError(found)
+                message = f"`{self.folder / SPEC}` is no sound spec: it was changed, or is of another version of tfdsl"
+                help_ = f"make it sound: tfdsl check {self.folder / SPEC}"
+                raise RunError([Diagnostic("R706", message, help=help_)])
             self._made["checked"] = found
         return self._made["checked"]
 
@@ -98,7 +102,14 @@ class Run:
         carry code.
         """
         if "module" not in self._made:
-            self._made["module"] = self.model(lambda: building.build(self.checked()))
+            checked = self.checked()
+            try:
+                self._made["module"] = self.model(lambda: building.build(checked))
+            except ValueError as error:
+                what = str(error).partition(": ")[2]
+                message = f"the weights in `{self.folder}` are not those of its `{SPEC}`: {what}"
+                help_ = "the spec was changed, or files of two runs are mixed: train it anew, or put its own back"
+                raise RunError([Diagnostic("R706", message, help=help_)]) from None
         return self._made["module"]
 
     def models(self) -> Models:
@@ -109,34 +120,44 @@ class Run:
             self._made["models"] = Models(self.folder, checked, self.built, fresh)
         return self._made["models"]
 
-    def author(self, chosen: settings.Sample | None = None, draft: Run | Path | str | None = None) -> Author:
+    def author(
+        self,
+        chosen: settings.Sample | None = None,
+        draft: Run | Path | str | None = None,
+        tell: Tell = silent,
+    ) -> Author:
         """Return the run's model as one that writes; raises RunError where it does not go on from a text.
 
-        `draft` guesses ahead: a smaller run, or its folder, which the settings may name too.
+        `draft` guesses ahead: a smaller run, or its folder, which the settings may name too. What takes long is told
+        at once.
         """
         chosen = chosen or settings.Sample()
         signature = roles.of(self.checked())
         if answers.writes(signature):
-            return self._answering(chosen, self._drafting(draft or chosen.draft, chosen))
+            return self._answering(self._drafting(draft or chosen.draft, chosen, tell), tell)
         if unfit := sampling.against(signature):
-            raise RunError(unfit)
+            raise RunError(questions.instead(self.trained(), unfit))
         models = self.models()
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
         known = (words.vocab, self.context, limit, self.end, models.ragged)
-        return Author(models, self.tokenizer, *known, models.hasten, self._drafting(draft or chosen.draft, chosen))
+        hasten = partial(models.hasten, tell=tell)
+        small = self._drafting(draft or chosen.draft, chosen, tell)
+        return Author(models, self.tokenizer, *known, hasten, small, made=self.trained().made)
 
-    def _answering(self, chosen: settings.Sample, small: Author | None) -> Author:
+    def _answering(self, small: Author | None, tell: Tell) -> Author:
         """Return the run's model as one that writes a text for a source."""
-        if chosen.compile:
-            message = "`compile` is for a model that goes on from a text, and this one writes one for a source"
-            raise RunError([Diagnostic("R843", message, label="not honoured", help="leave it out")])
-        form = self.models().form(chosen.weights, False)
         config = (self.foreign or {}).get("config")
-        author = _sound(answers.author(replace(self.trained(), model=form.module), self.end, config))
-        hastened = Hastened(author.open, (form.note,) if form.note else ())
-        return replace(author, hasten=lambda *_: hastened, draft=small)
+        author = _sound(answers.author(self.trained(), self.end, config))
+        opener, models = author.open, self.models()
+        assert isinstance(opener, Answering), "it was made so"
 
-    def _drafting(self, draft: Run | Path | str | None, chosen: settings.Sample) -> Author | None:
+        def hasten(chosen: settings.Sample, rows: int, several: bool) -> Hastened:
+            _, quick = models.quickened(chosen, rows, False, opener.call, tell)
+            return Hastened(replace(opener, model=quick.model), quick.notes, quick.said)
+
+        return replace(author, hasten=hasten, draft=small)
+
+    def _drafting(self, draft: Run | Path | str | None, chosen: settings.Sample, tell: Tell) -> Author | None:
         """Return what guesses for this run; raises RunError where it cannot be opened."""
         if draft is None:
             return None
@@ -149,7 +170,7 @@ class Run:
                     raise RunError(said)
                 self._made["draft", str(draft)] = found
             small: Run = self._made["draft", str(draft)]
-        return small.author(chosen.model_copy(update={"draft": None}))
+        return small.author(chosen.model_copy(update={"draft": None}), tell=tell)
 
     def generate(
         self,
@@ -185,17 +206,19 @@ class Run:
         processors: Sequence[Processor] = (),
         draft: Run | Path | str | None = None,
         numbers: Sequence[int] | None = None,
+        tell: Tell = silent,
     ) -> tuple[Generation | None, list[Diagnostic]]:
         """Return the texts that follow prompts, to be drawn as they are asked for, with notes and what is wrong.
 
-        What is wrong with a prompt, which is called by its number, leaves it out and the others there.
+        What is wrong with a prompt, which is called by its number, leaves it out and the others there. What takes long
+        is told at once.
         """
-        return sampling.begin(self.author(chosen, draft), chosen, prompts, processors, numbers)
+        return sampling.begin(self.author(chosen, draft, tell), chosen, prompts, processors, numbers)
 
     def trained(self, weights: Weights = "float32") -> Trained:
         """Return the run's model and what is known of it, ready to be asked, its linear maps in such weights.
 
-        Raises SpecError.
+        Raises RunError where the folder holds what does not belong together.
         """
         if "trained" not in self._made:
             train = self.train.model_copy(update={"context": self.context})

@@ -46,6 +46,7 @@ WITH = {
     "capped alibi": "softcap: 2, position: alibi",
 }
 HEAD = "tfdsl: 1\nname: m\ninputs: {{t: {{shape: [B, T], vocab: 40{pad}}}}}\n"
+BAR = 1e-10
 LENGTH = 34  # the entries of the smaller windows are laid anew twice
 
 
@@ -76,14 +77,15 @@ def splits(length: int, seed: int) -> list[list[int]]:
     return found
 
 
-def agree(model: Any, tokens: torch.Tensor, seed: int = 0) -> None:
-    """Assert that a model gives the same in chunks as at once."""
+def apart(model: Any, tokens: torch.Tensor, ways: Iterable[list[int]]) -> float:
+    """Return how far, at most, what a model gives in chunks is from what it gives at once; NaN where one is."""
     with torch.no_grad():
-        wanted = model(tokens)
-        for cuts in splits(tokens.size(1), seed):
+        wanted, far = model(tokens), [torch.zeros((), dtype=torch.float64)]
+        for cuts in ways:
             cache = model.new_cache(tokens.size(1))
             found = torch.cat([model(part, cache=cache) for part in tokens.split(cuts, dim=1)], dim=1)
-            torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10, msg=str(cuts))
+            far.append(((found - wanted).abs() / (1 + wanted.abs())).max())
+    return float(torch.stack(far).max())
 
 
 def some(length: int = LENGTH, rows: int = 2, least: int = 0) -> torch.Tensor:
@@ -97,19 +99,22 @@ def layers(masks: Iterable[str], fields: str = "") -> str:
 
 @pytest.mark.parametrize("fields", WITH)
 def test_chunks_give_what_the_whole_gives(fields: str) -> None:
-    agree(built(layers((MASKS[name] for name in MANY), WITH[fields])), some(), len(fields))
+    model = built(layers((MASKS[name] for name in MANY), WITH[fields]))
+    assert apart(model, some(), splits(LENGTH, len(fields))) <= BAR
 
 
 @pytest.mark.parametrize("mask", MASKS)
 def test_single_layers_give_what_the_whole_gives(mask: str) -> None:
-    agree(built(f"attention: {{heads: 4, mask: {MASKS[mask]}, position: alibi}}"), some(), len(mask))
+    model = built(f"attention: {{heads: 4, mask: {MASKS[mask]}, position: alibi}}")
+    assert apart(model, some(), splits(LENGTH, len(mask))) <= BAR
 
 
 @pytest.mark.parametrize("mask", MASKS)
 def test_padding_is_hidden_from_what_comes_after(mask: str) -> None:
     tokens = some(least=1)
     tokens[1, :4] = tokens[0, 20:29] = 0
-    agree(built(f"attention: {{heads: 4, mask: {MASKS[mask]}, position: rope}}", ", pad: 0"), tokens)
+    model = built(f"attention: {{heads: 4, mask: {MASKS[mask]}, position: rope}}", ", pad: 0")
+    assert apart(model, tokens, splits(LENGTH, 0)) <= BAR
 
 
 @pytest.mark.parametrize("fields", ["position: rope", "position: alibi", WITH["shaw values"], WITH["deberta"]])
@@ -135,23 +140,19 @@ def test_others_read_what_is_kept(mask: str) -> None:
     first = f"attention: {{heads: 4, mask: {MASKS[mask]}, position: rope, keep: a}}"
     second = "attention: {heads: 4, reuse: a, mask: causal}"
     third = f"attention: {{heads: 4, value_residual: a, mask: {MASKS[mask]}}}"
-    model = built(f"{first}, {second}, {third}")
-    agree(model, some())
+    assert apart(built(f"{first}, {second}, {third}"), some(), splits(LENGTH, 0)) <= BAR
 
 
 def test_masks_of_all_kinds_in_one_model() -> None:
-    agree(built(layers((*MASKS.values(), "causal"), "position: alibi")), some())
+    model = built(layers((*MASKS.values(), "causal"), "position: alibi"))
+    assert apart(model, some(), splits(LENGTH, 0)) <= BAR
 
 
 def test_long_sequences_are_taken_in_blocks_first() -> None:
+    ways = [400, 20], [300, 100, 20], [1, 19, 320, 80], [384, 1, 35]
     for mask in ("{type: sliding, window: 20}", "{type: chunked, size: 32}", "{type: dilated, window: 6, step: 5}"):
-        model, tokens = built(f"attention: {{heads: 4, mask: {mask}, position: rope}}"), some(420, 1)
-        with torch.no_grad():
-            wanted = model(tokens)
-            for cuts in ([400, 20], [300, 100, 20], [1, 19, 320, 80], [384, 1, 35]):
-                cache = model.new_cache(420)
-                found = torch.cat([model(part, cache=cache) for part in tokens.split(cuts, dim=1)], dim=1)
-                torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)
+        model = built(f"attention: {{heads: 4, mask: {mask}, position: rope}}")
+        assert apart(model, some(420, 1), ways) <= BAR
 
 
 @pytest.mark.parametrize("length", [3, 20, 43, 1000])

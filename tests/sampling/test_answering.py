@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils import _pytree as tree
 
 import tfdsl
 from tests import foreign, imported
@@ -15,8 +16,8 @@ from tests.reading.models import PAIRS, asked
 from tests.training.test_sound_to_text import EAR
 from tfdsl import settings
 from tfdsl.reading import answers
-from tfdsl.sampling import begin, processors
-from tfdsl.sampling.answering import Answer, Answering
+from tfdsl.sampling import begin, processors, step
+from tfdsl.sampling.answering import Answer, Answering, ordered
 from tfdsl.sampling.begin import Author
 from tfdsl.sampling.greedy import greedy
 from tfdsl.sampling.talk import Talk
@@ -145,6 +146,38 @@ def test_greedy_texts_are_those_of_transformers(family: str, kind: str, tmp_path
     assert greedy(reader, first_BV, end=-1, length=10).tolist() == wanted_BT.tolist()
     reader, _ = writes.open(sources, 11 + 9)
     assert torch.allclose(reader.read(wanted_BT[:, :-1], last=9).double(), logits_BTV[:, 1:], rtol=1e-6, atol=1e-6)
+    traced(writes.open, sources, step.FEW)
+
+
+def traced(opener: Answering, sources: list[list[int]], kind: str) -> None:
+    """Compare the traced step of a model in float64 with the model, over positions from the third on."""
+    program, form, put = step.trace(opener.model, kind, opener.call)
+    run = program.module()
+    reader, _ = opener(sources, max(map(len, sources)) + 12)
+    held, cache = reader.held, reader.cache
+    reader.read(torch.full((len(sources), 1), 7))
+    with torch.inference_mode():
+        leaves = [leaf.clone() for leaf in step.whole(cache)]  # what the step leaves there it goes on from
+        while cache.position < 11:
+            tokens = torch.randint(5, 30, (len(sources), 1))
+            inputs = ordered(held.task, held.source, tokens, cache.position)
+            assert form.takes([*inputs, *leaves])
+            entries = tree.tree_unflatten(leaves, tree.tree_structure(cache.entries))
+            given, new = run(inputs, torch.empty(cache.position), entries)
+            found = held.model(*inputs, cache=cache)
+            wanted = found[held.task.output] if isinstance(found, dict) else found
+            torch.testing.assert_close(given, wanted, rtol=1e-10, atol=1e-10)
+            for place, tensor in zip(put, new, strict=True):
+                leaves[place] = tensor
+
+
+@pytest.mark.parametrize("kind", [step.ONE, step.FEW])
+def test_a_traced_step_of_text_to_text_gives_what_the_model_gives(kind: str) -> None:
+    writes = author()
+    assert writes.sources is not None and isinstance(writes.open, Answering)
+    writes.open.model.double()
+    some = PROMPTS[:1] if kind == step.ONE else PROMPTS
+    traced(writes.open, list(writes.sources(some, some)[0].values()), kind)
 
 
 def test_a_sound_is_read_from_its_file(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests import shrunk
 from tfdsl import building, roles
 from tfdsl.codegen.write import write
 from tfdsl.ragged import ragged
-from tfdsl.sampling import packages, quick, ready, step
+from tfdsl.sampling import packages, quick, ready, rows, step
 from tfdsl.sampling.packages import Purpose
 
 TINY = """
@@ -66,13 +66,13 @@ def test_a_step_is_left_to_the_model_where_a_window_is_laid_anew(mask: str, tmp_
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY.replace("mask: causal", f"mask: {{type: {mask}}}"))
     model: Any = ready(building.build(tfdsl.check(path)))
-    program, form, put = step.trace(model, step.ONE, parted=False)
+    program, form, put = step.trace(model, step.ONE)
     forks, wanted = WINDOWS[mask]
     assert set(form.forks) == forks
     run = program.module()
     done = 0
     with torch.inference_mode():
-        cache = step.filled(model, 1, 60, 2, parted=False)
+        cache = step.filled(model, 1, 60, 2)
         for position in range(2, 59):
             before, held = list(cache.entries), tree.tree_map(torch.clone, cache.entries)
             tokens = torch.tensor([[position % 40]])
@@ -81,14 +81,14 @@ def test_a_step_is_left_to_the_model_where_a_window_is_laid_anew(mask: str, tmp_
                 assert put == [
                     place for place, (a, b) in enumerate(zip(before, cache.entries, strict=True)) if a is not b
                 ]
-                torch.testing.assert_close(run(tokens, torch.empty(position), held)[0], logits, rtol=1e-5, atol=1e-5)
+                torch.testing.assert_close(run([tokens], torch.empty(position), held)[0], logits, rtol=1e-5, atol=1e-5)
                 done += 1
     assert done == wanted
 
 
 def compare(model: Any, kind: str, rows: int, documents: torch.Tensor | None = None) -> None:
     """Run the traced step beside the model, from the third position to the end of the cache."""
-    program, form, put = step.trace(model, kind, documents is not None)
+    program, form, put = step.trace(model, kind, step.PLAIN if documents is None else step.PARTED)
     run = program.module()
     with torch.inference_mode():
         cache = model.new_cache(30)
@@ -99,11 +99,11 @@ def compare(model: Any, kind: str, rows: int, documents: torch.Tensor | None = N
             mine = copy.copy(cache)
             mine.entries = tree.tree_map(torch.clone, cache.entries)
             leaves = tree.tree_leaves(mine.entries)
-            assert form.takes(leaves)
+            assert form.takes([tokens, *leaves])
             wanted = model(tokens, cache=cache)
             if not form.goes(mine.position):  # a step that the sampler leaves to the model
                 continue
-            given, new = run(tokens, torch.empty(mine.position), mine.entries)
+            given, new = run([tokens], torch.empty(mine.position), mine.entries)
             done += 1
             torch.testing.assert_close(given, wanted, rtol=1e-10, atol=1e-10)
             for place, tensor in zip(put, new, strict=True):
@@ -191,3 +191,36 @@ def test_a_package_of_another_maker_or_for_another_purpose_is_left_aside(tmp_pat
         f"`{described.name}` beside it is missing or damaged",
         "it was made for another model, torch, processor, number of threads or version of tfdsl",
     ]
+
+
+def test_the_queries_of_few_rows_reach_the_fused_attention(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(rows, "LARGE", 1)  # all products go by rows, as those of a larger model do
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    program, _, _ = step.trace(ready(building.build(tfdsl.check(path))), step.FEW)
+    calls = [node for node in program.graph.nodes if node.target is torch.ops.aten.scaled_dot_product_attention.default]
+    assert len(calls) == 1
+    q_BHTK = calls[0].args[0].meta["val"]
+    assert q_BHTK.stride(-1) == 1  # or torch takes another attention, which copies the cache
+
+
+@pytest.mark.parametrize("large", [1, 1 << 18])
+def test_a_traced_reading_of_guesses_gives_what_the_model_gives(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "LARGE", large)
+    model: Any = ready(shrunk.model("llama2_7b"))
+    program, form, put = step.trace(model, step.AHEAD)
+    assert put == [] and form.forks == ()
+    run = program.module()
+    with torch.inference_mode():
+        cache = model.new_cache(40)
+        model(torch.randint(0, 39, (1, 3)), cache=cache)
+        entries = tree.tree_map(torch.clone, cache.entries)
+        for count in (2, 9, 3, 5):
+            tokens, position = torch.randint(0, 39, (1, count)), cache.position
+            given, _ = run([tokens], torch.empty(position), entries)
+            torch.testing.assert_close(given, model(tokens, cache=cache), rtol=1e-10, atol=1e-10)
+
+
+def test_guesses_are_read_by_the_model_itself_where_more_is_kept_than_keys_and_values() -> None:
+    with pytest.raises(ValueError, match="more than keys and values"):
+        step.trace(ready(shrunk.model("mamba2")), step.AHEAD)

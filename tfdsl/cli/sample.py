@@ -105,7 +105,7 @@ def _write(run: Run, asked: list[Asked], whole: bool, said: writing.Said) -> int
     try:
         for chosen, some in alike(asked):
             called = None if numbers is None else [each.place + 1 for each in some]
-            generation, found = run.write(chosen, [each.prompt for each in some], numbers=called)
+            generation, found = run.write(chosen, [each.prompt for each in some], numbers=called, tell=remark)
             said.pause()
             whole = sound(found) and whole
             if generation is None:
@@ -130,7 +130,7 @@ def _talk(run: Run, chosen: Any, said: writing.Said) -> int:
     if chosen.n > 1:
         refuse("`--n` writes several texts, and a conversation goes on from one: leave it out")
     try:
-        talk = Talk(run.author(chosen), chosen)
+        talk = Talk(run.author(chosen, tell=remark), chosen)
         show(talk.said)
         for note in talk.notes:
             remark(note)

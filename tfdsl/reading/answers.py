@@ -47,7 +47,8 @@ def author(
     target = pair.target.words
     axis = target.shape[1]
     limit = axis if isinstance(axis, int) else signature.limits.get(axis)
-    opener = Answering(trained.model, writing(pair, ends), sources.inputs, limit)
+    example = (sources.example, target.name)
+    opener = Answering(trained.model, writing(pair, ends), sources.inputs, limit, *example)
     ragged = heard is not None or pair.source.words.pad is not None or bool(pair.source.masks)
     last = tuple(dict.fromkeys((ends.end, *end)))
     tokenizer, vocab = trained.tokenizer, target.vocab
@@ -93,6 +94,10 @@ class _Texts:
         source_BS, keep_BS = filled(rows, self.pair.source.words.pad or 0)
         return self.pair.source.inputs(source_BS, keep_BS)
 
+    def example(self, rows: int, size: int) -> Mapping[str, Tensor]:
+        """Return inputs of so many sources of a size."""
+        return self.inputs([[0] * size] * rows)
+
 
 class _Sounds:
     """Sources that are arrays of numbers, in `.npy` files; each is told from the rest by the length of its prompt."""
@@ -134,6 +139,12 @@ class _Sounds:
     def inputs(self, prompts: Sequence[Sequence[int]]) -> Mapping[str, Tensor]:
         """Return sounds as the input of the model."""
         return {self.pair.source.words.name: torch.stack([self.sounds[len(each) - 1] for each in prompts])}
+
+    def example(self, rows: int, size: int) -> Mapping[str, Tensor]:
+        """Return so many sounds, of a size where the model says none."""
+        words = self.pair.source.words
+        shape = [each if isinstance(each, int) else size for each in words.shape[1:]]
+        return {words.name: torch.zeros(rows, *shape)}
 
 
 NUMBERS = "the source of this model is an array of numbers, such as a spectrogram: a file that `numpy.save` wrote"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tfdsl.sampling.cached import Cache
 from tfdsl.sampling.decoder import PREFILL, Rows
+from tfdsl.sampling.step import Call
 
 Inputs = Mapping[str, Tensor]
 Feed = Callable[[Tensor, int], Inputs]
@@ -31,6 +32,12 @@ class Task:
     never: tuple[int, ...] = ()
 
 
+def ordered(task: Task, source: Inputs, tokens_BT: Tensor, first: int) -> list[Tensor]:
+    """Return what a model takes for tokens of what is written, of which the first has that position."""
+    fed = {**source, **task.feed(tokens_BT, first)}
+    return [fed[name] for name in task.order if name in fed]
+
+
 class Held:
     """A model that was given sources: logits [B, T, V] of tokens, with a cache or without one.
 
@@ -38,7 +45,7 @@ class Held:
     cache reads all anew each time. `apart` says that what is made here may meet gradients later.
     """
 
-    def __init__(self, model: nn.Module, task: Task, source: Inputs, apart: bool = False) -> None:
+    def __init__(self, model: Callable[..., Any], task: Task, source: Inputs, apart: bool = False) -> None:
         self.model, self.task, self.source, self.apart = model, task, source, apart
         self.made: Callable[[int], Cache] | None = getattr(model, "new_cache", None)
 
@@ -63,8 +70,7 @@ class Held:
             return logits_BTV
 
     def _given(self, tokens_BT: Tensor, first: int, more: dict[str, Any]) -> Tensor:
-        fed = {**self.source, **self.task.feed(tokens_BT, first)}
-        found = self.model(*(fed[name] for name in self.task.order if name in fed), **more)
+        found = self.model(*ordered(self.task, self.source, tokens_BT, first), **more)
         logits_BTV: Tensor = found[self.task.output] if isinstance(found, dict) else found
         return logits_BTV
 
@@ -110,12 +116,28 @@ class Answering:
     """The `Opener` of a model that writes a text for a source: a prompt is the source.
 
     `sources` makes inputs of several prompts; `limit` is the most positions that the model has for what it writes.
+    `example` makes inputs of so many sources of some size, whatever they are, and `written` is the input for what is
+    written: a step of one token is traced with them.
     """
 
-    model: nn.Module
+    model: Callable[..., Any]  # a module, or one with compiled steps
     task: Task
     sources: Callable[[Sequence[Sequence[int]]], Inputs]
     limit: int | None = None
+    example: Callable[[int, int], Inputs] | None = None
+    written: str = ""
+
+    @property
+    def call(self) -> Call:
+        """Return how the model is called."""
+        example, task = self.example, self.task
+        assert example is not None, "a model that is compiled has one"
+
+        def inputs(rows: int, count: int, first: int, size: int) -> list[Tensor]:
+            return ordered(task, example(rows, size), torch.zeros(rows, count, dtype=torch.long), first)
+
+        fed = {*example(1, 1), *task.feed(torch.zeros(1, 1, dtype=torch.long), 1)}
+        return Call(inputs, [name for name in task.order if name in fed].index(self.written), task.output, True)
 
     def __call__(self, prompts: Sequence[Sequence[int]], room: int) -> tuple[Answer, Tensor]:
         """Read prompts; return the reader and float32 logits [B, V] of what each text begins with.

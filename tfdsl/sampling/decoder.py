@@ -110,7 +110,7 @@ class Rows:
             return self.model(tokens_BT, *told, cache=self.cache)[:, -last:]
         self.head.last = last
         try:
-            return self.model(tokens_BT, *told, cache=self.cache)
+            return self.model(tokens_BT, *told, cache=self.cache)[:, -last:]  # a compiled step gives all
         finally:
             self.head.last = None
 

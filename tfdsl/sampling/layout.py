@@ -18,10 +18,20 @@ def ready(model: nn.Module) -> nn.Module:
     Submodules and weights also become plain attributes, which Python finds without `nn.Module.__getattr__`: a sixth of
     a small model's time. (Assigning one anew removes the plain one: `nn.Module.__setattr__` sees to that.)
     """
+    column_by_column(model)
+    return plain(model.eval().requires_grad_(False))
+
+
+def column_by_column(model: nn.Module) -> None:
+    """Store linear weights input by input."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             module.weight.data = module.weight.data.t().contiguous().t()
-    return plain(model.eval().requires_grad_(False))
+
+
+def by_columns(model: nn.Module) -> bool:
+    """Return whether linear weights are stored input by input."""
+    return any(isinstance(each, nn.Linear) and not each.weight.is_contiguous() for each in model.modules())
 
 
 def row_by_row(model: nn.Module) -> None:

@@ -18,10 +18,10 @@ from tfdsl.ragged import ragged
 from tfdsl.sampling import packages
 from tfdsl.sampling.decoder import Decoder
 from tfdsl.sampling.layout import plain, share
-from tfdsl.sampling.quick import Quick, Shop, quicken
+from tfdsl.sampling.quick import Quick, Shop, Tell, quicken, silent
 from tfdsl.sampling.reader import Opener, Reader
 from tfdsl.sampling.small import Weights, shrink
-from tfdsl.sampling.step import named
+from tfdsl.sampling.step import PARTED, PLAIN, Call, named
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,26 +66,35 @@ class Models:
         """Read prompts with the model as it is."""
         return self.hasten(settings.Sample(compile=False), len(prompts), False).open(prompts, room)
 
-    def hasten(self, chosen: settings.Sample, rows: int, several: bool) -> Hastened:
+    def hasten(self, chosen: settings.Sample, rows: int, several: bool, tell: Tell = silent) -> Hastened:
         """Return the model with the weights and the compiled steps that are chosen, for so many rows.
 
-        Their prompts may have `several` lengths.
+        Their prompts may have `several` lengths. What takes long is told at once.
         """
-        asked = chosen.compile is True
-        by_rows = asked or (chosen.compile is None and self._kept(chosen.weights))
-        form = self.form(chosen.weights, by_rows)
         several = several and self.told is not None
-        quick = Quick(form.module)
-        if by_rows:
-            quick = self._quick(chosen.weights, several, rows, asked)
+        form, quick = self.quickened(chosen, rows, several, PARTED if several else PLAIN, tell)
 
         def parted() -> tuple[Any, Leaving | None]:
-            return (quick.model, form.head) if several and by_rows else self._parted(chosen.weights, by_rows)
+            if several and quick.compiled:
+                return quick.model, form.head
+            return self._parted(chosen.weights, quick.compiled)
 
         model: Any = form.module if several else quick.model
-        notes = (*([form.note] if form.note else []), *quick.notes)
         reads = Decoder(model, form.head, chosen.prefill, None if self.told is None else parted)
-        return Hastened(reads, notes, quick.said)
+        return Hastened(reads, quick.notes, quick.said)
+
+    def quickened(
+        self, chosen: settings.Sample, rows: int, several: bool, call: Call, tell: Tell = silent
+    ) -> tuple[Form, Quick]:
+        """Return the model with the weights that are chosen, and the same with compiled steps, where it has some."""
+        weights, asked = chosen.weights, chosen.compile is True
+        quick = Quick(None)
+        if asked or (chosen.compile is None and self._kept(weights)):
+            ahead = chosen.draft is not None or chosen.lookup is not None
+            quick = self._quick(weights, several, rows, asked, call, tell, ahead)
+        form = self.form(weights, quick.compiled)
+        notes = (*([form.note] if form.note else []), *quick.notes)
+        return form, replace(quick, model=quick.model if quick.compiled else form.module, notes=notes)
 
     def form(self, weights: Weights, by_rows: bool) -> Form:
         """Return the model with such weights, which compiled steps read row by row, and its head."""
@@ -107,23 +116,25 @@ class Models:
             self.forms[key] = Form(module, heads.leaving(module, heads.narrowed(self.told)) or form.head)
         return self.forms[key].module, self.forms[key].head
 
-    def _quick(self, weights: Weights, parted: bool, rows: int, asked: bool) -> Quick:
-        key = (weights, parted, named(rows), asked)
+    def _quick(
+        self, weights: Weights, parted: bool, rows: int, asked: bool, call: Call, tell: Tell, ahead: bool
+    ) -> Quick:
+        key = (weights, parted, named(rows), asked, ahead)
         if key in self.quicks:
             return replace(self.quicks[key], notes=(), said=())
         module = self._parted(weights, True)[0] if parted else self.form(weights, True).module
-        self.quicks[key] = quicken(module, self._shop(weights, parted), rows, asked)
+        self.quicks[key] = quicken(module, self._shop(weights, parted, call), rows, asked, tell, ahead)
         return self.quicks[key]
 
     def _kept(self, weights: Weights) -> bool:
         """Return whether the run's folder holds compiled steps of such weights, of use or not."""
         return any((self.folder / packages.FOLDER).glob(f"*-{weights}-*.pt2"))
 
-    def _shop(self, weights: Weights, parted: bool) -> Shop:
+    def _shop(self, weights: Weights, parted: bool, call: Call) -> Shop:
         """Return where compiled steps are made and kept."""
         key = (weights, parted)
         if key not in self.shops:
             checked = self.told if parted else self.checked
             assert checked is not None, "a model is parted where it can be"
-            self.shops[key] = Shop(self.folder, write(checked).text, weights, parted)
+            self.shops[key] = Shop(self.folder, write(checked).text, weights, parted, call)
         return self.shops[key]

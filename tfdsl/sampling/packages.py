@@ -15,7 +15,7 @@ from tfdsl import disk
 from tfdsl.diagnostics import Diagnostic
 
 FOLDER = "compiled"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def find(folder: Path, purpose: Purpose) -> tuple[Kept | None, list[Diagnostic]]
         if not others:
             return None, []
         why = "it was made for another model, torch, processor, number of threads or version of tfdsl"
-        return None, [_aside(others[-1], why)]
+        return None, [aside(others[-1], why)]
     wrong = ""
     try:
         described = json.loads(path.with_suffix(".json").read_bytes())
@@ -82,7 +82,7 @@ def find(folder: Path, purpose: Purpose) -> tuple[Kept | None, list[Diagnostic]]
             return Kept(path, dict(content["form"]), tuple(content["put"])), []
     except (OSError, ValueError, KeyError, TypeError):
         wrong = f"`{path.with_suffix('.json').name}` beside it is missing or damaged"
-    return None, [_aside(path, wrong)]
+    return None, [aside(path, wrong)]
 
 
 def keep(path: Path, form: dict[str, Any], put: list[int]) -> Kept:
@@ -116,7 +116,8 @@ def _sum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _aside(path: Path, why: str) -> Diagnostic:
+def aside(path: Path, why: str) -> Diagnostic:
+    """Return that a step is left aside."""
     return Diagnostic(
         "W611", f"the compiled step `{path}` is left aside: {why}", help="`tfdsl sample --compile` makes another"
     )

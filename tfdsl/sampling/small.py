@@ -69,6 +69,7 @@ class Int8(nn.Module):
     weight: Tensor
     bias: Tensor | None
     scale_N: Tensor
+    zero: Tensor
 
     def __init__(self, linear: nn.Linear, plain: bool) -> None:
         super().__init__()

@@ -1,10 +1,10 @@
-"""step: the forward of one token, traced with a cache whose buffers and position are inputs, and compiled."""
+"""step: the forward of a token, or of guesses, traced with a cache whose buffers and position are inputs, and compiled."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,25 +19,53 @@ from tfdsl.sampling.layout import unplain
 from tfdsl.sampling.rows import Rows
 
 BOUNDLESS = 1 << 40  # the room of a cache whose real room is that of its buffers, which the caller looks after
-ROOMS, PROMPTS, ROW_COUNTS = (53, 61), (11, 7), (3, 5)  # no size of a model is likely to be one of them
+ROOMS, PROMPTS, ROW_COUNTS, SOURCES = (53, 61), (11, 7), (3, 5), (19, 17)  # few models have a size that is one of them
 ONE, FEW, MANY = "one", "few", "many"  # rows of a batch, each with a step of its own
+AHEAD, GUESSED, AT_ONCE = "ahead", (5, 4), 17  # and one for several tokens of a row; the most that it reads at once
 FORKS = {"recent", "same_chunk", "first_and_recent"}  # calls of a cache that go one way or another by the position
 AS_FEW = 8  # rows that are few: up to here a row of weights is read once for all of them
 
 Fork = tuple[str, tuple[int, ...]]
+Inputs = Callable[[int, int, int, int], list[Tensor]]
+"""From numbers of rows, of tokens a row, of positions before them and of those of a source, to what a model takes."""
+
+
+def _plain(rows: int, count: int, first: int, size: int) -> list[Tensor]:
+    return [torch.zeros(rows, count, dtype=torch.long)]
+
+
+def _parted(rows: int, count: int, first: int, size: int) -> list[Tensor]:
+    return [torch.zeros(rows, count, dtype=torch.long) for _ in range(1 if first else 2)]  # documents: at first alone
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a model is called: what it takes, the `place` of the tokens in that, and which `output` has the logits.
+
+    It is `sourced` where some of its inputs are of a source, whose size is another each time.
+    """
+
+    inputs: Inputs
+    place: int = 0
+    output: str | None = None
+    sourced: bool = False
+
+
+PLAIN, PARTED = Call(_plain), Call(_parted)
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a step needs of a cache.
+    """What a step needs of its inputs and of a cache.
 
-    The shape of each tensor of its entries (None: a size that may differ), their types, and the calls that go one way
-    or another by the position, with the numbers of positions they name.
+    The shape of each input and of each tensor of the cache's entries (None: a size that may differ), their types, and
+    the calls that go one way or another by the position, with the numbers of positions they name.
     """
 
     shapes: tuple[tuple[int | None, ...], ...]
     dtypes: tuple[str, ...]
     forks: tuple[Fork, ...] = ()
+    given: int = 1  # how many of them are inputs
 
     def takes(self, tensors: Sequence[Tensor]) -> bool:
         """Return whether tensors are of this form, and lie in memory as compiled code reads them."""
@@ -55,20 +83,22 @@ class Form:
 
 
 class Step(nn.Module):
-    """A model's forward of one token: tokens [B, 1], a tensor as long as positions were seen, the cache's entries.
+    """A model's forward of one token a row: its inputs, a tensor as long as positions were seen, the cache's entries.
 
     It gives the logits, then each entry that is another tensor than before. The others are written into.
     """
 
-    def __init__(self, model: nn.Module, cache: Any) -> None:
+    def __init__(self, model: nn.Module, cache: Any, output: str | None = None) -> None:
         super().__init__()
         self.model = model
+        self.output = output
         self.cache = (cache,)  # in a tuple: it may hold anything
 
-    def forward(self, tokens_BT: Tensor, seen: Tensor, entries: list[Any]) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, inputs: list[Tensor], seen: Tensor, entries: list[Any]) -> tuple[Tensor, list[Tensor]]:
         cache = copy.copy(self.cache[0])
         cache.length, cache.position, cache.turn, cache.entries = BOUNDLESS, seen.size(0), 0, list(entries)
-        logits = self.model(tokens_BT, cache=cache)
+        found = self.model(*inputs, cache=cache)
+        logits: Tensor = found[self.output] if isinstance(found, dict) else found
         before, after = tree.tree_leaves(entries), tree.tree_leaves(cache.entries)
         return logits, [now for now, then in zip(after, before, strict=True) if now is not then]
 
@@ -95,52 +125,79 @@ def named(rows: int) -> str:
     return ONE if rows == 1 else FEW if rows <= AS_FEW else MANY
 
 
-def filled(model: Any, rows: int, room: int, prompt: int, parted: bool) -> Any:
-    """Return a cache of `room` positions that has seen a prompt: of `parted` rows, with the numbers of documents."""
+def filled(model: Any, rows: int, room: int, prompt: int, call: Call = PLAIN, size: int = SOURCES[0]) -> Any:
+    """Return a cache of `room` positions in which a model that is called so has put a prompt."""
     cache = model.new_cache(room)
-    tokens_BT = torch.zeros(rows, prompt, dtype=torch.long)
     with torch.no_grad():
-        model(tokens_BT, *([torch.zeros_like(tokens_BT)] if parted else []), cache=cache)
+        model(*call.inputs(rows, prompt, 0, size), cache=cache)
+    whole(cache)
     return cache
 
 
-def trace(model: nn.Module, rows: str, parted: bool) -> tuple[torch.export.ExportedProgram, Form, list[int]]:
+def whole(cache: Any) -> list[Tensor]:
+    """Return the tensors of a cache's entries, once each lies in memory as compiled code reads it."""
+    leaves: list[Tensor] = tree.tree_leaves(cache.entries)
+    if not all(leaf.is_contiguous() for leaf in leaves):
+        leaves = [leaf.contiguous() for leaf in leaves]
+        cache.entries[:] = tree.tree_unflatten(leaves, tree.tree_structure(cache.entries))
+    return leaves
+
+
+def trace(model: nn.Module, rows: str, call: Call = PLAIN) -> tuple[torch.export.ExportedProgram, Form, list[int]]:
     """Return the step of a model for one row or for more, the form of its cache, and which entries it puts anew.
 
-    Raises whatever the tracer raises at a model that it cannot trace.
+    Raises whatever the tracer raises at a model that it cannot trace, and ValueError where several tokens at once might
+    go another way than those that were traced.
     """
-    count = 1 if rows == ONE else ROW_COUNTS[0]
-    first = (count, ROOMS[0], PROMPTS[0])
-    others = [(count, ROOMS[1], PROMPTS[0]), (count, ROOMS[0], PROMPTS[1])]
-    if rows != ONE:
-        others.append((ROW_COUNTS[1], ROOMS[0], PROMPTS[0]))
-    cache = filled(model, *first, parted)
-    form = _form(cache, [filled(model, *other, parted) for other in others])
+    count = 1 if rows in (ONE, AHEAD) else ROW_COUNTS[0]
+    first = (count, ROOMS[0], PROMPTS[0], SOURCES[0], GUESSED[0] if rows == AHEAD else 1)
+    others = [(count, ROOMS[1], *first[2:]), (*first[:2], PROMPTS[1], *first[3:])]
+    if rows == AHEAD:
+        others.append((*first[:4], GUESSED[1]))
+    elif rows != ONE:
+        others.append((ROW_COUNTS[1], *first[1:]))
+    if call.sourced:
+        others.append((*first[:3], SOURCES[1], first[4]))
+    given, cache = _case(model, call, *first)
+    form = _form(_tensors_of(given, cache), [_tensors_of(*_case(model, call, *other)) for other in others])
     free = torch.export.Dim.DYNAMIC
-    entries = [{axis: free for axis, size in enumerate(shape) if size is None} for shape in form.shapes]
-    dynamic = ({0: free} if rows != ONE else {}, {0: free}, _like(cache.entries, entries))
-    step = Step(model, cache)
-    given = (torch.zeros(count, 1, dtype=torch.long), torch.empty(PROMPTS[0]), cache.entries)
-    with torch.no_grad(), unplain(model), _traceable(model), Rows() if rows != MANY else contextlib.nullcontext():
+    sizes = [{axis: free for axis, size in enumerate(shape) if size is None} for shape in form.shapes]
+    dynamic = (sizes[: len(given)], {0: free}, _like(cache.entries, sizes[len(given) :]))
+    step = Step(model, cache, call.output)
+    put, forks = _put(step, given, cache)
+    if rows == AHEAD and (put or forks):
+        raise ValueError("it keeps more than keys and values of each position")
+    inputs = (given, torch.empty(PROMPTS[0]), cache.entries)
+    with torch.no_grad(), unplain(model), _traceable(model), _in_rows(rows):
         program = torch.export.export(
-            step, given, dynamic_shapes=dynamic, strict=False, prefer_deferred_runtime_asserts_over_guards=True
+            step, inputs, dynamic_shapes=dynamic, strict=False, prefer_deferred_runtime_asserts_over_guards=True
         )
-    put, forks = _put(step, cache)
-    return program, replace(form, forks=forks), put
+    return program, replace(form, forks=forks, given=len(given)), put
 
 
-def _form(cache: Any, others: Sequence[Any]) -> Form:
-    """Return the form of a cache: what differs in one of the others is free."""
-    leaves = tree.tree_leaves(cache.entries)
-    varied = [tree.tree_leaves(other.entries) for other in others]
+def _in_rows(rows: str) -> contextlib.AbstractContextManager[object]:
+    return contextlib.nullcontext() if rows == MANY else Rows(several=rows == AHEAD)
+
+
+def _case(model: Any, call: Call, rows: int, room: int, prompt: int, size: int, count: int) -> tuple[list[Tensor], Any]:
+    """Return what a model takes for tokens behind a prompt, and the cache that holds the prompt."""
+    return call.inputs(rows, count, prompt, size), filled(model, rows, room, prompt, call, size)
+
+
+def _tensors_of(given: Sequence[Tensor], cache: Any) -> list[Tensor]:
+    return [*given, *tree.tree_leaves(cache.entries)]
+
+
+def _form(tensors: Sequence[Tensor], others: Sequence[Sequence[Tensor]]) -> Form:
+    """Return the form of tensors: what differs in one of the others is free."""
     shapes = tuple(
         tuple(
-            None if any(other[place].shape[axis] != size for other in varied) else size
-            for axis, size in enumerate(leaf.shape)
+            None if any(other[place].shape[axis] != size for other in others) else size
+            for axis, size in enumerate(tensor.shape)
         )
-        for place, leaf in enumerate(leaves)
+        for place, tensor in enumerate(tensors)
     )
-    return Form(shapes, tuple(str(leaf.dtype) for leaf in leaves))
+    return Form(shapes, tuple(str(tensor.dtype) for tensor in tensors))
 
 
 def _like(entries: list[Any], leaves: list[Any]) -> list[Any]:
@@ -149,14 +206,14 @@ def _like(entries: list[Any], leaves: list[Any]) -> list[Any]:
     return tree.tree_map(lambda _: next(left), entries)
 
 
-def _put(step: Step, cache: Any) -> tuple[list[int], tuple[Fork, ...]]:
+def _put(step: Step, given: Sequence[Tensor], cache: Any) -> tuple[list[int], tuple[Fork, ...]]:
     """Return the places of the entries that a step puts anew, and the calls of the cache that fork."""
     mine = copy.copy(cache)
     mine.entries = list(cache.entries)
     before = tree.tree_leaves(mine.entries)
     forks = _watched(mine)
     with torch.no_grad():
-        step.model(torch.zeros(before[0].size(0), 1, dtype=torch.long), cache=mine)
+        step.model(*given, cache=mine)
     after = tree.tree_leaves(mine.entries)
     put = [place for place, (now, then) in enumerate(zip(after, before, strict=True)) if now is not then]
     return put, tuple(sorted(forks))
@@ -246,29 +303,29 @@ class Compiled:
         self.leaves: list[Tensor] = []
         self.seen = torch.empty(0)
 
-    def takes(self, cache: Any) -> bool:
-        """Return whether the step can go on from what a cache holds."""
+    def takes(self, inputs: Sequence[Tensor], cache: Any, count: int = 1) -> bool:
+        """Return whether the step can go on with inputs of so many tokens a row from what a cache holds."""
         entries = cache.entries
-        if not 2 <= cache.position < cache.length - 1 or not self.form.goes(cache.position):
+        if not 2 <= cache.position < cache.length - count or not self.form.goes(cache.position):
             return False
         if len(entries) == len(self.known) and all(
             one is other for one, other in zip(entries, self.known, strict=True)
         ):
             return True
-        leaves = tree.tree_leaves(entries)
-        if not self.form.takes(leaves):
+        leaves = whole(cache)
+        if not self.form.takes([*(each.contiguous() for each in inputs), *leaves]):
             return False
         self.known, self.leaves = list(entries), leaves
         return True
 
-    def __call__(self, tokens_BT: Tensor, cache: Any) -> Tensor:
-        """Return the logits of one token a row, and put it behind what the cache holds, which `takes` has looked at."""
+    def __call__(self, inputs: Sequence[Tensor], cache: Any, count: int = 1) -> Tensor:
+        """Return the logits of tokens, and put them behind what the cache holds, which `takes` has looked at."""
         if self.seen.size(0) < cache.length:
             self.seen = torch.empty(cache.length)
-        logits, *put = self.run([tokens_BT.contiguous(), self.seen[: cache.position], *self.leaves])
+        logits, *put = self.run([*(each.contiguous() for each in inputs), self.seen[: cache.position], *self.leaves])
         if put:
             self._replace(cache, put)
-        cache.position += 1
+        cache.position += count
         return logits
 
     def _replace(self, cache: Any, put: Sequence[Tensor]) -> None:
@@ -284,19 +341,19 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 class Stepped:
-    """A model whose steps of one token are compiled; all else it does itself."""
+    """A model whose steps of one token, or of some guesses, are compiled; all else it does itself."""
 
-    def __init__(self, model: Any, steps: Mapping[str, Compiled]) -> None:
-        self.model, self.steps = model, dict(steps)
+    def __init__(self, model: Any, steps: Mapping[str, Compiled], call: Call = PLAIN) -> None:
+        self.model, self.steps, self.call = model, dict(steps), call
         self.new_cache = model.new_cache
 
-    def __call__(self, tokens_BT: Tensor, *documents_BT: Tensor, cache: Any) -> Tensor:
-        """Return the logits of tokens [B, T], and append them to the cache."""
-        if tokens_BT.size(1) == 1 and not documents_BT:
-            step = self.steps.get(named(tokens_BT.size(0)))
-            if step is not None and step.takes(cache):
-                try:
-                    return step(tokens_BT, cache)
-                except RuntimeError:  # a condition that the step was traced under does not hold here: nothing was done
-                    pass
-        return self.model(tokens_BT, *documents_BT, cache=cache)
+    def __call__(self, *inputs: Tensor, cache: Any) -> Any:
+        """Return what the model gives for inputs, or the logits alone, and append their tokens to the cache."""
+        rows, count = inputs[self.call.place].shape
+        step = self.steps.get(named(rows) if count == 1 else AHEAD if rows == 1 and count <= AT_ONCE else "")
+        if step is not None and len(inputs) == step.form.given and step.takes(inputs, cache, count):
+            try:
+                return step(inputs, cache, count)
+            except RuntimeError:  # a condition that the step was traced under does not hold here: nothing was done
+                pass
+        return self.model(*inputs, cache=cache)

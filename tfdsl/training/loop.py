@@ -120,7 +120,9 @@ class Loop:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
         end: End = "steps"
         problems: tuple[Diagnostic, ...] = ()
-        self.said += first(self.model, self.set.threads)
+        slow = first(self.model, self.set.threads)
+        self.said += slow
+        self.report.warned(slow)
         with signals.caught(self.processes.count > 1) as stopped, self.ahead:
             self.model.train()
             try:
@@ -136,7 +138,7 @@ class Loop:
             finally:
                 self.saver.close()
         seconds = time.monotonic() - self.started
-        self.said += early(self.set, end, self.step, self.job.subject.where("train.schedule"))
+        self.said += early(self.set, end, self.step, self.job.subject.where("train.schedule.warmup"))
         return Outcome(end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems))
 
     def _steps(self, stopped: Event) -> End:
