@@ -43,7 +43,7 @@ def _run(command: str, folder: Path, environment: dict[str, str]) -> str:
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     printed = done.stdout.decode()

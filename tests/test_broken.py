@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.broken import BREAKS, Break
+from tests.broken import BREAKS
+from tests.broken.mistake import Break
 from tfdsl import checking, document
 from tfdsl.report import apply_edits, render
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,16 @@ def test_a_file_is_the_old_or_the_new_one(tmp_path: Path, monkeypatch: pytest.Mo
         assert text in (allowed if done < last else {b"new" + b"er" * 100})
         seen.add(text)
     assert len(seen) == 3
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="the disk is asked in another way there")
+def test_what_is_synced_is_asked_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `Recorder` notes what is asked of it: this is what the real one does then, for a file and for a folder."""
+    held: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: held.append(os.fstat(handle).st_ino))
+    monkeypatch.setattr(disk, "system", disk.System())
+    disk.write(tmp_path / "a", "text")
+    assert held == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]
 
 
 def test_a_synced_line_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def setup(house: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run setup with nothing on the PATH but `tools`."""
     environment = {"PATH": str(house / "tools"), "TORCH_INDEX": "", **environment}
     return subprocess.run(
-        ["sh", ".ci/setup"], cwd=house, env=environment, capture_output=True, text=True, check=False, timeout=60
+        ["sh", ".ci/setup"], cwd=house, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
 
 

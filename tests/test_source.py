@@ -196,7 +196,7 @@ def test_hostile_bytes_are_answered_within_a_second(number: int) -> None:
     raw = HOSTILE[number]
     begun = time.process_time()
     tree, found = source.parse(raw, "h.yaml")
-    assert time.process_time() - begun < 10.0  # a hang, not a slow machine: alone, the slowest takes half a second
+    assert time.process_time() - begun < 2.5  # alone, the slowest takes a tenth: what grows faster than its text
     assert tree is not None or found
     assert len(found) <= 201
     text = raw.decode("utf-8", "replace").removeprefix("\ufeff")

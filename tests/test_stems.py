@@ -8,8 +8,8 @@ from torch import Tensor
 
 import tfdsl
 from tests import foreign
+from tests.ends import DEFAULTS, IMAGES, PRE, VOCAB, pair, vit
 from tests.six import spread
-from tests.test_heads import DEFAULTS, IMAGES, PRE, VOCAB, pair, vit
 from tests.test_primitives import same, values
 
 LAYERS = """  - repeat: {block: layer, times: 2}

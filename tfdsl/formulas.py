@@ -166,16 +166,18 @@ def _polynomial(
     values: Mapping[tuple[int, ...], Fraction], nodes: Sequence[Sequence[int]], names: Sequence[str], axes: Monomial
 ) -> Size:
     """Return the polynomial through the values on a grid, times a product of axes (Lagrange, a dim at a time)."""
-    shares = [_lagrange(each) for each in nodes]
+    factors = dict(values)  # of places on the grid; of powers, once each dim has been turned
+    for place, each in enumerate(nodes):
+        turned: dict[tuple[int, ...], Fraction] = {}
+        shares = _lagrange(each)
+        for point, value in factors.items():
+            for power, share in enumerate(shares[each.index(point[place])] if value else ()):
+                powers = (*point[:place], power, *point[place + 1 :])
+                turned[powers] = turned.get(powers, Fraction(0)) + share * value
+        factors = turned
     total: Size = 0
     for powers in product(*(range(len(each)) for each in nodes)):
-        factor = Fraction(0)
-        for point, value in values.items():
-            places = [each.index(coordinate) for each, coordinate in zip(nodes, point, strict=True)]
-            factor += value * prod(
-                (share[place][power] for share, place, power in zip(shares, places, powers, strict=True)),
-                start=Fraction(1),
-            )
+        factor = factors.get(powers, Fraction(0))
         if factor:
             term: Size | Fraction = Poly(((axes, factor),))
             for name, power in zip(names, powers, strict=True):

@@ -78,6 +78,13 @@ def page(name: str) -> Page:
     return Page(kind, tuple(dict.fromkeys(SOURCE.findall(repr(kind)))), examples)
 
 
+def words(name: str) -> tuple[str, ...]:
+    """Return the words of a kind's examples, in the order of its page: a type, or "" for the kind itself."""
+    base = node.lookup(name)
+    assert base is not None, name
+    return tuple(word for word, _ in _shown(base))
+
+
 def picture(name: str, word: str = "") -> Figure:
     """Return the figure of an example of a kind, or of one of its types: its inside, without title and legend."""
     base = node.lookup(name)

@@ -67,12 +67,12 @@ def test_an_image_has_no_second_text(runs: dict[str, Run], capfd: pytest.Capture
 def test_the_name_of_a_file_is_no_text(runs: dict[str, Run], command: str, capfd: pytest.CaptureFixture[str]) -> None:
     refused = f"tfdsl: `one.png` is an image, and {TEXTS}\n"
     assert said(capfd, runs[command], command, "one.png") == (2, refused)
-    code, note = said(capfd, runs[command], command, "some.jsonl")
+    code, note = said(capfd, runs[command], command, "some.jsonl", "--json")
     assert (code, note) == (
         0,
         "`some.jsonl` is a file, and these words themselves are read: --file reads what it holds\n",
     )
-    assert said(capfd, runs[command], command, "none.png") == (0, "")
+    assert said(capfd, runs[command], command, "none.png", "--json") == (0, "")
 
 
 def test_a_class_that_the_model_does_not_have_is_told(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
@@ -82,6 +82,17 @@ def test_a_class_that_the_model_does_not_have_is_told(runs: dict[str, Run], capf
         "warning[W609]: the model has no such class as `bird`, so what is of it counts as wrong\n"
         "help: its classes are `cat`, `dog`, `cow`\n",
     )
+
+
+def test_another_question_is_told_what_the_run_answers(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
+    for run, command, answers in (
+        ("fill", "classify", "`tfdsl fill` or `tfdsl score`"),
+        ("score", "embed", "`tfdsl sample` or `tfdsl score`"),
+        ("classify", "fill", "`tfdsl classify`"),
+        ("embed", "score", "`tfdsl embed`"),
+    ):
+        code, told = said(capfd, runs[run], command, "a")
+        assert code == 1 and f"help: ask this run with {answers}\n" in told
 
 
 def test_no_text_is_not_scored(
@@ -111,6 +122,14 @@ def test_what_cannot_be_read_is_left_aside(runs: dict[str, Run], capfd: pytest.C
         assert (code, names) == (1, ["one", "two"]) and "error[R831]: text 2 holds half" in remarks
     code, names, remarks = answers("score", "one", "\ud800", "two", "--json")
     assert (code, names) == (1, ["one", "two"]) and "error[R831]: text 2 holds half" in remarks
+    Path("in.jsonl").write_text('{"text": "one [MASK]"}\n{"text": 3}\nno\n{"text": "two [MASK]"}\n')
+    for command in ("fill", "score"):
+        code, names, remarks = answers(command, *(["--file"] if command == "fill" else []), "in.jsonl", "--json")
+        assert (code, len(names)) == (1, 2)
+        assert remarks == (
+            "tfdsl: line 2 of `in.jsonl` is no mapping with a text as `text`, and is left out\n"
+            "tfdsl: line 3 of `in.jsonl` is not JSON, and is left out\n"
+        )
     Path("in.txt").write_text("a [MASK]\nnone\n[MASK] b\n")
     code, names, remarks = answers("fill", "--file", "in.txt", "--json")
     assert (code, len(names)) == (1, 2) and "error[R834]: text 2 has no mask: 'none'" in remarks
@@ -148,6 +167,9 @@ def test_weights_are_said_and_a_model_of_masked_words_is_scored(
 
 def test_vectors_are_counted(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
     assert said(capfd, runs["embed"], "embed", "a", "-o", "v.npy") == (0, "v.npy: 1 vector of 3 numbers\n")
+    assert said(capfd, runs["embed"], "embed", "a", "b") == (0, "cosines between 2 vectors of 3 numbers\n")
+    assert "one vector of 3 numbers" in said(capfd, runs["embed"], "embed", "a")[1]
+    assert said(capfd, runs["embed"], "embed", "a", "--top", "2")[0] == 2
     assert said(capfd, runs["embed"], "embed", "a", "b", "-o", "v.npy")[1] == "v.npy: 2 vectors of 3 numbers\n"
 
 

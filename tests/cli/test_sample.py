@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import tfdsl
 from tests.sampling.written import run
@@ -174,8 +176,39 @@ def test_a_token_is_said_by_its_number(capfd: pytest.CaptureFixture[str], folder
     lines = tmp_path / "lines.jsonl"
     lines.write_text('{"prompt": "a", "logit_bias": {"#84": 1e9}, "length": 2, "greedy": true}\n')
     assert say(capfd, folder, "--prompts", str(lines))[1] == "aTT\n"
+    lines.write_text('{"prompt": "a", "forced": ["x", "#84"], "banned": "#85", "stop": ["#84"], "length": 4}\n')
+    (found,) = objects(say(capfd, folder, "--prompts", str(lines), "--json", "--logprobs", "0")[1])
+    assert (found["text"], found["end"], found["tokens"]) == ("x", "stop", [120, 84])  # the one that ended it too
+    assert [each["token"] for each in found["logprobs"]] == [120, 84]
     helped = cli.main(["sample", "--help"]), capfd.readouterr().out
     assert helped[0] == 0 and helped[1].count("#84") == 4
+
+
+def test_a_prompt_of_a_vocabulary_that_was_made_holds_no_mark(folder: Path) -> None:
+    """As in training, and as `score` reads it; what is banned, forced or weighed may be a mark by its name."""
+    made = tfdsl.open_run(folder)
+    assert made.tokenizer is not None
+    made.tokenizer.add_special_tokens(["<|end|>"])
+    (start,) = made.generate("<|end|>x", length=1).starts
+    assert list(start) == made.trained().tokens(["<|end|>x"])[0].tolist() == list(b"<|end|>x")
+    assert made.generate("a", length=1, forced=["<|end|>"]).plan.stages[0].name == "forced 1 token"
+
+
+def test_files_that_do_not_belong_together_are_told(
+    capfd: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    for change, said in (
+        (("tfdsl: 1", "tfdsl: 2"), "is no sound spec: it was changed, or is of another version of tfdsl"),
+        (("width: 16", "width: 32"), "are not those of its `spec.yaml`: "),
+    ):
+        shutil.copytree(folder, tmp_path / said[:5])
+        spec = tmp_path / said[:5] / "spec.yaml"
+        assert change[0] in spec.read_text()
+        spec.write_text(spec.read_text().replace(*change))
+        for command in (["sample", "--prompt", "a"], ["score", "ab"]):
+            code = cli.main([command[0], str(spec.parent), *command[1:]])
+            shown = capfd.readouterr().err
+            assert code == 1 and shown.startswith("error[R706]") and said in shown
 
 
 def test_json_among_lines_of_text_is_told(
@@ -209,7 +242,14 @@ def test_a_line_that_searches_drops_how_tokens_are_drawn(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Piped('{"prompt": "a", "beams": 3, "length": 2}\n'))
     code, text, _ = say(capfd, folder, "--prompts", "-", "--temperature", "0.5", "--json")
-    assert code == 0 and objects(text)[0]["chain"] == ["beams 3"]
+    (found,) = objects(text)
+    assert code == 0 and found["chain"] == ["beams 3"] and found["seed"] is None
+    trained = tfdsl.open_run(folder).trained()
+    assert trained.tokenizer is not None
+    start = trained.tokenizer.encode("a").ids
+    logits = trained.model(torch.tensor([[*start, *found["tokens"]]]))[0, len(start) - 1 : -1]
+    told = logits.log_softmax(-1).gather(1, torch.tensor(found["tokens"])[:, None]).mean().item()
+    assert found["score"] == pytest.approx(told, abs=1e-5)
 
 
 def test_an_error_behind_text_begins_a_line(capfd: pytest.CaptureFixture[str], folder: Path) -> None:

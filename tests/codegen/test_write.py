@@ -71,6 +71,9 @@ def use(name: str, module: ModuleType) -> None:
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         model.eval()(*given_)
     model(*given_)
+    if name in ("gpt2", "bert"):
+        with pytest.raises(ValueError, match="positions are learned, not 4000"):
+            model(*(each.repeat(1, 4000)[:, :4000] for each in given_))
     if name == "hybrid":  # a long sequence is taken in blocks
         model(*inputs(name, 1, 300))
     if name in CACHED:

@@ -181,3 +181,13 @@ def test_parts_of_a_dataset_that_number_classes_otherwise(tmp_path: Path) -> Non
         (folder / "dataset_info.json").write_text(json.dumps(about))
     (tmp_path / "x/dataset_dict.json").write_text('{"splits": ["train", "test"]}')
     assert [each[1] for each in wrong(tmp_path, LABELLED, str(tmp_path / "x"))] == ["R756"]
+
+
+def test_a_page_beside_parts_is_told_and_a_share_of_a_lone_part_is_held_out(tmp_path: Path) -> None:
+    for name in ("README.md", "train.txt", "test.txt"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        (tmp_path / "x" / name).write_text(name * 9)
+    x = str(tmp_path / "x")
+    assert remarks(tmp_path, TEXT, x) == [("W628", "of `x` 1 file is not read, as `test` is held out: `README.md`")]
+    data = made(tmp_path, TEXT, {"source": x, "held_out": 0.5})
+    assert "".join(texts(data.train, "text", data) + texts(data.held_out, "text", data)) == "train.txt" * 9

@@ -47,7 +47,7 @@ def test_every_text_is_inside_its_box(name: str, tmp_path: Path) -> None:
         f'<!doctype html><meta charset="utf-8">{body}<pre></pre><script>{SCRIPT}</script>', encoding="utf-8"
     )
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page.as_uri()]
-    dumped = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    dumped = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
     found = re.search(r"<pre>outside (.*)</pre>", dumped)
     assert found is not None
     assert json.loads(found.group(1)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.diagram.parallel import PARALLEL
 from tfdsl.look import Beside, Box, Branch, Column, Element, Figure, Fork, Group, Lane, Source
 
 
@@ -355,55 +356,6 @@ HYBRID = Figure(
     (Lane("tie", "tok", "logits"),),
 )
 
-
-PARALLEL = Figure(
-    "parallel",
-    "attention and feed-forward side by side · nested residual · concat · three pipes",
-    (("B", "batch"), ("T", "sequence")),
-    (
-        Column(
-            "model",
-            (
-                Source("x", "x", "B × T × 64"),
-                Group(
-                    "block",
-                    "× 2",
-                    "block",
-                    (
-                        Branch(
-                            "outer",
-                            (
-                                norm("n"),
-                                Fork(
-                                    "sum",
-                                    (
-                                        (Box("att", "attention", "Attention", "4 heads"),),
-                                        (Box("ffn", "ffn", "Feed-forward", "64 → 256 → 64"),),
-                                    ),
-                                ),
-                                Branch("inner", (Box("lin", "linear", "Linear"),), facts="× 0.5"),
-                            ),
-                        ),
-                    ),
-                ),
-                Fork(
-                    "cat",
-                    (
-                        (Box("one", "linear", "One"), Box("act", "plain", "GELU")),
-                        (),
-                        (Box("two", "linear", "Two", shape="B × T × 32"),),
-                    ),
-                    "concat",
-                    "B × T × 160",
-                ),
-                Fork("gate", ((Box("g", "ffn", "Gate"),), (Box("u", "ffn", "Up"),)), "×", "B × T × 256"),
-                Box("soft", "softmax", "Softmax", "over the last axis"),
-                Box("drop", "mask", "Dropout"),
-            ),
-            (("cat", "middle", "B × T × 160"), ("drop", "y", "B × T × 256")),
-        ),
-    ),
-)
 
 FIGURES = {
     "gpt2": GPT2,

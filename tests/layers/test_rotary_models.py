@@ -56,6 +56,7 @@ LLAMA_WEIGHTS: dict[str, foreign.Given] = {
     "norm.weight": "model.norm.weight",
     "logits.weight": "lm_head.weight",
 }
+BAR = 1e-10
 SHORT, LONG = [1 + 0.1 * i for i in range(8)], [1.5 + 0.7 * i for i in range(8)]
 
 
@@ -73,13 +74,12 @@ def in_chunks(model: nn.Module, ids: Tensor, *lengths: int) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def decodes(model: nn.Module, ids: Tensor) -> None:
-    """Assert that a cache changes nothing, however the ids are cut."""
+def apart(model: nn.Module, ids: Tensor) -> float:
+    """Return how far, at most, a cache moves what a model gives, however the ids are cut; NaN where something is."""
     with torch.no_grad():
-        whole = model(ids)
-    length = ids.size(1)
-    for lengths in ([length], [1] * length, [5, length - 8, 3], [length - 1, 1]):
-        torch.testing.assert_close(in_chunks(model, ids, *lengths), whole, rtol=1e-10, atol=1e-11)
+        whole, length = model(ids), ids.size(1)
+    ways = [length], [1] * length, [5, length - 8, 3], [length - 1, 1]
+    return float(torch.stack([(in_chunks(model, ids, *way) - whole).abs().max() for way in ways]).max())
 
 
 SCALINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -115,7 +115,7 @@ def test_scaled_llama(kind: str, length: int) -> None:
     text = spec(f"{{type: rope, theta: 500, scaling: {scaling}}}")
     model = foreign.agree(text, foreign.tiny("LlamaForCausalLM", config), {"input_ids": ids}, LLAMA_WEIGHTS)
     if length == 13 or kind not in ("dynamic", "longrope"):
-        decodes(model, ids)
+        assert apart(model, ids) <= BAR
 
 
 @pytest.mark.parametrize("kind", ["dynamic", "longrope"])
@@ -160,7 +160,7 @@ def test_gpt_neox() -> None:
         weights[f"layers.{{i}}.ffn.up.{kind}"] = f"{theirs}.mlp.dense_h_to_4h.{kind}"
         weights[f"layers.{{i}}.ffn.down.{kind}"] = f"{theirs}.mlp.dense_4h_to_h.{kind}"
     model = foreign.agree(text, foreign.tiny("GPTNeoXForCausalLM", config), {"input_ids": ids}, weights)
-    decodes(model, ids)
+    assert apart(model, ids) <= BAR
 
 
 def test_gptj() -> None:
@@ -187,7 +187,7 @@ def test_gptj() -> None:
         weights[f"layers.{{i}}.ffn.up.{kind}"] = f"{theirs}.mlp.fc_in.{kind}"
         weights[f"layers.{{i}}.ffn.down.{kind}"] = f"{theirs}.mlp.fc_out.{kind}"
     model = foreign.agree(text, foreign.tiny("GPTJForCausalLM", config), {"input_ids": ids}, weights)
-    decodes(model, ids)
+    assert apart(model, ids) <= BAR
 
 
 def test_smollm3_has_layers_without_positions() -> None:
@@ -204,7 +204,7 @@ def test_smollm3_has_layers_without_positions() -> None:
         body="residual: [norm, attention: {position: $position}], residual: [norm, ffn]",
     )
     model = foreign.agree(text, foreign.tiny("SmolLM3ForCausalLM", config), {"input_ids": ids}, LLAMA_WEIGHTS)
-    decodes(model, ids)
+    assert apart(model, ids) <= BAR
 
 
 def test_gemma3_has_two_sorts() -> None:
@@ -271,7 +271,7 @@ model:
         weights,
         ignore="inv_freq|lm_head|embed_scale",
     )
-    decodes(model, ids)
+    assert apart(model, ids) <= BAR
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -287,4 +287,4 @@ def test_the_end_of_a_head_turns_and_angles_turn_round(reverse: bool) -> None:
         rows[:6] = rows[:6].roll(-6, dims=1)
     ids = foreign.tokens(61)
     torch.testing.assert_close(one.double()(ids), two.double()(ids), rtol=1e-10, atol=1e-11)
-    decodes(two, ids)
+    assert apart(two, ids) <= BAR

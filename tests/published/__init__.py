@@ -69,6 +69,6 @@ def rows(prefix: str, names: str, suffix: str = "weight") -> list[str]:
 
 def every() -> dict[str, Published]:
     """Return every published model that is compared, by the name of its spec."""
-    from tests.published import decoders, encoders, mixers, pairs
+    from tests.published import decoders, encoders, llamas, mixers, pairs
 
-    return {**decoders.MODELS, **encoders.MODELS, **mixers.MODELS, **pairs.MODELS}
+    return {**llamas.MODELS, **decoders.MODELS, **encoders.MODELS, **mixers.MODELS, **pairs.MODELS}

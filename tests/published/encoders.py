@@ -8,7 +8,7 @@ import torch
 
 from tests.foreign import Given
 from tests.published import Published
-from tests.published.decoders import joined, same
+from tests.published.llamas import joined, same
 
 BERT_KEYS = {
     "vocab_size": "vocab_size",

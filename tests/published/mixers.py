@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tests.foreign import Given, Weights
 from tests.published import Published
-from tests.published.decoders import ATTENTION, ENDS, joined, same
+from tests.published.llamas import ATTENTION, ENDS, joined, same
 
 YARN = {"rope_type": "yarn", "factor": 40.0, "original_max_position_embeddings": 4096, "rope_theta": 10000.0}
 YARN |= {"beta_fast": 32.0, "beta_slow": 1.0}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tests.foreign import Given
 from tests.published import TINY, Published
-from tests.published.decoders import joined, same
+from tests.published.llamas import joined, same
 
 T5_KEYS = {
     "vocab_size": "vocab_size",

@@ -1,7 +1,9 @@
 """A text for a source: rows of many lengths as each alone, picked, gone back, without a cache, and as transformers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from tests.reading.models import PAIRS, asked
 from tests.training.test_sound_to_text import EAR
 from tfdsl import settings
 from tfdsl.reading import answers
-from tfdsl.sampling import begin, step
+from tfdsl.sampling import begin, processors, step
 from tfdsl.sampling.answering import Answer, Answering, ordered
 from tfdsl.sampling.begin import Author
 from tfdsl.sampling.greedy import greedy
@@ -88,12 +90,32 @@ def test_a_text_for_a_source_is_the_same_in_any_batch_and_holds_no_padding() -> 
     assert all(256 not in row for row in together)
 
 
+@pytest.mark.parametrize("way", [{"greedy": True}, {"beams": 1}, {"lookup": 2, "greedy": True}], ids=str)
+def test_what_is_written_alone_is_judged_for_repeating(way: dict[str, Any]) -> None:
+    """Not the source: an answer may well repeat words of it."""
+    writes = author()
+    assert writes.sources is not None and isinstance(writes.open, Answering)
+    writes = replace(writes, sources=lambda prompts, _: ({0: [3, 99, 3, 99, 3]}, {}))
+    chosen = settings.Sample.model_validate({"length": 8, "repetition_penalty": 3.0, "no_repeat_ngram": 2, **way})
+    generation, said = begin(writes, chosen, ["source"])
+    assert generation is not None and said == []
+    text = [piece.token for piece in generation]
+    reader, logits_BV = writes.open([[3, 99, 3, 99, 3]], 20)
+    for at, token in enumerate(text):
+        so_far = torch.tensor([text[:at]], dtype=torch.long)
+        scores_BV = processors.forbid_repeats(processors.repetition(logits_BV, so_far, 3.0), so_far, 2)
+        assert int(scores_BV.argmax()) == token
+        logits_BV = reader.read(torch.tensor([[token]]))[:, -1]
+
+
 def test_settings_that_are_none_for_a_source_are_told() -> None:
     table = "tie: tok}\n    - position: {type: learned, length: 5}\n    - res"
     short = author(PAIRS.replace("tie: tok}\n    - res", table))
     asked = [
         (settings.Sample(context=4), "R843"),
         (settings.Sample(overflow="stop"), "R843"),
+        (settings.Sample(overflow="slide"), "R843"),
+        (settings.Sample(prefill=512), "R843"),
         (settings.Sample(length=9), "I678"),
     ]
     for chosen, code in asked:

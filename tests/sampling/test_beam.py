@@ -174,10 +174,9 @@ def theirs(
     return list(zip(texts, out.sequences_scores.tolist(), strict=True))
 
 
-def agree(found: list[list[Found]], wanted: list[tuple[Text, float]]) -> None:
-    ours = [each for texts in found for each in texts]
-    assert [each.tokens for each in ours] == [text for text, _ in wanted]
-    assert [each.score for each in ours] == pytest.approx([score for _, score in wanted], rel=1e-5)
+def told(found: list[list[Found]]) -> list[tuple[Text, Any]]:
+    """Return the texts of all beams with their scores, which equal what is near them."""
+    return [(each.tokens, pytest.approx(each.score, rel=1e-5)) for texts in found for each in texts]
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
@@ -190,7 +189,7 @@ def test_a_causal_model_writes_what_transformers_finds(setting: tuple[int, float
             lambda *_: (reader, reader.logits(1)[:, -1]),
             prompts, unchanged, Beams(beams, penalty, stopping), room=20, length=12, ends=ends,
         )  # fmt: skip
-    agree(found, theirs(causal(), torch.tensor(prompts), setting, 12))
+    assert told(found) == theirs(causal(), torch.tensor(prompts), setting, 12)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
@@ -203,7 +202,7 @@ def test_a_text_to_text_model_writes_what_transformers_finds(setting: tuple[int,
             lambda *_: (reader, reader.logits(1)[:, -1]),
             [[0], [0]], unchanged, Beams(beams, penalty, stopping), room=20, length=9, ends=ends,
         )  # fmt: skip
-    agree(found, theirs(answering(), sources, setting, 9))
+    assert told(found) == theirs(answering(), sources, setting, 9)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -124,6 +124,35 @@ def test_banned_runs_of_tokens(data: st.DataObject) -> None:
     assert torch.equal(processors.forbid_runs(logits_BV, tokens, tuple(runs)), theirs)
 
 
+@MANY
+@given(st.data(), st.integers(1, 4))
+def test_no_repeated_runs(data: st.DataObject, size: int) -> None:
+    few = st.integers(0, 3)
+    length = data.draw(st.integers(1, 9))
+    text = st.lists(few, min_size=length, max_size=length)
+    tokens = torch.tensor(data.draw(st.lists(text, min_size=1, max_size=3)))
+    logits_BV = torch.zeros(len(tokens), 4)
+    theirs = generation.NoRepeatNGramLogitsProcessor(size)(tokens, logits_BV.clone())
+    assert torch.equal(processors.forbid_repeats(logits_BV, tokens, size), theirs)
+    shorter = torch.cat((torch.full((len(tokens), 3), -1), tokens), 1)
+    assert torch.equal(processors.forbid_repeats(logits_BV, shorter, size), theirs)
+
+
+@MANY
+@given(ROWS, st.floats(1e-5, 0.9))
+def test_cutoffs(rows: np.ndarray, least: float) -> None:
+    logits_BV = scores(rows)
+    log = logits_BV.double().log_softmax(-1)
+    entropy = -(log.exp() * log).nansum(-1, keepdim=True)
+    cut = torch.minimum(torch.tensor(least).double(), least**0.5 * (-entropy).exp())
+    assume(bool(((log.exp() - least).abs() > 1e-6).all() and ((log.exp() / cut - 1).abs() > 1e-4).all()))
+    for own, warper in (
+        (processors.epsilon(logits_BV, least), generation.EpsilonLogitsWarper(least)),
+        (processors.eta(logits_BV, least), generation.EtaLogitsWarper(least)),
+    ):
+        assert torch.equal(kept(own), kept(warper(TOKENS, logits_BV.double())) & kept(logits_BV))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_low_precision_is_widened_once(dtype: torch.dtype) -> None:
     logits_BV = torch.randn(4, 300, generator=torch.Generator().manual_seed(0)).to(dtype)
@@ -142,7 +171,9 @@ def test_the_order_of_filters_is_theirs() -> None:
     from tfdsl.sampling.chain import Seen, chain
 
     logits_BV = 3 * torch.randn(8, 500, generator=torch.Generator().manual_seed(1))
-    chosen = Sample(temperature=0.7, top_k=60, top_p=0.9, min_p=0.01, typical_p=0.8)
+    chosen = Sample(
+        temperature=0.7, top_k=60, top_p=0.9, min_p=0.01, typical_p=0.8, epsilon_cutoff=0.02, eta_cutoff=0.03
+    )
     own = logits_BV
     for stage in chain(chosen):
         own = stage.apply(Seen(TOKENS, 0), own)
@@ -153,6 +184,8 @@ def test_the_order_of_filters_is_theirs() -> None:
         generation.TopPLogitsWarper(0.9),
         generation.MinPLogitsWarper(0.01),
         generation.TypicalLogitsWarper(0.8),
+        generation.EpsilonLogitsWarper(0.02),
+        generation.EtaLogitsWarper(0.03),
     ):
         theirs = each(TOKENS, theirs)
     torch.testing.assert_close(chances(own), chances(theirs), rtol=1e-5, atol=1e-9)

@@ -56,6 +56,18 @@ def test_top_p_is_the_shortest_ranking_that_reaches_p(logits: list[float], p: fl
     assert kept(top_p(torch.tensor(logits, dtype=torch.float64), p)) == set(expected)
 
 
+def test_top_p_of_many_flat_scores_is_the_shortest_ranking_that_reaches_p() -> None:
+    """Where the first few do not hold `p`, with ties, tokens that are ruled out, and several rows."""
+    logits_BV = torch.randn(3, 2000, generator=torch.Generator().manual_seed(0)).mul(4).round().div(8)
+    logits_BV[0, 5:900] = -math.inf
+    for p in (0.5, 0.7, 0.95, 0.9999):
+        for row, left in zip(logits_BV, top_p(logits_BV, p), strict=True):
+            order = ranked(row.tolist())
+            reached = row.double()[order].softmax(0).cumsum(0)
+            count = 1 + int((reached[:-1] < p).sum())
+            assert kept(left) == set(order[:count]) and count > 256
+
+
 def test_top_p_of_nothing_leaves_the_likeliest() -> None:
     assert kept(top_p(torch.tensor([0.0, 3.0, 3.0]), 1e-9)) == {1}
 

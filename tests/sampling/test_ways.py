@@ -98,6 +98,10 @@ def test_beams_are_those_of_whole_forwards(name: str) -> None:
         ({"early_stopping": "never", "draft": "small"}, "`early_stopping` belongs to `beams`, and nothing is searched"),
         ({"beams": 2, "temperature": 0.7}, "`temperature` is of tokens that are drawn, and `beams` draws none"),
         ({"beams": 2, "top_k": 7}, "`top_k` is of tokens that are drawn, and `beams` draws none"),
+        ({"beams": 2, "seed": 0}, "`seed` is of tokens that are drawn, and `beams` draws none"),
+        ({"beams": 2, "greedy": False}, "`greedy` is of tokens that are drawn, and `beams` draws none"),
+        ({"ahead": 8}, "`ahead` belongs to `draft` or `lookup`, and nothing is guessed here"),
+        ({"length_penalty": 1}, "`length_penalty` belongs to `beams`, and nothing is searched here"),
         ({"beams": 2, "logprobs": 0}, "`logprobs` looks at a text while it is written"),
         ({"beams": 2, "stop": ["a"]}, "`stop` looks at a text while it is written"),
         ({"beams": 2, "n": 3}, "`n` asks for 3 texts, and 2 beams find 2"),
@@ -117,5 +121,7 @@ def test_a_way_that_is_asked_for_now_leaves_another_behind() -> None:
     assert found.given() == {"banned": ("a",), "beams": 3}
     found = settings.Sample.read(settings.anew(found, {"draft": "small", "top_k": 4}))
     assert found.given() == {"banned": ("a",), "draft": "small", "top_k": 4}
+    searched = settings.Sample.model_validate({"beams": 3, "length_penalty": 1, "banned": ["a"]})
+    assert settings.Sample.read(settings.anew(searched, {"seed": 0})).given() == {"banned": ("a",), "seed": 0}
     with pytest.raises(ValidationError, match="two ways"):
         settings.Sample.read(settings.anew(kept, {"beams": 3, "draft": "small"}))

@@ -134,6 +134,7 @@ def test_every_combination_is_checked_before_the_first_starts(folder: Path, capf
     assert not (folder / "sweep").exists()
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_run_that_diverges_or_fails_ends_no_other(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,10 +162,10 @@ def test_a_sweep_that_was_stopped_goes_on_at_the_checkpoints(folder: Path) -> No
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as sweep:
         began = time.monotonic()
         while not list((folder / "sweep/seed=0/checkpoints").glob("step-*")):
-            assert sweep.poll() is None and time.monotonic() - began < 60
+            assert sweep.poll() is None and time.monotonic() - began < 600
             time.sleep(0.05)
         sweep.send_signal(signal.SIGINT)
-        out, err = sweep.communicate(timeout=60)
+        out, err = sweep.communicate(timeout=600)
     assert (sweep.returncode, "Traceback" in err) == (130, False)
     assert "stopped" in out and out.endswith("go on: the same command again\n")
     end = curves.read(folder / "sweep/seed=0/log.jsonl")[-1]

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
-SECONDS = 60
+SECONDS = 600
 
 
 def crew(count: int, work: Callable[[int], T], kill_after: float = 0.0) -> list[T]:

@@ -168,7 +168,9 @@ LOADED = tokens.make(settings.Tokenizer(), [], 261, ("pad", "end"))  # as GPT-2'
 def test_a_vocabulary_without_marks_is_enough_for_a_text_alone() -> None:
     task = bound(BERT, objective="classify", output="scores")
     assert task.wanted.spare == ("first", "separator")
-    data = replace(prepared(("no", "yes"), text=texts("one", "", "two"), label=numbers([0, 1, 0])), tokenizer=LOADED)
+    data = replace(
+        prepared(("no", "yes", "perhaps"), text=texts("one", "", "two"), label=numbers([0, 1, 0])), tokenizer=LOADED
+    )
     assert task.against(data) == []
     task.open(data)
     rows = task.batch(data.train, [Place(0, index) for index in range(3)]).inputs["tokens"]
@@ -181,15 +183,15 @@ def test_a_vocabulary_without_marks_is_enough_for_a_text_alone() -> None:
 def test_what_is_cut_is_told() -> None:
     """Rows of 16: `one` alone takes 5, and with its second text 3 more and a mark."""
     task = bound(BERT, objective="classify", output="scores")
-    data = prepared(("no",), text=texts("one", "x" * 14, "x" * 15), label=numbers([0, 0, 0]))
+    data = prepared(("no", "yes", "perhaps"), text=texts("one", "x" * 14, "x" * 15), label=numbers([0, 0, 0]))
     task.open(data)
     ((where, said),) = task.remarks(data)
     assert (where, said.code) == ("train.context", "W621")
     assert said.message == "2 of 6 texts do not fit 16 positions and are cut"
     assert "17 tokens" in said.notes[0].message
-    paired = prepared(("no",), text=texts("x" * 8), second=texts("y" * 5), label=numbers([0]))
+    paired = prepared(("no", "yes", "perhaps"), text=texts("x" * 8), second=texts("y" * 5), label=numbers([0]))
     assert task.remarks(paired) == []
-    paired = prepared(("no",), text=texts("x" * 8), second=texts("y" * 6), label=numbers([0]))
+    paired = prepared(("no", "yes", "perhaps"), text=texts("x" * 8), second=texts("y" * 6), label=numbers([0]))
     assert task.remarks(paired)[0][1].message == "2 of 2 texts do not fit 16 positions and are cut"
 
 
@@ -201,3 +203,16 @@ def test_classes_that_are_held_out_alone_are_told() -> None:
     ((where, said),) = task.remarks(data)
     assert (where, said.code) == ("train.data", "W622")
     assert said.message == "2 classes are among the held-out examples alone, and cannot be learnt: `a`, `c`"
+
+
+def test_one_class_alone_and_classes_that_are_too_many_or_alike_are_told() -> None:
+    task = bound(BERT, objective="classify", output="scores")
+    one = prepared(("a", "b", "c"), text=texts("x", "y"), label=numbers([1, 1]))
+    assert [said.code for _, said in task.against(one)] == ["R758"]
+    two = prepared(("Dog ", "dog"), text=texts("x", "y"), label=numbers([0, 1]))
+    assert task.against(two) == []
+    assert [said.code for _, said in task.remarks(two)] == ["W630", "W631"]
+    many = prepared(("a", "b", "c", " a"), text=texts("x", "y"), label=numbers([0, 1]))
+    ((where, said),) = task.against(many)
+    assert (where, said.notes[0].message) == ("outputs.scores", "the classes are `a`, `b`, `c`, ` a`")
+    assert said.help == "did you mean `a` and ` a` to be one class? Else make the last dimension of `scores` 4"

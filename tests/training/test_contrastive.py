@@ -199,3 +199,19 @@ def test_texts_that_are_cut_are_told() -> None:
     assert (where, said.code) == ("train.context", "W621")
     assert said.message == "4 of 8 texts do not fit 16 positions and are cut"
     assert said.notes[0].message == "too long are 2 `query`, 2 `positive`; the longest, with its marks, has 32 tokens"
+
+
+@pytest.mark.parametrize(
+    ("rows", "positive", "codes"), [(1, WORDS, ["R758"]), (2, ["x"] * 7, ["R758"]), (2, WORDS, [])]
+)
+def test_what_nothing_is_told_from_is_refused(rows: int, positive: list[str], codes: list[str]) -> None:
+    """A pass of one example has no other; where all texts are equal, each belongs to all. A `negative` is enough."""
+    task = bound(BERT, objective="contrastive", output="pooled", batch=rows)
+    data = prepared(query=texts(*WORDS), positive=texts(*positive))
+    assert [said.code for _, said in task.against(data)] == codes
+    assert task.against(HARD) == []
+
+
+def test_a_pass_of_one_text_and_its_image_is_refused() -> None:
+    task = bound(CLIP, objective="contrastive", context=12, batch=1)
+    assert [(where, said.code) for where, said in task.against(PICTURES)] == [("train.batch", "R758")]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tfdsl.training.log import Log, draw, read
 
 ENTRIES = [{"step": step, "loss": 3.0 / step} for step in range(1, 40)] + [{"step": 20, "held_out": 0.2}]
@@ -22,6 +24,7 @@ def test_a_resumed_log_drops_what_comes_again(tmp_path: Path) -> None:
     assert read(path) == [{"step": 1, "loss": 3}, {"step": 2, "loss": 1}]
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_curve_is_drawn(tmp_path: Path) -> None:
     svg, png = draw(ENTRIES, tmp_path, "nano")
     assert png.read_bytes().startswith(b"\x89PNG\r\n")

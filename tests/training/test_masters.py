@@ -163,4 +163,4 @@ def test_the_memory_estimate_knows_the_masters(tmp_path: Path) -> None:
     parameters = found[0].weights // 6
     assert found[1].weights == found[0].weights
     assert found[1].gradients - found[0].gradients == 2 * parameters
-    assert found[1].activations == int(0.8 * found[0].activations)
+    assert found[1].activations == int(needs.THINNER * found[0].activations)

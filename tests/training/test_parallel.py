@@ -45,9 +45,9 @@ def last(folder: Path) -> dict[str, Tensor]:
 
 
 def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
-    """Return the largest difference between two checkpoints, which hold the same names."""
+    """Return the largest difference between two checkpoints, which hold the same names; NaN where there is one."""
     assert one.keys() == other.keys()
-    return max(float((one[name] - other[name]).abs().max()) for name in one)
+    return float(torch.stack([(one[name] - other[name]).abs().max().double() for name in one]).max())
 
 
 def trained(count: int, chosen: settings.Train, folder: Path, wrap: type[nn.Module] = Exact) -> list[Outcome]:

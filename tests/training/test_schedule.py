@@ -114,3 +114,4 @@ def test_a_warm_up_may_be_a_share() -> None:
     assert schedule(warmup=0.05).settled(2000).warmup == 100
     assert schedule(warmup=7).settled(2000).warmup == 7
     assert schedule(warmup=0).settled(2000).warmup == 0
+    assert [schedule().settled(steps).warmup for steps in (3, 50, 999, 1000, 2000)] == [0, 5, 100, 100, 100]

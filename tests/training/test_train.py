@@ -20,6 +20,7 @@ def losses(folder: Path) -> list[float]:
     return [entry["loss"] for entry in read(folder / "log.jsonl") if "loss" in entry]
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_run_learns_and_leaves_all_that_is_needed_to_use_it(tmp_path: Path) -> None:
     outcome, problems = train(subject(dropout=0.0), chosen(tmp_path, steps=80), tmp_path / "run")
     assert problems == []
@@ -31,6 +32,8 @@ def test_a_run_learns_and_leaves_all_that_is_needed_to_use_it(tmp_path: Path) ->
         *("checkpoints", "data", "groups.txt", "log.jsonl", "loss.png", "loss.svg", "model.py"),
         *("settings.json", "spec.yaml", "tokenizer.json"),
     ]
+    assert (tmp_path / "run" / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert "training, averaged" in (tmp_path / "run" / "loss.svg").read_text()
     kept = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert kept["train"]["context"] == 16
     assert kept["model"] == {"name": "small", "vocab": LETTERS, "context": 16, "labels": []}

@@ -18,6 +18,7 @@ def quiet(steps: int) -> Any:
     return nullcontext(Quiet())
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_range_test_ends_where_the_loss_explodes_and_leaves_nothing(tmp_path: Path) -> None:
     rise, problems = trials.find(
         subject(dropout=0.0), chosen(tmp_path, find_lr={"steps": 60, "lowest": 1e-5, "highest": 1e4}), quiet

@@ -52,6 +52,7 @@ def test_runs_are_named_by_as_much_as_tells_them_apart(runs: Path) -> None:
     assert [log.name for log in curves.gather([Path("sweep/a"), Path("other")])] == ["sweep/a", "other/a"]
 
 
+@pytest.mark.usefixtures("pictures")
 def test_pictures_and_what_they_say(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", "sweep", "-o", "many.svg"]) == 0
     text = Path("many.svg").read_text()
@@ -79,6 +80,7 @@ def test_pictures_and_what_they_say(runs: Path, capfd: pytest.CaptureFixture[str
         (["sweep/a", "-o", "no/a.svg"], "cannot write `no/a.svg`: the folder `no` is not there"),
     ],
 )
+@pytest.mark.usefixtures("pictures")
 def test_what_cannot_be_drawn_is_said(
     runs: Path, words: list[str], said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import shlex
 import sys
 from keyword import iskeyword
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -37,6 +38,7 @@ COMMANDS = {
     "schema": "Write the JSON Schema for editors",
     "kinds": "List the kinds of node, or one kind's fields",
 }
+EMITTED = "<tfdsl "  # how the name of a model's file begins, which stands nowhere but in memory
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -95,10 +97,11 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as request:
         return request.exit_code
     except click.ClickException as error:
-        error.show()
+        if _speaks():
+            error.show()
         return error.exit_code
     except Stop as stop:
-        if stop.message:
+        if stop.message and _speaks():
             click.echo(f"tfdsl: {stop.message}", err=True)
         return stop.code
     except OSError as error:
@@ -110,18 +113,53 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("TFDSL_TRACE"):
             raise
-        click.echo(_defect(error), err=True)
-        return 70
+        said, code = _unmet(error)
+        click.echo(said, err=True)
+        return code
 
 
-def _defect(error: Exception) -> str:
-    """Say that tfdsl itself is wrong, and where."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    at = f" ({Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno})" if place is not None else ""
-    command = shlex.join(["tfdsl", *sys.argv[1:]])
-    return (
-        f"tfdsl: this is a defect of tfdsl, not of your spec: {type(error).__name__}: {error}{at}\n"
-        f"       `TFDSL_TRACE=1 {command}` shows the whole of it; please report that."
-    )
+def _speaks() -> bool:
+    """Return whether this process says what is wrong: the only one, or the first of those that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _unmet(error: Exception) -> tuple[str, int]:
+    """Return what to say of an exception that no command met, by whose code raised it, and the exit code."""
+    from traceback import walk_tb
+
+    from tfdsl.faults import RunError, SpecError
+
+    if isinstance(error, RunError | SpecError):  # of a run's folder that holds what another version made, or a half
+        return str(error).strip("\n"), 1
+    what = f"{type(error).__name__}: {error}"
+    trace = f"`TFDSL_TRACE=1 {shlex.join(['tfdsl', *sys.argv[1:]])}` shows the whole of it"
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in what or "out of memory" in what:
+        return f"tfdsl: the memory does not suffice: {what.splitlines()[0]}\n       {trace}", 1
+    frames, packages = list(walk_tb(error.__traceback__)), _packages()
+    whose = "tfdsl, not of your spec"
+    known = next(filter(None, (_owner(each, packages) for each, _ in frames[::-1])), "")
+    at = f" ({Path(frames[-1][0].f_code.co_filename).name}:{frames[-1][1]})" if frames else ""
+    if known == EMITTED:
+        inner = next(each for each, _ in frames[::-1] if _owner(each, packages) == EMITTED)
+        at = f", in `{inner.f_code.co_qualname}` of the model"
+        if isinstance(error, ValueError):  # a layer says it of what it is given
+            return f"tfdsl: the model cannot do that: {what}{at}\n       {trace}", 1
+        whose = "tfdsl, or of a package whose kind the spec uses" if packages else whose
+    elif known in packages:
+        whose = f"the package `{known}`, whose kind the spec uses"
+    return f"tfdsl: this is a defect of {whose}: {what}{at}\n       {trace}; please report that.", 70
+
+
+def _owner(frame: FrameType, packages: set[str]) -> str:
+    """Return whose code a frame runs: the model's, a package's that has kinds, or ours."""
+    name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    if frame.f_code.co_filename.startswith(EMITTED):
+        return EMITTED
+    return name if name in packages or name == "tfdsl" else ""
+
+
+def _packages() -> set[str]:
+    """Return the packages that have kinds of node."""
+    from importlib.metadata import entry_points
+
+    return {point.module.partition(".")[0] for point in entry_points(group="tfdsl.nodes")}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import json
 import os
 import sys
+import time
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +24,14 @@ from tfdsl.cli.reading import checked
 
 if TYPE_CHECKING:
     from tfdsl.diagnostics import Diagnostic
+    from tfdsl.roles import Signature
     from tfdsl.training import Outcome
     from tfdsl.training.subject import Subject
     from tfdsl.training.trials import Rise
     from tfdsl.watching import curves
 
 GONE = ("closed by peer", "reset by peer", "Broken pipe")  # what torch says where another process has ended
+SAID = "what is wrong, or how the run ended, stands above (no defect: this process ended as it should)"
 PARTS = {
     "spec.yaml": "the spec",
     "groups.txt": "which weights moved how",
@@ -78,11 +82,15 @@ def command(
         if resume:
             if start is not None:
                 refuse("a run that is taken up again has its weights: leave --from out, or begin another run")
-            return _resume(spec, output, overrides)
-        result = checked(spec, overrides)
-        assert result.spec is not None, "a spec without errors is there"
-        folder = Path(output or f"runs/{result.spec.name}")
-        return _run(result, folder, False, start) if trial is None else _trial(trial, result, folder, start)
+            code = _resume(spec, output, overrides)
+        else:
+            result = checked(spec, overrides)
+            assert result.spec is not None, "a spec without errors is there"
+            folder = Path(output or f"runs/{result.spec.name}")
+            code = _run(result, folder, False, start) if trial is None else _trial(trial, result, folder, start)
+        if code:
+            raise Stop(code=code)
+        return 0
 
 
 def _resume(spec: str, output: str | None, overrides: tuple[str, ...]) -> int:
@@ -123,7 +131,7 @@ def _run(result: Checked, folder: Path, resume: bool, start: str | None = None) 
     if outcome is None:
         raise Stop(code=1)
     if _first():
-        _tell(outcome, folder, taken.signature.goes_on)
+        _tell(outcome, folder, _question(result.train.objective.type_name, taken.signature))
     return {"signal": 130, "diverged": 1, "unsaved": 1}.get(outcome.end, 0)
 
 
@@ -134,15 +142,29 @@ def _first() -> bool:
 
 @contextlib.contextmanager
 def _one_voice() -> Generator[None]:
-    """Have the first of several processes say what all find."""
-    if _first():
-        yield
-        return
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    """Have the first of several processes say what all find, and `torchrun` that it was said."""
+    aside = io.StringIO()
+    with contextlib.ExitStack() as stack:
+        if not _first():
+            stack.enter_context(contextlib.redirect_stdout(aside))
+            stack.enter_context(contextlib.redirect_stderr(aside))
         try:
             yield
         except Stop as stop:
-            raise Stop(code=stop.code) from None
+            _account(stop.message)
+            raise
+
+
+def _account(message: str) -> None:
+    """Leave for `torchrun` why this process ends, which its own report of failed processes then shows.
+
+    It is the file that `torch.distributed.elastic.multiprocessing.errors.record` writes of an exception.
+    """
+    place = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if place is not None:
+        told = {"message": f"tfdsl: {message or SAID}", "extraInfo": {"timestamp": str(int(time.time()))}}
+        with contextlib.suppress(OSError):
+            disk.write(Path(place), json.dumps({"message": told}))
 
 
 def _started(result: Checked, folder: str) -> Subject:
@@ -162,8 +184,21 @@ def _started(result: Checked, folder: str) -> Subject:
     return taken
 
 
-def _tell(outcome: Outcome, folder: Path, sampled: bool) -> None:
-    """Say how the run ended, what it left, and what can be done next (`sampled`: text be drawn); draw its curve."""
+def _question(objective: str, signature: Signature) -> str:
+    """Return what asks a model of an objective, as `tfdsl` words with `{}` for its run; nothing where nothing does."""
+    texts = len(signature.texts())
+    if signature.goes_on and objective in ("next_token", "preference"):
+        return "sample {}"
+    if objective in ("seq2seq", "span_corruption"):
+        return "sample {} --prompt " + ("TEXT" if texts == 2 else "SOUND.npy")
+    if objective in ("classify", "contrastive"):
+        command = "classify" if objective == "classify" else "embed"
+        return f"{command} {{}} " + ("TEXT" if texts else "IMAGE")
+    return 'fill {} "a [MASK] text"' if objective == "masked_token" else ""
+
+
+def _tell(outcome: Outcome, folder: Path, question: str) -> None:
+    """Say how the run ended, what it left, and what can be done next (the `question` be asked); draw its curve."""
     from tfdsl.training import log
     from tfdsl.training.progress import clock, figures
 
@@ -188,8 +223,8 @@ def _tell(outcome: Outcome, folder: Path, sampled: bool) -> None:
             say(f"  {folder / name!s:32} {meaning}")
     if outcome.end in ("signal", "unsaved"):
         say(f"go on: tfdsl train {folder} --resume")
-    elif sampled:
-        say(f"next: tfdsl sample {folder}")
+    elif question:
+        say(f"next: tfdsl {question.format(folder)}")
     else:
         say(f"next: tfdsl plot {folder} -o curves.svg")
 

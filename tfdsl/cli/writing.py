@@ -147,14 +147,14 @@ class Whole:
 
     def __init__(self, start: str, prompt: int, sample: int) -> None:
         self.start, self.prompt, self.sample = start, prompt, sample
-        self.text, self.end = "", None
+        self.text, self.end, self.score = "", None, None
         self.tokens: list[int] = []
         self.pieces: list[Piece] = []
 
     def take(self, piece: Piece) -> None:
         """Add a piece."""
         self.text += piece.text
-        self.end = piece.end
+        self.end, self.score = piece.end, piece.score
         self.tokens.append(piece.token)
         if piece.logprob is not None:
             self.pieces.append(piece)
@@ -168,9 +168,11 @@ class Whole:
             "text": self.text,
             "end": self.end,
             "tokens": self.tokens,
-            "seed": chosen.seed + self.sample,
+            "seed": chosen.seed + self.sample if chosen.beams is None else None,
             "chain": list(generation.chain),
         }
+        if self.score is not None:
+            held["score"] = self.score
         if self.pieces:
             held["logprobs"] = [
                 {

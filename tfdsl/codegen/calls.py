@@ -10,6 +10,7 @@ from typing import Any
 
 from tfdsl.codegen.fold import GIVEN, UNKNOWN, dotted
 from tfdsl.codegen.library import library
+from tfdsl.codegen.trees import every, parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +77,21 @@ def sites(texts: Mapping[str, str]) -> Iterator[Site]:
 @lru_cache(maxsize=256)
 def _sites(text: str) -> tuple[Site, ...]:
     found: list[Site] = []
-    for top in ast.parse(text).body:
+    for top in parsed(text).body:
         owner = top.name if isinstance(top, ast.ClassDef) else ""
         held = _held(top)
-        for function in (node for node in ast.walk(top) if isinstance(node, ast.FunctionDef)):
+        for function in every(top, ast.FunctionDef):
             maybe = _maybe(function) | held
-            found += [Site(owner, node, maybe) for node in ast.walk(function) if isinstance(node, ast.Call)]
+            found += [Site(owner, node, maybe) for node in every(function, ast.Call)]
     return tuple(found)
 
 
 def _held(top: ast.stmt) -> frozenset[str]:
     """Return the attributes of a class that may be None: those that its constructor makes of what may be."""
     found: set[str] = set()
-    for function in (node for node in ast.walk(top) if isinstance(node, ast.FunctionDef) and node.name == "__init__"):
+    for function in (node for node in every(top, ast.FunctionDef) if node.name == "__init__"):
         maybe = _maybe(function)
-        for node in ast.walk(function):
+        for node in every(function, ast.Assign):
             match node:
                 case ast.Assign(targets=[ast.Attribute() as target], value=value) if maybe & _one_of(value):
                     found.add(dotted(target))
@@ -102,7 +103,7 @@ def _held(top: ast.stmt) -> frozenset[str]:
 def _maybe(function: ast.FunctionDef) -> frozenset[str]:
     """Return the names in a function that may be None: its parameters, and what is made of one or the other."""
     found = {"None", *signature(function).optional}
-    for node in ast.walk(function):
+    for node in every(function, ast.Assign):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if found & _one_of(value):
                 found.add(name)
@@ -136,8 +137,8 @@ def holders(layer: str, texts: Mapping[str, str]) -> set[tuple[str, str]]:
 def _made(text: str) -> tuple[tuple[str, str, str], ...]:
     """Return (class, `self.attribute`, what is called) for each attribute that a call's result is kept in."""
     found: list[tuple[str, str, str]] = []
-    for owner in (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)):
-        for node in ast.walk(owner):
+    for owner in (node for node in parsed(text).body if isinstance(node, ast.ClassDef)):
+        for node in every(owner, ast.Assign):
             match node:
                 case ast.Assign(targets=[ast.Attribute() as target], value=ast.Call(func=ast.Name(id=name))):
                     found.append((owner.name, dotted(target), name))
@@ -208,20 +209,23 @@ def _folds(value: Any, default: ast.expr | None) -> bool:
 def without(texts: dict[str, str], sign: Signature, dropped: frozenset[str], wanted: Callable[[Site], bool]) -> None:
     """Take the arguments of `dropped` parameters out of the wanted calls."""
     for name, text in texts.items():
-        lines = text.split("\n")
+        before = text.split("\n")
+        lines = list(before)
         found = [site.call for site in sites({name: text}) if wanted(site)] if dropped else []
         for call in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
             assert call.end_lineno == call.lineno and call.end_col_offset is not None, "a call stands on one line"
             line = lines[call.lineno - 1]
-            lines[call.lineno - 1] = (
-                line[: call.col_offset] + _called(text, call, sign, dropped) + line[call.end_col_offset :]
-            )
+            less = _called(before[call.lineno - 1], call, sign, dropped)
+            lines[call.lineno - 1] = line[: call.col_offset] + less + line[call.end_col_offset :]
         texts[name] = "\n".join(lines)
 
 
-def _called(text: str, call: ast.Call, sign: Signature, dropped: frozenset[str]) -> str:
+def _called(line: str, call: ast.Call, sign: Signature, dropped: frozenset[str]) -> str:
+    """Return a call that stands on a line, without the arguments of these parameters."""
     places = (*sign.names, *("" for _ in call.args))
-    kept = [node for place, node in zip(places, call.args, strict=False) if place not in dropped]
-    parts = [ast.get_source_segment(text, node) or "" for node in kept]
-    parts += [ast.get_source_segment(text, node) or "" for node in call.keywords if node.arg not in dropped]
-    return f"{ast.get_source_segment(text, call.func)}({', '.join(parts)})"
+    kept: list[ast.expr | ast.keyword] = [
+        node for place, node in zip(places, call.args, strict=False) if place not in dropped
+    ]
+    kept += [node for node in call.keywords if node.arg not in dropped]
+    func, *parts = (line[node.col_offset : node.end_col_offset] for node in (call.func, *kept))
+    return f"{func}({', '.join(parts)})"

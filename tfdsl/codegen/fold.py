@@ -170,6 +170,8 @@ class Fold:
                 return self.text(right) if self.text(left) == "0" else self.text(left)
             case ast.Slice(lower=ast.expr() as lower, upper=upper) if self.text(lower) == "0":
                 return _until(self.text(upper)) if upper is not None else ":"
+            case ast.Slice(lower=ast.BinOp() as lower, upper=ast.Name() as upper) if self.text(lower).isidentifier():
+                return f"{self.text(lower)}:{self.text(upper)}"
             case ast.Subscript(slice=ast.Slice() as part) if self.text(part) == ":":
                 return self.text(node.value)
             case _:
@@ -253,6 +255,8 @@ class Fold:
             lines = self.statement(statement, indent)
             found += [" " * indent + comment for comment in comments if lines] + lines
             self.reached = statement.end_lineno or self.reached
+            if lines and lines[-1].startswith(f"{' ' * indent}return"):
+                break  # what follows is never reached
         return found
 
     def _comments(self, statement: ast.stmt) -> list[str]:

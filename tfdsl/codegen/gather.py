@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 
 from tfdsl.codegen.calls import Signature, Site, Uses, beside, holders, passed, signature, sites, uses, without
 from tfdsl.codegen.fold import Fold
-from tfdsl.codegen.library import Entry, constants, library, read, tables
+from tfdsl.codegen.library import Entry, also, constants, library, read, tables
 from tfdsl.codegen.prune import attributes, prune, without_methods, without_parameters
 
 
@@ -20,6 +22,12 @@ def gather(body: str) -> str:
 
     Calls in it lose the arguments that were folded away.
     """
+    return _gathered(body, also.get())
+
+
+@lru_cache(maxsize=64)  # a model is written as text and then built, or built again
+def _gathered(body: str, others: tuple[Path, ...]) -> str:
+    """Return what `gather` returns, the layers of other packages being those in the files `others`."""
     texts: dict[str, str] = {"": body}
     while (entry := _next(texts)) is not None:
         match entry.node:

@@ -10,6 +10,7 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 from tfdsl.codegen.melt import BASE, Piece, is_part, melt
+from tfdsl.codegen.trees import every
 
 FOLDER = Path(__file__).parent.parent / "layers"
 
@@ -52,15 +53,15 @@ def _of_itself(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id == "self"
 
 
-def names(node: ast.AST) -> set[str]:
-    """Return the names that are read inside a node."""
-    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
+def names(node: str | ast.AST) -> set[str]:
+    """Return the names that are read inside a node, or in a text."""
+    return {each.id for each in every(node, ast.Name) if isinstance(each.ctx, ast.Load)}
 
 
 @lru_cache(maxsize=256)
 def read(text: str) -> frozenset[str]:
     """Return the names that a text reads."""
-    return frozenset(names(ast.parse(text)))
+    return frozenset(names(text))
 
 
 def stripped(node: ast.AST) -> ast.AST:

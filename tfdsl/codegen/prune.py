@@ -6,17 +6,19 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 
 from tfdsl.codegen.library import names
+from tfdsl.codegen.trees import every
 
 RETURNED = re.compile(r"^( +)(\w+) = (.+)\n\1return \2$", re.MULTILINE)  # a value that is named to be returned
 
 
 def prune(text: str) -> str:
     """Return a definition without the statements that set what nothing reads, or another name for a parameter."""
-    while (copy := _second_name(ast.parse(text))) is not None:
+    while (copy := _second_name(text)) is not None:
         text = _renamed(text, *copy)
-    while gone := _unread(ast.parse(text)):
+    while gone := _unread(text):
         lines = text.split("\n")
         for statement in reversed(gone):
             del lines[statement.lineno - 1 : statement.end_lineno]
@@ -26,8 +28,7 @@ def prune(text: str) -> str:
 
 def without_parameters(text: str, method: str) -> tuple[str, frozenset[str]]:
     """Return a definition whose function `method` takes only the parameters that it reads, and those that it lost."""
-    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
-    function = next((node for node in functions if node.name == method), None)
+    function = next((node for node in every(text, ast.FunctionDef) if node.name == method), None)
     if function is None:
         return text, frozenset()
     unread = {each.arg for each in function.args.args if each.arg != "self"} - names(function)
@@ -41,7 +42,7 @@ def without_parameters(text: str, method: str) -> tuple[str, frozenset[str]]:
 
 def without_methods(text: str, called: frozenset[str]) -> str:
     """Return a class without the methods that are not called by any of these names."""
-    for method in reversed([node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]):
+    for method in reversed(every(text, ast.FunctionDef)):
         if method.col_offset and method.name not in called | {"__init__", "forward"}:
             lines = text.split("\n")
             del lines[method.lineno - 2 : method.end_lineno]
@@ -51,16 +52,18 @@ def without_methods(text: str, called: frozenset[str]) -> str:
 
 def attributes(texts: Mapping[str, str]) -> frozenset[str]:
     """Return every attribute that the texts read."""
-    nodes = (node for text in texts.values() for node in ast.walk(ast.parse(text)))
-    return frozenset(node.attr for node in nodes if isinstance(node, ast.Attribute))
+    return frozenset[str]().union(*map(_attributes, texts.values()))
 
 
-def _second_name(tree: ast.AST) -> tuple[ast.FunctionDef, ast.Assign, str, str] | None:
+@lru_cache(maxsize=256)
+def _attributes(text: str) -> frozenset[str]:
+    return frozenset(node.attr for node in every(text, ast.Attribute))
+
+
+def _second_name(text: str) -> tuple[ast.FunctionDef, ast.Assign, str, str] | None:
     """Return a function, its statement `name = parameter` where neither is set anywhere else, and both names."""
-    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-        stored = Counter(
-            node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        )
+    for function in every(text, ast.FunctionDef):
+        stored = Counter(node.id for node in every(function, ast.Name) if isinstance(node.ctx, ast.Store))
         parameters = {each.arg for each in function.args.args}
         for node in function.body:
             match node:
@@ -75,7 +78,7 @@ def _second_name(tree: ast.AST) -> tuple[ast.FunctionDef, ast.Assign, str, str] 
 def _renamed(text: str, function: ast.FunctionDef, statement: ast.Assign, name: str, other: str) -> str:
     """Return the text with `other` in place of `name` in a function, and without the statement that made them one."""
     lines = text.split("\n")
-    found = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == name]
+    found = [node for node in every(function, ast.Name) if node.id == name]
     for node in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
         line = lines[node.lineno - 1]
         lines[node.lineno - 1] = line[: node.col_offset] + other + line[node.col_offset + len(name) :]
@@ -83,14 +86,13 @@ def _renamed(text: str, function: ast.FunctionDef, statement: ast.Assign, name: 
     return "\n".join(lines)
 
 
-def _unread(tree: ast.AST) -> list[ast.stmt]:
+def _unread(text: str) -> list[ast.stmt]:
     """Return the statements that set an attribute or a name that nothing reads, and that do nothing else, in order."""
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    read = {node.attr for node in nodes if isinstance(node.ctx, ast.Load)}
+    read = {node.attr for node in every(text, ast.Attribute) if isinstance(node.ctx, ast.Load)}
     found: list[ast.stmt] = []
-    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+    for function in every(text, ast.FunctionDef):
         loaded = names(function)
-        for node in (node for node in ast.walk(function) if isinstance(node, ast.Assign)):
+        for node in every(function, ast.Assign):
             match node:
                 case ast.Assign(value=ast.Call()):
                     pass

@@ -13,6 +13,7 @@ from tfdsl import disk
 from tfdsl.data.table import Array, Column, Fixed, Ragged, Table
 
 VALUES, OFFSETS = "values", "offsets"
+RAGGED = ("text", "turns")  # kinds whose values have a length of their own in each example
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Writer:
         disk.make(folder)
         self._kind, self._dtype = kind, np.dtype(dtype)
         self._values: BinaryIO = disk.opened(folder / f"{name}.{VALUES}")
-        self._offsets: BinaryIO | None = disk.opened(folder / f"{name}.{OFFSETS}") if kind == "text" else None
+        self._offsets: BinaryIO | None = disk.opened(folder / f"{name}.{OFFSETS}") if kind in RAGGED else None
         self._shape: tuple[int, ...] | None = None
         self._at = 0
         self.size = 0

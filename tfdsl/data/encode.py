@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 import numpy as np
 from tokenizers import Tokenizer, models
@@ -24,13 +25,15 @@ class Encoder:
         self.dtype = tokens.width(tokenizer)
         self._special = special and not made
         self._bytes = _byte_table(tokenizer) if made else None
+        self._head = [] if made or self._special else _head(self.tokenizer)
 
-    def __call__(self, texts: Sequence[str]) -> list[Tokens]:
-        """Return the tokens of each text."""
+    def __call__(self, texts: Sequence[str], begin: bool = False) -> list[Tokens]:
+        """Return the tokens of each text; those that `begin` a row have the marks that stand before a text."""
         if self._bytes is not None:
             return [self._bytes[np.frombuffer(text.encode(), np.uint8)] for text in texts]
         found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=self._special)
-        return [np.array(each.ids, self.dtype) for each in found]
+        head = self._head if begin else []
+        return [np.array([*head, *each.ids], self.dtype) for each in found]
 
     def stretch(self, text: str, first: int, last: int) -> tuple[int, int] | None:
         """Return the first and the last token of a stretch of characters, None where no token has any of it."""
@@ -38,6 +41,14 @@ class Encoder:
         begin = next((t for c in range(first, last + 1) if (t := found.char_to_token(c)) is not None), None)
         end = next((t for c in range(last, first - 1, -1) if (t := found.char_to_token(c)) is not None), None)
         return None if begin is None or end is None else (begin, end)
+
+
+def _head(tokenizer: Tokenizer) -> list[int]:
+    """Return the marks that a tokenizer puts before a text."""
+    found = tokenizer.encode("a")
+    return [
+        token for token, _ in takewhile(lambda each: each[1], zip(found.ids, found.special_tokens_mask, strict=True))
+    ]
 
 
 def _byte_table(tokenizer: Tokenizer) -> Tokens | None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfdsl.data.source import Listed, Record, Source
+from tfdsl.data.text import remedy
 from tfdsl.data.values import named
 from tfdsl.diagnostics import Diagnostic
 
@@ -34,6 +35,9 @@ class Lines(Source):
     def __init__(self, path: Path) -> None:
         """Find where the lines begin; raises OSError, and Broken where the first tells no columns."""
         self._path = path
+        self._help = 'each line is a JSON mapping, such as `{"text": "…"}`'
+        if path.suffix.lower() == ".json":
+            self._help += ', or the file is one list of such mappings: `[{"text": "…"}, …]`'
         self._places, self.count, self._blank = _index(path)
         if len(self._blank) == self.count:
             self.count = 0
@@ -75,15 +79,16 @@ class Lines(Source):
         try:
             value = json.loads(line.rstrip(b"\r\n"))
         except UnicodeDecodeError as error:
-            return Diagnostic("R742", f"{place} is not UTF-8", label=f"byte {error.start:,} of the line")
+            where = f"byte {error.start:,} of the line"
+            return Diagnostic("R742", f"{place} is not UTF-8", label=where, help=remedy(self._path))
         except (ValueError, RecursionError) as error:
             what = (
                 f"{error.msg}, column {error.colno:,}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
             )
-            help_ = 'each line is a JSON mapping, such as `{"text": "…"}`'
-            return Diagnostic("R742", f"{place} is not JSON: {what.lower()}", label="a broken line", help=help_)
+            return Diagnostic("R742", f"{place} is not JSON: {what.lower()}", label="a broken line", help=self._help)
         if not isinstance(value, dict):
-            return Diagnostic("R742", f"{place} is {named(value)}, not a mapping", label="a broken line")
+            message = f"{place} is {named(value)}, not a mapping"
+            return Diagnostic("R742", message, label="a broken line", help=self._help)
         return Record(number, place, value)
 
 

@@ -31,7 +31,7 @@ class Damaged(ValueError):
     @property
     def diagnostic(self) -> Diagnostic:
         """Return what to say of it."""
-        help_ = "nothing of it was used; prepare the data again, or copy the folder again from where it is whole"
+        help_ = "nothing of it was used; copy it again from where it is whole, or begin anew (`tfdsl prepare`, `train`)"
         return Diagnostic("R748", str(self), label="damaged", help=help_)
 
 
@@ -68,7 +68,15 @@ def summed(path: Path) -> dict[str, Any]:
 
 def holds(folder: Path) -> bool:
     """Return whether a folder is one of prepared data."""
-    return folder.is_dir() and (folder / NAME).is_file()
+    if not (folder / NAME).is_file():
+        return False
+    if all((folder / part).is_dir() for part in PARTS):
+        return True
+    try:  # the folder of a page or of a program may have one too
+        with (folder / NAME).open("rb") as file:
+            return FORMAT.encode() in file.read(200)
+    except OSError:
+        return False
 
 
 def opened(folder: Path) -> Prepared:

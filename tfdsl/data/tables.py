@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfdsl import settings
-from tfdsl.data import values
+from tfdsl.data import chat, values
 from tfdsl.data.columns import Layout, Writer
 from tfdsl.data.encode import Encoder
 from tfdsl.data.fit import Chosen
@@ -18,9 +18,12 @@ from tfdsl.data.pictures import shaped
 from tfdsl.data.source import Record
 from tfdsl.data.table import Array
 from tfdsl.data.wanted import Field
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.diagnostics import Diagnostic, suggest
+from tfdsl.tokens import Tokens
 
-DTYPES: Mapping[str, Any] = {"label": np.int64, "image": np.uint8, "numbers": np.float32, "stretch": np.int64}
+DTYPES: Mapping[str, Any] = {
+    "label": np.int64, "image": np.uint8, "numbers": np.float32, "stretch": np.int64, "turns": np.int64
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +82,8 @@ class Tables:
 
     def _column(self, field: Field, read: Sequence[tuple[Record, Mapping[str, Any]]]) -> None:
         writer = self._writers[field.name]
+        if field.kind == "turns":
+            return  # written with the text that they are of
         if field.kind != "text":
             for _, found in read:
                 writer.add(found[field.name])
@@ -86,10 +91,25 @@ class Tables:
         assert self._work.encoder is not None, "text is read with a tokenizer"
         texts = [found[field.name] for _, found in read]
         tail = np.array(self._work.tail, self._work.encoder.dtype)
-        for (record, _), text, tokens in zip(read, texts, self._work.encoder(texts), strict=True):
+        turns = next((each.name for each in self._fields if each.kind == "turns" and each.of == field.name), "")
+        made = self._turned(field, turns, read) if turns else self._work.encoder(texts, field.begins)
+        for (record, _), text, tokens in zip(read, texts, made, strict=True):
             marked = record.ends and len(tail) and not (len(tokens) and tokens[-1] == tail[0])
             writer.add(np.concatenate([tokens, tail]) if marked else tokens, record.ends)
             writer.size += len(text.encode())
+
+    def _turned(self, field: Field, turns: str, read: Sequence[tuple[Record, Mapping[str, Any]]]) -> list[Tokens]:
+        """Return the tokens of texts whose stretches are made into tokens apart; write which tokens these are."""
+        assert self._work.encoder is not None, "text is read with a tokenizer"
+        parts = [chat.parts(found[field.name], found[turns]) for _, found in read]
+        firsts = iter(self._work.encoder([first for first, *_ in parts], field.begins))
+        others = iter(self._work.encoder([each for _, *rest in parts for each in rest]))
+        made: list[Tokens] = []
+        for some in parts:
+            tokens = [next(firsts), *(next(others) for _ in some[1:])]
+            self._writers[turns].add(np.cumsum([len(each) for each in tokens[:-1]], dtype=np.int64))
+            made.append(np.concatenate(tokens))
+        return made
 
     def _values(self, record: Record) -> Mapping[str, Any] | Diagnostic:
         """Return the values of all fields, ready to be written, or what is wrong with the first that is not."""
@@ -118,12 +138,14 @@ class Tables:
                 names = self._work.labels[field.name]
                 name = values.label(value, self._work.classes.get(field.name, ()))
                 if name not in self._numbers[field.name]:
-                    raise values.Unfit(f"is `{name}`, which is none of the {len(names)} classes")
+                    raise values.Unfit(f"is `{name}`, which is none of the {len(names)} classes{_near(name, names)}")
                 return np.array(self._numbers[field.name][name])
             case "image":
                 return shaped(values.image(value), self._work.image)
             case "numbers":
                 return values.numbers(value)
+            case "turns":
+                return values.turns(value)
             case "stretch":
                 return self._stretch(value, found[field.of])
 
@@ -149,6 +171,13 @@ def _of_another(
 ) -> Diagnostic:
     message = f"`{column}` of {record.place} has the shape {list(shapes[0])}, those before it {list(shapes[1])}"
     return Diagnostic("R745", message, label="of another shape", help=unlike(*shapes) if field.kind == "image" else "")
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    """Return which of the classes may be meant, or the first few of them."""
+    near = suggest(name.strip(), names)
+    shown = ", ".join(f"`{each}`" for each in names[:5]) + (", …" if len(names) > 5 else "")
+    return f": did you mean `{near}`?" if near else f" to train on: {shown}"
 
 
 def unlike(one: tuple[int, ...], other: tuple[int, ...]) -> str:

@@ -60,7 +60,7 @@ def label(value: Any, known: tuple[str, ...]) -> str:
         return str(bool(value)).lower()
     if isinstance(value, int | np.integer):
         if known and not 0 <= value < len(known):
-            raise Unfit(f"is {value}, but there are {len(known)} classes")
+            raise Unfit(f"is {value}, and the classes are numbered from 0 to {len(known) - 1}")
         return known[int(value)] if known else str(int(value))
     if isinstance(value, float | np.floating) and value == value // 1:  # as tables write them that have gaps
         return label(int(value), known)
@@ -98,6 +98,13 @@ def numbers(value: Any) -> Array:
     if not np.isfinite(array).all():
         raise Unfit("holds what is not a finite number")
     return array
+
+
+def turns(value: Any) -> tuple[tuple[int, int], ...]:
+    """Return stretches of a conversation, as it tells them itself; raises Unfit for a column of that name."""
+    if not isinstance(value, tuple):
+        raise Unfit(f"is {named(value)}: which answers came earlier is told by `messages` alone")
+    return value  # pyright: ignore[reportUnknownVariableType]
 
 
 def stretch(value: Any, passage: str) -> tuple[int, int]:

@@ -14,13 +14,16 @@ class Field:
 
     `text` becomes tokens; `label` the number of its class; `image` uint8 [channels, height, width]; `numbers` float32
     of any one shape; `stretch` a pair of whole numbers, the first and the last character of a stretch of the field
-    `of`, which become its first and last token.
+    `of`, which become its first and last token; `turns` several stretches of it (pairs of their first place and the one
+    behind them), which are made into tokens apart from the rest. A text that `begins` a row gets the marks that a
+    loaded tokenizer puts before a text, as a prompt does when the model is asked.
     """
 
     name: str
-    kind: Literal["text", "label", "image", "numbers", "stretch"] = "text"
+    kind: Literal["text", "label", "image", "numbers", "stretch", "turns"] = "text"
     optional: bool = False
     of: str = ""
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

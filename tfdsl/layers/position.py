@@ -19,9 +19,10 @@ def counted(seen_BS: Tensor, length: int, first: int) -> Tensor:
 class LearnedPosition(nn.Module):
     """Adds a learned row to each position: x_BTD -> x_BTD (Gehring et al. 2017)."""
 
-    def __init__(self, length: int, width: int, offset: int = 0) -> None:
+    def __init__(self, length: int, width: int, offset: int = 0, known: bool = False) -> None:
         super().__init__()
         self.offset = offset
+        self.known = known  # whether the length is, before the model runs
         self.weight = nn.Parameter(torch.zeros(length, width))
 
     def forward(
@@ -33,7 +34,12 @@ class LearnedPosition(nn.Module):
         if seen_BS is not None:
             # Padding is not counted.
             return x_BTD + F.embedding(counted(seen_BS, x_BTD.size(1), self.offset), self.weight)
-        return x_BTD + self.weight[start + self.offset : start + self.offset + x_BTD.size(1)]
+        if self.known:
+            return x_BTD + self.weight[self.offset : self.offset + x_BTD.size(1)]
+        end = start + self.offset + x_BTD.size(1)
+        if end > self.weight.size(0):
+            raise ValueError(f"{self.weight.size(0)} positions are learned, not {end}")
+        return x_BTD + self.weight[start + self.offset : end]
 
 
 class LearnedGrid(nn.Module):

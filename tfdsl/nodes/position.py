@@ -144,7 +144,9 @@ class Learned(Position, type="learned"):
     def call(self, step: Step) -> Call:
         if self.axes is not None:
             return Call("LearnedGrid", (*self.axes, step.width))
-        return Call("LearnedPosition", (self.rows(step), step.width), {"offset": self.offset} if self.offset else {})
+        named: dict[str, Any] = {"offset": self.offset} if self.offset else {}
+        named |= {"known": True} if isinstance(step.x.axes[-2].size, int) else {}
+        return Call("LearnedPosition", (self.rows(step), step.width), named)
 
     def facts(self, step: Step) -> str:
         if self.axes is not None:

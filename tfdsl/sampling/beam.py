@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tfdsl.sampling.chain import Seen
 from tfdsl.sampling.generate import Drawn, Plan, Text, ending, groups, undrawable
 from tfdsl.sampling.reader import Opener
 
@@ -170,7 +169,7 @@ def _chain(plan: Plan) -> Chain:
         scores_BV = logits_BV
         if plan.stages:
             longest = max(map(len, texts))
-            seen = Seen(torch.tensor([[-1] * (longest - len(text)) + list(text) for text in texts]), drawn)
+            seen = plan.seen(torch.tensor([[-1] * (longest - len(text)) + list(text) for text in texts]), drawn)
             for stage in plan.stages:
                 scores_BV = stage.apply(seen, scores_BV)
             highest_B = scores_BV.amax(-1)  # no number, where one of the row is none
@@ -189,6 +188,6 @@ def _drawn(text: Text, found: Found, plan: Plan) -> Iterator[Drawn]:
         end = ending(text, token, plan)
         if end is None and place == len(tokens):
             end = "length" if place == plan.length else "context"
-        yield Drawn(text.row, token, end)
+        yield Drawn(text.row, token, end, score=None if end is None else found.score)
         if end is not None:
             return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
+from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.expressions import Expression
 from tfdsl.sampling import aside, ways
@@ -33,7 +34,8 @@ class Author:
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
     `hasten` gives what reads them with other weights or compiled steps, `draft` is a smaller model that guesses. Where
-    a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone.
+    a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone. A tokenizer
+    that was `made` for the model reads no mark in a prompt, however a mark is spelt: in training it did not either.
     """
 
     open: Opener
@@ -46,6 +48,7 @@ class Author:
     hasten: Hasten | None = None
     draft: Author | None = None
     sources: Sources | None = None
+    made: bool = False
 
 
 def begin(
@@ -119,6 +122,7 @@ def _plan(
         logprobs=chosen.logprobs,
         batch=chosen.batch,
         ragged=author.ragged,
+        joined=author.sources is None,
     )
 
 
@@ -170,7 +174,7 @@ def _read(
     """Return the tokens of the prompts that can be read, and what is wrong with others, by their place."""
     faults = unreadable(prompts, names)
     sound = [place for place in range(len(prompts)) if place not in faults]
-    read = _starts(tokenizer) if author.sources is None else author.sources
+    read = _starts(tokenizer, author.made) if author.sources is None else author.sources
     found, other = read([prompts[place] for place in sound], [names[place] for place in sound])
     faults |= {sound[at]: fault for at, fault in other.items()}
     starts = {sound[at]: start for at, start in found.items()}
@@ -181,7 +185,7 @@ def _read(
     return starts, faults
 
 
-def _starts(tokenizer: Tokenizer) -> Sources:
+def _starts(tokenizer: Tokenizer, made: bool) -> Sources:
     """Return what reads prompts that are gone on from; an empty one begins a document."""
     mark = tokenizer.token_to_id(tokens.END)
 
@@ -190,7 +194,7 @@ def _starts(tokenizer: Tokenizer) -> Sources:
         faults: dict[int, Diagnostic] = {}
         strange = {*tokens.unknown(tokenizer, "".join({*"".join(prompts)}))}
         for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
-            start = tokenizer.encode(prompt).ids or ([] if mark is None else [mark])
+            start = chat.encoded(tokenizer, prompt) or ([] if mark is None else [mark])
             if unknown := strange & {*prompt}:
                 letters = ", ".join(repr(letter) for letter in sorted(unknown)[:5])
                 message = f"{name} holds characters that the model never saw: {letters}"
@@ -233,14 +237,10 @@ def _context(author: Author, chosen: settings.Sample) -> tuple[int | None, list[
 
 def _written(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
     """Say which settings are none for a text that is written for a source, and how long it may be."""
-    for name in ("context", "draft"):
-        if getattr(chosen, name) is not None:
-            message = f"`{name}` is for a model that goes on from a text, and this one writes one for a source"
-            help_ = "leave it out" + ("; `length` says how much is written" if name == "context" else "")
-            return [Diagnostic("R843", message, label="not honoured", help=help_)]
-    if chosen.overflow == "stop":
-        message = "`overflow` is of a context that is full, and a text for a source has none that could slide"
-        return [Diagnostic("R843", message, label="not honoured", help="leave it out")]
+    if name := next((name for name in ("context", "overflow", "prefill", "draft") if chosen.said(name)), None):
+        message = f"`{name}` is for a model that goes on from a text, and this one writes one for a source"
+        help_ = "leave it out" + ("; `length` says how much is written" if name == "context" else "")
+        return [Diagnostic("R843", message, label="not honoured", help=help_)]
     if author.limit is None or chosen.length <= author.limit:
         return []
     message = f"the model has {author.limit:,} positions for what it writes, and `length` is {chosen.length:,}"

@@ -1,9 +1,10 @@
 """chain: what is done to the logits before a token is drawn, stage by stage, named and in order.
 
 1. Penalties, which judge each token by the model's own score. 2. `logit_bias`, which adds exactly what it says.
-3. What may not be written: `banned`, the end before `min_length`; `forced` rules out all else, and has the last word.
-4. Functions of the user's own. 5. `temperature`. 6. Filters: `top_n_sigma`, which measures all scores, then `top_k`,
-`top_p`, `min_p` and `typical_p`, each on what the one before leaves, as in transformers.
+3. What may not be written: `no_repeat_ngram`, `banned`, the end before `min_length`; `forced` rules out all else, and
+has the last word. 4. Functions of the user's own. 5. `temperature`. 6. Filters: `top_n_sigma`, which measures all
+scores, then `top_k`, `top_p`, `min_p`, `typical_p`, `epsilon_cutoff` and `eta_cutoff`, each on what the one before
+leaves, as in transformers.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ TAKES = "a processor takes tokens [B, T] and logits [B, V], and returns such log
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """The texts so far: tokens [B, T], of which the last `drawn` were drawn; -1 stands before the shorter ones."""
+    """The texts so far: tokens [B, T], of which the last `drawn` were drawn; -1 stands before the shorter ones.
+
+    Of a text that is written for a source they hold what is written alone.
+    """
 
     tokens_BT: Tensor
     drawn: int
@@ -109,6 +113,12 @@ def _rules(chosen: settings.Sample, words: Words, end: Collection[int], pieces: 
             f"logit_bias of {_count(len(words.bias), 'token')}",
             lambda _, logits: logits.index_add(1, places, weights.to(logits.dtype).expand(len(logits), -1)),
         )
+    if (size := chosen.no_repeat_ngram) is not None:
+        yield Stage(
+            f"no_repeat_ngram {size}",
+            lambda seen, logits: processors.forbid_repeats(logits, seen.tokens_BT, size),
+            reads=True,
+        )
     if words.banned:
         banned = torch.tensor(words.banned)
         yield Stage(
@@ -156,6 +166,11 @@ def _filters(chosen: settings.Sample) -> Iterator[Stage]:
         yield Stage(f"min_p {least:g}", lambda _, logits: processors.min_p(logits, least))
     if typical is not None and typical < 1:
         yield Stage(f"typical_p {typical:g}", lambda _, logits: processors.typical(logits, typical))
+
+    if (low := chosen.epsilon_cutoff) is not None:
+        yield Stage(f"epsilon_cutoff {low:g}", lambda _, logits: processors.epsilon(logits, low))
+    if (even := chosen.eta_cutoff) is not None:
+        yield Stage(f"eta_cutoff {even:g}", lambda _, logits: processors.eta(logits, even))
 
 
 def _count(many: int, what: str) -> str:

@@ -24,7 +24,8 @@ class Plan:
     `end` are the tokens that end a text, `stop` those that the settings stop it at. `context` is the most positions
     that are read (None: any number); when they are full, a text ends, or with `slide` the newer half of them is read
     once more. `logprobs` is how many of the likeliest tokens are told with each, None where no probabilities are
-    wanted. `batch` is the most texts at once, and they may be `ragged`, of different lengths.
+    wanted. `batch` is the most texts at once, and they may be `ragged`, of different lengths. Texts are `joined` to
+    their prompts where they go on from them: stages see both then, and what is written alone where not.
     """
 
     length: int
@@ -37,6 +38,11 @@ class Plan:
     logprobs: int | None = None
     batch: int = 16
     ragged: bool = False
+    joined: bool = True
+
+    def seen(self, tokens_BT: Tensor, drawn: int) -> Seen:
+        """Return what the stages see of prompts and texts [B, T], of which the last `drawn` tokens were drawn."""
+        return Seen(tokens_BT if self.joined else tokens_BT[:, tokens_BT.size(1) - drawn :], drawn)
 
 
 @dataclass(slots=True)
@@ -61,7 +67,7 @@ class Drawn:
     """A token of the text `row`; the last one of a text says why it is the `end`.
 
     `logprob` is the natural logarithm of its probability by the model alone, before any stage; `likeliest` are the
-    likeliest tokens with theirs.
+    likeliest tokens with theirs. The last one of a text that was searched for has its `score`.
     """
 
     row: int
@@ -69,6 +75,7 @@ class Drawn:
     end: End | None = None
     logprob: float | None = None
     likeliest: tuple[tuple[int, float], ...] = ()
+    score: float | None = None
 
 
 def generate(open_: Opener, texts: Sequence[Text], plan: Plan) -> Iterator[Drawn]:
@@ -158,7 +165,8 @@ class _Batch:
         """Return the next token of each row."""
         scores_BV = logits_BV
         with torch.inference_mode():
-            seen = Seen(_NONE if self.held_BT is None else self.held_BT[:, : self.longest + drawn], drawn)
+            held_BT = self.held_BT
+            seen = Seen(_NONE, drawn) if held_BT is None else self.plan.seen(held_BT[:, : self.longest + drawn], drawn)
             for stage in self.plan.stages:
                 scores_BV = stage.apply(seen, scores_BV)
             try:
@@ -199,10 +207,9 @@ def undrawable(plan: Plan, seen: Seen, logits_BV: Tensor) -> Undrawable:
             help_ = "biases, penalties and what functions of your own give are finite, or -inf for what is ruled out"
             return Undrawable(f"`{stage.name}` makes {what}", help_)
         if not bool((logits_BV > -torch.inf).any(-1).all()):
-            break
-    return Undrawable(
-        "every token is ruled out", "`banned`, `logit_bias` or a function of your own rules all of them out"
-    )
+            help_ = "leave one of those that rule tokens out, or rule fewer out"
+            return Undrawable(f"every token is ruled out, the last of them by `{stage.name}`", help_)
+    return Undrawable("every token is ruled out", "the model itself gives none of them a chance")
 
 
 def ending(text: Text, token: int, plan: Plan) -> End | None:

@@ -22,7 +22,9 @@ class Piece:
     """What one token adds to the text `row`: `text` may be empty, and the last piece of a row says why it is the `end`.
 
     Row `r` is sample `r % n` of prompt `r // n`. `logprob` is the natural logarithm of the token's probability by the
-    model alone, before penalties, temperature and filters, and `likeliest` are the likeliest tokens with theirs.
+    model alone, before penalties, temperature and filters, and `likeliest` are the likeliest tokens with theirs. The
+    token that ended a text has a piece too; its `text` is what was held back before it, or empty. The last piece of a
+    text that beams found has its `score`: its log-probability over its length to the power of `length_penalty`.
     """
 
     row: int
@@ -31,6 +33,7 @@ class Piece:
     end: End | None = None
     logprob: float | None = None
     likeliest: tuple[tuple[int, float], ...] = ()
+    score: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -102,7 +105,8 @@ class Generation:
             if drawn.end is not None:
                 text += watch.writer.finish()
             self._written[drawn.row] += text
-            yield Piece(drawn.row, drawn.token, text, drawn.end, drawn.logprob, drawn.likeliest)
+            told = (drawn.end, drawn.logprob, drawn.likeliest, drawn.score)
+            yield Piece(drawn.row, drawn.token, text, *told)
 
     def _drawn(self, texts: Sequence[Text]) -> Iterator[Drawn]:
         """Yield the tokens of the texts; raises RunError where nothing can be drawn."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,6 +40,17 @@ def forbid_runs(logits_BV: Tensor, tokens_BT: Tensor, runs: tuple[tuple[int, ...
         if tokens_BT.size(1) >= len(before):
             ruled_BV[:, run[-1]] |= (tokens_BT[:, -len(before) :] == before).all(1)
     return logits_BV.masked_fill(ruled_BV, -torch.inf)
+
+
+def forbid_repeats(logits_BV: Tensor, tokens_BT: Tensor, size: int) -> Tensor:
+    """Rule out each token that would repeat `size` tokens in a row of the text (Paulus et al., 2017, section 2.5)."""
+    if tokens_BT.size(1) < size:
+        return logits_BV
+    runs_BNL = tokens_BT.unfold(1, size, 1)
+    last_B1L = tokens_BT[:, None, tokens_BT.size(1) - size + 1 :]
+    again_BN = (runs_BNL[..., :-1] == last_B1L).all(-1) & (runs_BNL >= 0).all(-1)
+    ruled_BV = torch.zeros_like(logits_BV).scatter_add_(1, runs_BNL[..., -1].clamp(min=0), again_BN.to(logits_BV.dtype))
+    return logits_BV.masked_fill(ruled_BV > 0, -torch.inf)
 
 
 def force(logits_BV: Tensor, token: int) -> Tensor:
@@ -85,9 +97,9 @@ def top_p(logits_BV: Tensor, p: float) -> Tensor:
     """
     highest_B1 = logits_BV.amax(-1, keepdim=True).double()  # taken away first: the sum of huge ones would round
     total_B1 = (logits_BV - highest_B1).logsumexp(-1, keepdim=True)
-    for most in (SHORT, logits_BV.size(-1)):
-        ranked_BK = logits_BV.topk(min(most, logits_BV.size(-1))).values
-        reached_BK = (ranked_BK - highest_B1 - total_B1).exp().cumsum(-1)
+    for short in (True, False):
+        ranked_BK = logits_BV.topk(SHORT).values if short and logits_BV.size(-1) > SHORT else _ranked(logits_BV)
+        reached_BK = (ranked_BK - highest_B1).sub_(total_B1).exp_().cumsum_(-1)
         if bool((reached_BK[..., -1] >= p).all()):
             break
     # Those before which less than `p` is reached, the first among them.
@@ -115,6 +127,34 @@ def typical(logits_BV: Tensor, p: float) -> Tensor:
     before_BV = ranked_BV.cumsum(-1) - ranked_BV
     dropped_BV = torch.zeros_like(logits_BV, dtype=torch.bool).scatter(-1, order_BV, before_BV >= p)
     return logits_BV.masked_fill(dropped_BV, -torch.inf)
+
+
+def epsilon(logits_BV: Tensor, least: float) -> Tensor:
+    """Leave the tokens whose probability is `least` or more, and the likeliest (Hewitt et al., 2022, section 4.1)."""
+    return _at_least(logits_BV, logits_BV.double().log_softmax(-1), math.log(least))
+
+
+def eta(logits_BV: Tensor, least: float) -> Tensor:
+    """Leave the tokens whose probability is `least`, or √least · e^-entropy where that is less, and the likeliest.
+
+    Hewitt et al., 2022, equation 4, with their α = √ε.
+    """
+    log_BV = logits_BV.double().log_softmax(-1)
+    entropy_B1 = -(log_BV.exp() * log_BV.masked_fill(log_BV == -torch.inf, 0)).sum(-1, keepdim=True)
+    return _at_least(logits_BV, log_BV, (0.5 * math.log(least) - entropy_B1).clamp(max=math.log(least)))
+
+
+def _at_least(logits_BV: Tensor, log_BV: Tensor, least: Tensor | float) -> Tensor:
+    """Leave what has a log-probability of `least`, and the highest."""
+    dropped_BV = (log_BV < least) & (logits_BV < logits_BV.amax(-1, keepdim=True))
+    return logits_BV.masked_fill(dropped_BV, -torch.inf)
+
+
+def _ranked(logits_BV: Tensor) -> Tensor:
+    """Return the logits of each row, highest first: NumPy sorts 50,000 numbers 35 times as fast as torch."""
+    if logits_BV.device.type != "cpu" or logits_BV.dtype not in (torch.float32, torch.float64):
+        return logits_BV.sort(descending=True).values
+    return torch.from_numpy(np.sort(logits_BV.numpy())).flip(-1)
 
 
 def _first(logits_BV: Tensor, least_B1: Tensor, count: Tensor | int) -> Tensor:

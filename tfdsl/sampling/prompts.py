@@ -15,7 +15,7 @@ from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic, suggest
 from tfdsl.parts import one_of
 from tfdsl.sampling.aside import told
-from tfdsl.settings.sample import token
+from tfdsl.settings.sample import NUMBERED, token
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,15 @@ def _text(line: str, usual: settings.Sample) -> Asked | str:
     return Asked(line, usual)
 
 
+def _numbered(words: Any) -> Any:
+    """Return what a line says of tokens as an option would: `#84` is the token 84."""
+    if isinstance(words, dict):
+        held: dict[Any, Any] = words
+        return {token(word): weight for word, weight in held.items()}
+    several: list[Any] = words if isinstance(words, list) else [words]
+    return [token(word) if isinstance(word, str) else word for word in several]
+
+
 def _object(line: str, usual: settings.Sample) -> Asked | str:
     """Return the prompt in a line of JSON, or what is wrong with it."""
     try:
@@ -109,8 +118,8 @@ def _object(line: str, usual: settings.Sample) -> Asked | str:
     if not isinstance(held, dict):
         return "is no JSON object"
     own: dict[str, Any] = dict(held)
-    if isinstance(own.get("logit_bias"), dict):
-        own["logit_bias"] = {token(word): weight for word, weight in own["logit_bias"].items()}
+    for name in NUMBERED:
+        own |= {name: _numbered(own[name])} if name in own else {}
     messages = own.pop("messages", None)
     if messages is not None:
         if wrong := chat.against(messages):

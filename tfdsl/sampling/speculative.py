@@ -124,7 +124,8 @@ def law(plan: Plan, start: int) -> Law:
 
     def chances(text: Sequence[int], logits_V: Tensor) -> Tensor:
         logits_1V = logits_V[None]
-        seen = Seen(torch.tensor([list(text)]) if reads else _NONE, len(text) - start)
+        drawn = len(text) - start
+        seen = plan.seen(torch.tensor([list(text)]), drawn) if reads else Seen(_NONE, drawn)
         for stage in plan.stages:
             logits_1V = stage.apply(seen, logits_1V)
         if not plan.greedy:

@@ -77,4 +77,4 @@ class Talk:
         if tokenizer is None or self.context is None:
             return False
         room = max(1, self.context - min(self.chosen.length, self.context // 4))
-        return len(tokenizer.encode(chat.asked(self.messages)).ids) > room
+        return len(chat.encoded(tokenizer, chat.asked(self.messages))) > room

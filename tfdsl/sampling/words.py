@@ -70,6 +70,16 @@ def encode(tokenizer: Tokenizer, text: str) -> list[int]:
     return tokenizer.encode(text, add_special_tokens=False).ids
 
 
+def start_of(tokenizer: Tokenizer, prompt: str, made: bool) -> list[int]:
+    """Return the tokens of a prompt, with the marks that stand around a text; one that was `made` reads none in it."""
+    before = tokenizer.encode_special_tokens
+    tokenizer.encode_special_tokens = made
+    try:
+        return tokenizer.encode(prompt).ids
+    finally:
+        tokenizer.encode_special_tokens = before
+
+
 def _run(word: int | str | tuple[int, ...]) -> tuple[int, ...]:
     assert not isinstance(word, str), "a text was turned into tokens"
     return (word,) if isinstance(word, int) else word

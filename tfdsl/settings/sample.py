@@ -61,7 +61,18 @@ def _biases(value: Any) -> Any:
 Word = str | int | tuple[int, ...]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words)]
 
-FILTERS = ("temperature", "greedy", "top_k", "top_p", "min_p", "typical_p", "top_n_sigma")
+SEARCHED = ("beams", "length_penalty", "early_stopping")
+FILTERS = (
+    "temperature",
+    "greedy",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "top_n_sigma",
+    "epsilon_cutoff",
+    "eta_cutoff",
+)
 
 
 class Sample(Part):
@@ -86,6 +97,14 @@ class Sample(Part):
     top_n_sigma: PositiveReal | None = Field(
         default=None, description="Draw among the tokens whose score is within so many standard deviations of the best"
     )
+    epsilon_cutoff: Annotated[float, Number(above=0, below=1)] | None = Field(
+        default=None, description="Draw among the tokens that are at least so likely, and the likeliest"
+    )
+    eta_cutoff: Annotated[float, Number(above=0, below=1)] | None = Field(
+        default=None,
+        description="Draw among the tokens that are at least so likely, and where many are likely among less likely "
+        "ones too",
+    )
     repetition_penalty: PositiveReal = Field(
         default=1.0,
         description="Above 1, tokens of the prompt and the text become less likely: a positive score is divided by it, "
@@ -103,6 +122,9 @@ class Sample(Part):
     )
     banned: Words = Field(
         default=(), description="Never written: texts, tokens by number, and lists of tokens in a row"
+    )
+    no_repeat_ngram: Positive | None = Field(
+        default=None, description="Never write so many tokens in a row that the prompt and the text hold already"
     )
     forced: Words = Field(
         default=(), description="What the text begins with, as if it had been drawn: texts and tokens"
@@ -174,7 +196,7 @@ class Sample(Part):
             raise problem("D129", message, help="choose one of them")
         for name in ("ahead", "length_penalty", "early_stopping"):
             guessed = name == "ahead"
-            if self._changed(name) and (not ways or guessed == (ways == ["beams"])):
+            if self.said(name) and (not ways or guessed == (ways == ["beams"])):
                 wanted, way = ("`draft` or `lookup`", "guessed") if guessed else ("`beams`", "searched")
                 raise problem("D129", f"`{name}` belongs to {wanted}, and nothing is {way} here")
         if self.beams is not None:
@@ -183,7 +205,7 @@ class Sample(Part):
 
     def _searched(self, beams: Any) -> None:
         """Refuse what a search does not do."""
-        drawn = [name for name in (*FILTERS, "seed") if self._changed(name)]
+        drawn = [name for name in (*FILTERS, "seed") if self.said(name)]
         if drawn:
             message = f"`{drawn[0]}` is of tokens that are drawn, and `beams` draws none"
             raise problem("D129", message, help=f"leave `{drawn[0]}` or `beams` out")
@@ -195,9 +217,9 @@ class Sample(Part):
             message = f"`n` asks for {self.n} texts, and {beams} beams find {beams}"
             raise problem("D129", message, help=f"`beams: {self.n}` or more")
 
-    def _changed(self, name: str) -> bool:
-        """Return whether a field is other than where nothing is said: a run keeps what was not said too."""
-        return getattr(self, name) != type(self).model_fields[name].default
+    def said(self, name: str) -> bool:
+        """Return whether something was said of a field, were it what holds where nothing is said."""
+        return name in self.model_fields_set and getattr(self, name) is not None
 
 
 def anew(kept: Sample, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,5 +231,7 @@ def anew(kept: Sample, chosen: Mapping[str, Any]) -> dict[str, Any]:
     if chosen.get("beams") is not None:
         left |= {*FILTERS, "seed", "draft", "lookup", "ahead", "logprobs"}
     elif chosen.get("draft") is not None or chosen.get("lookup") is not None:
-        left |= {"beams", "length_penalty", "early_stopping", "draft", "lookup"}
+        left |= {*SEARCHED, "draft", "lookup"}
+    elif any(chosen.get(name) is not None for name in (*FILTERS, "seed", "logprobs")):
+        left |= {*SEARCHED}  # it draws
     return {**{name: value for name, value in kept.given().items() if name not in left}, **chosen}

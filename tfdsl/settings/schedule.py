@@ -17,8 +17,10 @@ class Schedule(Choice):
 
     default_type = "cosine"
 
-    warmup: Annotated[Any, Number(minimum=0)] = Field(
-        default=100, description="Steps of the rise from zero; a number below 1 is a share of `steps`"
+    warmup: Annotated[Any, Number(minimum=0, words=("auto",))] = Field(
+        default="auto",
+        description="Steps of the rise from zero; a number below 1 is a share of `steps`; `auto` is 100, or a tenth of "
+        "`steps` where that is less",
     )
 
     @model_validator(mode="after")
@@ -30,7 +32,10 @@ class Schedule(Choice):
 
     def settled(self, steps: int) -> Self:
         """Return the schedule of a training of `steps`, its warm-up in steps."""
-        risen = self.warmup * steps if self.warmup < 1 else self.warmup
+        if self.warmup == "auto":
+            risen = min(100, steps / 10)
+        else:
+            risen = self.warmup * steps if self.warmup < 1 else self.warmup
         return self.model_copy(update={"warmup": round(risen)})
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfdsl import settings
+from tfdsl.data.manifest import Damaged
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import checkpoint, log, needs, opening, peak, reports
-from tfdsl.training.loop import Loop, Outcome, Unfit
+from tfdsl.training.loop import Loop
+from tfdsl.training.outcome import Outcome, Unfit
 from tfdsl.training.prepare import Job, prepare, reopen
 from tfdsl.training.process import process
 from tfdsl.training.processes import Processes, joined
@@ -85,8 +87,8 @@ def _run(
             try:
                 loop = Loop(job, report if processes.first else Quiet(), lines, start, processes)
                 outcome = loop.run()
-            except Unfit as unfit:
-                return None, [*said, unfit.diagnostic] if processes.first else []
+            except (Unfit, Damaged) as fault:
+                return None, [*said, fault.diagnostic] if processes.first else []
             if outcome.end != "unsaved":
                 end = {"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)}
                 lines.write(end | loop.meter.state() | loop.meter.use.told() | {"peak_memory": peak.memory()})

@@ -8,21 +8,29 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from tfdsl import tokens
+from tfdsl.data.chat import EARLIER
 from tfdsl.data.table import Prepared, Ragged, Table
+from tfdsl.data.wanted import Field
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training.binding import Problems
 from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.text_to_text import Tokens, filled
 
 PROMPT = "prompt"
+ASKED = Field(PROMPT, begins=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """How prompts and answers become rows: one behind the other, the mark `end` behind the answer."""
+    """How prompts and answers become rows: one behind the other, the mark `end` behind the answer.
+
+    Of a conversation the earlier answers are targets too, each with its `end`, which stands in no input: a row reads
+    what was said as it is read when the conversation goes on.
+    """
 
     end: int
     pad: int
@@ -38,9 +46,17 @@ class Answers:
             asked, told = self.text(table, PROMPT, place), np.append(self.text(table, answer, place), self.end)
             row = np.concatenate((asked, told))
             inputs.append(row[:-1])
-            targets.append(np.concatenate((np.full(max(0, len(asked) - 1), IGNORED), told[len(asked) == 0 :])))
+            targets.append(np.concatenate((self._earlier(table, place, asked), told[len(asked) == 0 :])))
         read_BT, keep_BT = filled(inputs, self.pad)
         return read_BT, keep_BT, filled(targets, IGNORED)[0]
+
+    def _earlier(self, table: Table, place: int, asked: Tokens) -> Tokens:
+        """Return what is to be written within a prompt: the answers of the assistant, each with its end."""
+        targets = np.full(max(0, len(asked) - 1), IGNORED)
+        for first, last in turns(table, place):
+            targets[first - 1 : last - 1] = asked[first:last]
+            targets[last - 1] = self.end
+        return targets
 
     def text(self, table: Table, name: str, place: int) -> Tokens:
         """Return the tokens of a text without the mark that the data may have put behind it."""
@@ -53,6 +69,21 @@ def column(table: Table, name: str) -> Ragged:
     found = table.columns[name]
     assert isinstance(found, Ragged), "a text is a column of tokens"
     return found
+
+
+def turns(table: Table, place: int) -> NDArray[np.int64]:
+    """Return the stretches [N, 2] of a prompt that are earlier answers: their first token and the one behind them."""
+    return column(table, EARLIER)[place].reshape(-1, 2) if EARLIER in table.columns else np.zeros((0, 2), np.int64)
+
+
+def bytes_a_token(table: Table, answer: str, tokenizer: Tokenizer) -> float:
+    """Return how many bytes of text a token of the answers stands for, earlier ones of conversations among them."""
+    earlier = [
+        column(table, PROMPT)[place][first:last] for place in range(len(table)) for first, last in turns(table, place)
+    ]
+    size = sum(len(tokenizer.decode(each.tolist()).encode()) for each in earlier)
+    count = sum(map(len, earlier)) + int(lengths(table, answer).sum())
+    return (table.sizes[answer] + size) / max(1, count)
 
 
 def lengths(table: Table, *names: str) -> NDArray[np.int64]:

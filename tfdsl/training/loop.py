@@ -7,9 +7,8 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from threading import Event
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from tfdsl.training.log import Log
 from tfdsl.training.masters import Masters
 from tfdsl.training.meter import Meter
 from tfdsl.training.optimizer import Optimizer, freeze
+from tfdsl.training.outcome import Diverged, End, Outcome, Unfit, early
 from tfdsl.training.pace import Pace
 from tfdsl.training.patience import Patience
 from tfdsl.training.prefetch import Ahead
@@ -35,33 +35,8 @@ from tfdsl.training.saving import Saver, Unsaved
 from tfdsl.training.schedule import rate
 from tfdsl.training.task import HELD_OUT, Batch, Measured
 
-End = Literal["steps", "minutes", "patience", "signal", "diverged", "unsaved"]
 CALMER = "the weights before it are saved; try a lower `train.optimizer.lr`, or a longer `train.schedule.warmup`"
 MEASURED_TOKENS = 4096  # tokens a batch of a measurement, which keeps no gradients
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a training run ended, after which step; `loss` in nats a token, `held_out` if it was measured."""
-
-    end: End
-    step: int
-    loss: float
-    held_out: Measured | None
-    seconds: float
-    diagnostics: tuple[Diagnostic, ...] = ()
-
-
-class Diverged(Exception):
-    """A loss or a gradient is not a finite number; the step was not taken."""
-
-
-class Unfit(Exception):
-    """A setting cannot be honoured for this model; found before the first step."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
 
 
 class Loop:
@@ -76,6 +51,7 @@ class Loop:
         self.step, self.seconds, self.loss = 0, 0.0, math.nan
         self.best, self.judged = Patience(self.set.evaluate.patience, self.set.evaluate.min_delta), -1
         self.held_out: Measured | None = None
+        self.told, self.whole = dict[str, Any](), False  # the last measurement, and whether it was of all
         torch.default_generator.manual_seed(self.set.seed)
         self.model = job.subject.build().to(processes.device)
         self.masters = Masters(self.model) if self.set.precision == "bfloat16_weights" else None
@@ -144,7 +120,9 @@ class Loop:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
         end: End = "steps"
         problems: tuple[Diagnostic, ...] = ()
-        self.said += first(self.model, self.set.threads)
+        slow = first(self.model, self.set.threads)
+        self.said += slow
+        self.report.warned(slow)
         with signals.caught(self.processes.count > 1) as stopped, self.ahead:
             self.model.train()
             try:
@@ -160,6 +138,7 @@ class Loop:
             finally:
                 self.saver.close()
         seconds = time.monotonic() - self.started
+        self.said += early(self.set, end, self.step, self.job.subject.where("train.schedule.warmup"))
         return Outcome(end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems))
 
     def _steps(self, stopped: Event) -> End:
@@ -293,14 +272,19 @@ class Loop:
     def _judge(self) -> bool:
         """Measure as many examples as at any other step; return whether these are the best weights so far."""
         count = self.set.evaluate.batches
+        most = None if count == "all" else count * self.set.batch
         self.judged = self.step
-        return self.best.measured(self._measure(None if count == "all" else count * self.set.batch).loss, self.step)
+        self.whole = most is None or most >= self.task.examples(self.job.data.held_out, HELD_OUT)
+        return self.best.measured(self._measure(most).loss, self.step)
 
     def _finish(self, hurried: bool) -> None:
         if not hurried and self.judged != self.step:
             self._judge()  # the last weights may be the best ones
         if self.set.evaluate.final and not hurried:
-            self._measure(None, whole=True)
+            if self.told.get("step") == self.step and self.whole:
+                self._write(self.told | {"whole": True})  # nothing is measured twice
+            else:
+                self._measure(None, whole=True)
         self._save()
         self.saver.finish()
 
@@ -316,7 +300,8 @@ class Loop:
             measured = self.task.measure(self.plain, batches, self.processes)
         self.model.train()
         facts = {"held_out": measured.loss, "count": measured.count, "figures": dict(measured.figures)}
-        self._write({"step": self.step, **facts, **({"whole": True} if whole else {})})
+        self.told = {"step": self.step, **facts}
+        self._write(self.told | ({"whole": True} if whole else {}))
         self.report.measured(self.step, measured)
         self.measuring += time.monotonic() - began
         self.held_out = measured

@@ -20,7 +20,7 @@ class Processes:
 
     def __init__(self, rank: int = 0, count: int = 1, device: torch.device | None = None) -> None:
         self.rank, self.count, self.device = rank, count, device or torch.device("cpu")
-        self._aside: dist.ProcessGroup | None = None
+        self._ways: dict[str, dist.ProcessGroup] = {}
 
     @property
     def first(self) -> bool:
@@ -52,19 +52,23 @@ class Processes:
         if self.count == 1:
             return [word]
         words: list[Any] = [None] * self.count
-        dist.all_gather_object(words, word, group=self.aside())
+        dist.all_gather_object(words, word, group=self._way("words"))
         return words
 
     def aside(self) -> dist.ProcessGroup | None:
-        """Return a way between the processes beside the one that training takes, so that neither waits for the other.
+        """Return a way between the processes for what is written while training goes on; None for a single process.
 
+        It is beside the ways that training and `told` take: what two threads say on one way is taken for each other's.
         All processes call this the first time together.
         """
-        if self.count > 1 and self._aside is None:
+        return self._way("aside") if self.count > 1 else None
+
+    def _way(self, name: str) -> dist.ProcessGroup:
+        if name not in self._ways:
             made = dist.new_group(backend="gloo", timeout=PATIENCE)
             assert isinstance(made, dist.ProcessGroup)
-            self._aside = made
-        return self._aside
+            self._ways[name] = made
+        return self._ways[name]
 
 
 class _Gathered(torch.autograd.Function):

@@ -25,6 +25,11 @@ def rate(schedule: settings.Schedule, peak: float, step: int, progress: float) -
     return low + (peak - low) * _left(schedule, progress)
 
 
+def highest(schedule: settings.Schedule, peak: float, steps: int) -> float:
+    """Return the highest rate of the first `steps`, all of them in the warm-up or before the rate falls."""
+    return max((rate(schedule, peak, step, 0.0) for step in range(steps)), default=0.0)
+
+
 def _left(schedule: kinds.Falling, progress: float) -> float:
     """Return how much of the fall lies ahead: 1 at its start, 0 at its end."""
     if isinstance(schedule, kinds.Cosine):

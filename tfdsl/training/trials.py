@@ -17,7 +17,8 @@ from tfdsl.settings.optimizer import Muon
 from tfdsl.settings.schedule import Constant
 from tfdsl.training import opening
 from tfdsl.training.log import Log
-from tfdsl.training.loop import Diverged, Loop, Unfit
+from tfdsl.training.loop import Loop
+from tfdsl.training.outcome import Diverged, Unfit
 from tfdsl.training.prepare import Job, prepare
 from tfdsl.training.process import process
 from tfdsl.training.processes import joined

@@ -125,7 +125,10 @@ class LearnedPosition(nn.Module):
         self.weight = nn.Parameter(torch.zeros(length, width))
 
     def forward(self, x_BTD, start):
-        return x_BTD + self.weight[start : start + x_BTD.size(1)]
+        end = start + x_BTD.size(1)
+        if end > self.weight.size(0):
+            raise ValueError(f"{self.weight.size(0)} positions are learned, not {end}")
+        return x_BTD + self.weight[start:end]
 
 
 class Layer(nn.Module):

@@ -272,7 +272,10 @@ class LearnedPosition(nn.Module):
         if place_BT is not None:
             # Each document is counted from its own beginning.
             return x_BTD + F.embedding(place_BT, self.weight)
-        return x_BTD + self.weight[start : start + x_BTD.size(1)]
+        end = start + x_BTD.size(1)
+        if end > self.weight.size(0):
+            raise ValueError(f"{self.weight.size(0)} positions are learned, not {end}")
+        return x_BTD + self.weight[start:end]
 
 
 class Rotary(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from tfdsl import settings
 from tfdsl.data.table import Prepared, Table
 from tfdsl.data.wanted import Field, Wanted
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.diagnostics import Diagnostic, Note
 from tfdsl.roles import Signature
 from tfdsl.settings.objective import Classify as Chosen
 from tfdsl.training import binding, scores
@@ -27,7 +27,7 @@ from tfdsl.training.task import Batch, Measured, Model, Place, Task
 
 KIND = "a text [B, T] or an image [B, C, H, W] into scores of classes [B, K]"
 HELP = "give the model a head: `- linear: {id: scores, width: 3, bias: true}` behind one vector [B, D], for 3 classes"
-SHOWN = 5  # classes that are told by name
+SHOWN, MOST = 5, 12  # classes that are told by name: of some, and of all
 Problems = list[tuple[str, Diagnostic]]
 
 
@@ -49,16 +49,39 @@ class Classify(Task):
         problems = self.reader.against(data)
         if len(data.labels) > self.classes:
             message = f"the data has {len(data.labels):,} classes, the model tells {self.classes:,} apart"
+            same = alike(data.labels)
             help_ = f"make the last dimension of `{self.output}` {len(data.labels)}"
-            problems.append((f"outputs.{self.output}", Diagnostic("R804", message, label="too few", help=help_)))
+            help_ = f"did you mean {same} to be one class? Else {help_}" if same else help_
+            if data.labels[0] == "0" and not (_labels(data.train) == 0).any():
+                help_ = f"no example is of class `0`, from which numbers count: {help_}, or write other names"
+            note = (Note(f"the classes are {shown(data.labels, MOST)}"),)
+            said = Diagnostic("R804", message, label="too few", notes=note, help=help_)
+            problems.append((f"outputs.{self.output}", said))
+        met = np.unique(_labels(data.train))
+        if len(met) == 1:
+            what = "the one example" if len(data.train) == 1 else f"all {len(data.train):,} examples"
+            message = (
+                f"{what} to train on {'is' if len(data.train) == 1 else 'are'} of one class, `{data.labels[met[0]]}`"
+            )
+            help_ = "give examples of another class too"
+            problems.append(("train.data", Diagnostic("R758", message, label="nothing to tell apart", help=help_)))
         return problems
 
     def remarks(self, data: Prepared) -> Problems:
         alone = np.setdiff1d(_labels(data.held_out), _labels(data.train))
         found = self.reader.remarks(data)
+        if len(data.labels) < self.classes:
+            message = f"`{self.output}` tells {self.classes:,} classes apart, and the data have {len(data.labels):,}"
+            note = (Note(f"the classes are {shown(data.labels, MOST)}"),)
+            help_ = f"make its last dimension {len(data.labels)}, if there are no more, or name another output"
+            said = Diagnostic("W630", message, label="more than there are", notes=note, help=help_)
+            found = [*found, (f"outputs.{self.output}", said)]
+        if same := alike(data.labels):
+            said = Diagnostic("W631", f"two classes differ in spaces or capitals alone: {same}", label="one class?")
+            found = [*found, ("train.data", replace(said, help="write them alike, if they are one"))]
         if not len(alone):
             return found
-        names = ", ".join(f"`{data.labels[each]}`" for each in alone[:SHOWN]) + (", …" if len(alone) > SHOWN else "")
+        names = shown([data.labels[each] for each in alone], SHOWN)
         what = f"{len(alone):,} classes are" if len(alone) > 1 else "1 class is"
         help_ = "give more examples of them, or hold others out: `train.data.held_out`"
         message = f"{what} among the held-out examples alone, and cannot be learnt: {names}"
@@ -122,6 +145,21 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     if bound is None or problems:
         return None, problems
     return Classify(Texts(bound, train.context), output, classes, train.label_smoothing), []
+
+
+def shown(names: Sequence[str], most: int) -> str:
+    """Return the first few names of classes."""
+    return ", ".join(f"`{name}`" for name in names[:most]) + (", …" if len(names) > most else "")
+
+
+def alike(names: Sequence[str]) -> str:
+    """Return which classes may be one by mistake: they differ in spaces or capitals alone; or nothing."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(" ".join(name.split()).lower(), name)
+        if other != name:
+            return f"`{other}` and `{name}`"
+    return ""
 
 
 def _labels(table: Table) -> Any:

@@ -46,6 +46,7 @@ class Vectors(Task):
     width: int
     temperature: float
     smoothing: float
+    rows: int = 2  # of a pass, over all processes
     processes: Processes = field(default_factory=Processes)
 
     @property
@@ -54,7 +55,8 @@ class Vectors(Task):
         return Wanted((fields,), self.reader.marks, spare=self.reader.marks)
 
     def against(self, data: Prepared) -> Problems:
-        return self.reader.against(data)
+        told = "negative" in data.train.columns
+        return [*self.reader.against(data), *([] if told else alone(data.train, self.rows, ("query", "positive")))]
 
     def remarks(self, data: Prepared) -> Problems:
         return self.reader.cut(data, ("query",), ("positive",), ("negative",))
@@ -118,6 +120,20 @@ class Vectors(Task):
         return _measured(total, sums, len(keys_A), processes)
 
 
+def alone(table: Table, rows: int, names: Sequence[str]) -> Problems:
+    """Say where no example has another one that it could be told from."""
+    if rows == 1:
+        message = "a pass of 1 example has no other that it could be told from, so nothing is learned"
+        help_ = "set `train.batch` to 2 or more: the more, the harder it is, and the better what is learned"
+        return [("train.batch", Diagnostic("R758", message, label="nothing to tell apart", help=help_))]
+    for name in names:
+        column = table.columns[name]
+        if all(np.array_equal(column[0], column[place]) for place in range(len(table))):
+            message = f"the `{name}` of all {len(table):,} examples is the same, so each belongs to every other"
+            return [("train.data", Diagnostic("R758", message, label="nothing to tell apart"))]
+    return []
+
+
 def pairs(vectors_ACD: Tensor, keys_AC: Tensor, temperature: float, smoothing: float = 0.0) -> Tensor:
     """Return the loss [A] of each example: its query, its positive and perhaps its negative are unit vectors.
 
@@ -164,6 +180,7 @@ class Scores(Task):
     order: tuple[str, ...]
     output: str
     smoothing: float
+    rows: int = 2  # of a pass, over all processes
     processes: Processes = field(default_factory=Processes)
 
     @property
@@ -171,7 +188,8 @@ class Scores(Task):
         return Wanted(((Field("caption"), Field("image", "image")),), self.texts.marks)
 
     def against(self, data: Prepared) -> Problems:
-        return [*self.texts.against(data), *self.images.against(data)]
+        problems = [*self.texts.against(data), *self.images.against(data)]
+        return [*problems, *alone(data.train, self.rows, ("caption", "image"))]
 
     def remarks(self, data: Prepared) -> Problems:
         return self.texts.cut(data, ("caption",))
@@ -240,7 +258,7 @@ def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, Prob
     if bound is None or not isinstance(width, int):
         return None, problems
     reader = Texts(bound, train.context)
-    return Vectors(reader, output, width, chosen.temperature, train.label_smoothing), []
+    return Vectors(reader, output, width, chosen.temperature, train.label_smoothing, train.batch), []
 
 
 def _scored(train: settings.Train, signature: Signature, image: Input) -> tuple[Task | None, Problems]:
@@ -264,7 +282,7 @@ def _scored(train: settings.Train, signature: Signature, image: Input) -> tuple[
         return None, problems
     texts = Texts(bound, train.context, ("start", "end"), exact=True)
     pictures = Pictures(image.name, image.shape, train.seed)
-    return Scores(texts, pictures, tuple(signature.inputs), fits[0], train.label_smoothing), []
+    return Scores(texts, pictures, tuple(signature.inputs), fits[0], train.label_smoothing, train.batch), []
 
 
 def _key(values: Array) -> int:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tfdsl import settings, tokens
+from tfdsl.data.chat import EARLIER
 from tfdsl.data.table import Prepared, Ragged, Table
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.roles import Signature
 from tfdsl.training import answers, binding, crossentropy, figures, head
-from tfdsl.training.answers import PROMPT, Answers
+from tfdsl.training.answers import ASKED, PROMPT, Answers
 from tfdsl.training.crossentropy import IGNORED
 from tfdsl.training.packing import Cut, Packing, Whole
 from tfdsl.training.processes import Processes
@@ -30,7 +31,7 @@ ANSWER = "answer"
 class NextToken(Task):
     """Rows of `context` tokens and their successors, as `packing` lays text into them.
 
-    Of data with a `prompt` and an `answer` each example is read whole, and the answer's tokens alone count.
+    Of data with a `prompt` and an `answer` each example is read whole, and the tokens of answers alone count.
     """
 
     bound: binding.Bound
@@ -42,7 +43,8 @@ class NextToken(Task):
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(((Field("text"),), (Field(PROMPT), Field(ANSWER))), whole=True)
+        earlier = Field(EARLIER, "turns", optional=True, of=PROMPT)
+        return Wanted(((Field("text"),), (ASKED, Field(ANSWER), earlier)), whole=True)
 
     def against(self, data: Prepared) -> list[tuple[str, Diagnostic]]:
         if ANSWER in data.train.columns:
@@ -65,7 +67,7 @@ class NextToken(Task):
             end = tokens.marks(data.tokenizer).end
             assert end is not None, "the data were looked at"
             self.answers = Answers(end, self.bound.words.pad or 0)
-            self.bytes_a_token = data.held_out.sizes[ANSWER] / max(1, int(answers.lengths(data.held_out, ANSWER).sum()))
+            self.bytes_a_token = answers.bytes_a_token(data.held_out, ANSWER, data.tokenizer)
             return
         self.bytes_a_token = data.held_out.sizes["text"] / max(1, len(_text(data.held_out).values) - 1)
 
