@@ -85,7 +85,7 @@ def test_a_bare_type_keeps_its_word_beside_fields_that_are_set(tmp_path: Path) -
     assert (train.optimizer.type_name, train.optimizer.lr) == ("muon", 2)
     assert (train.schedule.type_name, train.schedule.warmup) == ("wsd", 7)
     whole = checking.run(document.gather(tmp_path / "own.yaml", ["train.schedule=constant"])).train
-    assert (whole.schedule.type_name, whole.schedule.warmup) == ("constant", 100)
+    assert (whole.schedule.type_name, whole.schedule.warmup) == ("constant", "auto")
 
 
 @pytest.mark.parametrize(
@@ -145,3 +145,9 @@ def test_sample_survives_a_run_folder() -> None:
         {"logit_bias": {" the": 2, 13: -1}, "banned": ["x", 7, [1, 2]], "stop": "y", "ahead": 3, "lookup": 4}
     )
     assert Sample.model_validate(json.loads(json.dumps(chosen.model_dump(mode="json", exclude_unset=True)))) == chosen
+
+
+@pytest.mark.parametrize("highest", [1e-3, 1e-4])
+def test_a_range_that_does_not_rise_is_refused(highest: float) -> None:
+    with pytest.raises(ValidationError, match="which is no rise"):
+        Train.model_validate({"find_lr": {"lowest": 1e-3, "highest": highest}})

@@ -9,11 +9,12 @@ from tfdsl import declared, shapes
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import suggest
 from tfdsl.node import Flow, Instance, Size, Step
-from tfdsl.remembering import Remembered, flags, once, outside, remembered
+from tfdsl.remembering import Remembered, flags, once, outside, parted, remembered
 from tfdsl.shapes import Poly
 
 DEFAULT_LENGTH = 512
 BYTES = {"float32": 4, "bfloat16": 2}
+NUMBER = 8  # of a document, or of a position
 STATE = 4  # recurrent states are float32 even where the model is less exact
 MASTER = 4  # the optimiser's own numbers are float32 whatever the model computes in
 
@@ -174,11 +175,12 @@ class _Counter:
     def beside(self, checked: Checked, kept: Remembered, name: str) -> int:
         """Return the bytes that a cache holds of a stream besides what its nodes do.
 
-        These are what it gave at the first forward, where that is kept, and a byte for each position that may be
-        padding.
+        These are what it gave at the first forward, where that is kept, a byte for each position that may be padding,
+        and two whole numbers for each where documents share a row: its document, and where that begins.
         """
         given = sum(self.at(value.tensor.count) for value in outside(checked, name)) if once(checked, kept, name) else 0
-        return given * self.size + self.at(flags(checked, kept, name))
+        numbers = 2 * NUMBER * self.at(parted(checked, kept, name))
+        return given * self.size + self.at(flags(checked, kept, name)) + numbers
 
     def flow(self, flow: Flow, value: _Held | None, runs: int = 1, owned: int = 1) -> tuple[tuple[Entry, ...], _Held]:
         """Return what the nodes of a pipe cost that runs `runs` times and has `owned` sets of weights, and its end."""

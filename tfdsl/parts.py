@@ -344,16 +344,17 @@ def _expression(text: str) -> Expression:
 
 def _explained(cls: type[Part], error: ValidationError, data: Any) -> ValidationError:
     """Replace pydantic's words for an unknown field by ours, which know the fields that there are."""
-    fields = tuple(field.alias or name for name, field in cls.model_fields.items())
-    fields = ("type", *fields) if cls.type_name else fields
-    given: set[Any] = set(data) if isinstance(data, dict) else set()
-    fields = tuple(field for field in fields if field not in given)  # no slip for what is there
+    fields = ("type",) * bool(cls.type_name) + tuple(field.alias or name for name, field in cls.model_fields.items())
+    free = tuple(field for field in fields if not (isinstance(data, dict) and field in data))
+    types = cls.types if issubclass(cls, Choice) else {}
     lines: list[InitErrorDetails] = []
     for line in error.errors(include_url=False):
         kind: Any = line["type"]
         if kind in ("extra_forbidden", "invalid_key") and len(line["loc"]) == 1:
             word = str(line["loc"][0])
-            kind = problem("D102", f"unknown field `{word}`", word=word, candidates=fields, at="key")
+            owners = [name for name, other in types.items() if word in other.model_fields]
+            facts = {"candidates": free, "fields": fields, "of": owners, "at": "key"}
+            kind = problem("D102", f"unknown field `{word}`", word=word, **facts)
         elif "message" in line.get("ctx", {}):
             kind = PydanticCustomError(kind, "{message}", line.get("ctx"))
         else:

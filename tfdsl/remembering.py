@@ -82,6 +82,17 @@ def flags(checked: Checked, kept: Remembered, name: str) -> Size:
     return sum(found.values())
 
 
+def parted(checked: Checked, kept: Remembered, name: str) -> Size:
+    """Return of how many positions a cache says which document they are of; for the first of its streams, once."""
+    found: dict[str, tuple[str, Size]] = {}
+    for stream in (each for each in checked.streams if each in kept.streams):
+        for step in steps(checked.streams[stream].flow):
+            for axis in (each for each in step.output.axes if each.parts and each.size in kept.axes):
+                rows = checked.inputs[axis.parts].tensor.axes[0].size
+                found.setdefault(axis.parts, (stream, rows * axis.size))
+    return sum(count for stream, count in found.values() if stream == name)
+
+
 def _after(checked: Checked, first: frozenset[str]) -> set[str]:
     """Return these streams and those that read them, directly or not."""
     after = set(first)

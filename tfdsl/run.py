@@ -19,7 +19,7 @@ from tfdsl import building, checking, disk, document, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
-from tfdsl.reading import answers
+from tfdsl.reading import answers, questions
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
 from tfdsl.reading import fill as filling
@@ -127,7 +127,7 @@ class Run:
         if answers.writes(signature):
             return self._answering(self._drafting(draft or chosen.draft, chosen, tell), tell)
         if unfit := sampling.against(signature):
-            raise RunError(unfit)
+            raise RunError(questions.instead(self.trained(), unfit))
         models = self.models()
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
         known = (words.vocab, self.context, limit, self.end, models.ragged)

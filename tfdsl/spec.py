@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationError, field_validator, model_validator
@@ -225,7 +226,18 @@ def advice(context: Map[str, Any], span: Span | None) -> tuple[str, tuple[Edit, 
     if near is not None:
         certain = span is not None and sure(str(word), candidates)
         return f"did you mean `{near}`?", (Edit(span, near),) if certain and span is not None else ()
+    if context.get("of"):
+        return f"it is a field of {_types(context['of'])}", ()
+    candidates = context.get("fields", candidates)
+    near = suggest(word, candidates) if word is not None else None
+    if near is not None:
+        return f"did you mean `{near}`, which is there already?", ()
     return context.get("help", "") or (f"there are {listed(candidates)}" if candidates else ""), ()
+
+
+def _types(names: Sequence[str]) -> str:
+    quoted = [f"`type: {name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
 def first_line(document: Document, path: tuple[str | int, ...]) -> Span | None:

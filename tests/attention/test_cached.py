@@ -51,9 +51,13 @@ LENGTH = 34  # the entries of the smaller windows are laid anew twice
 
 
 def built(body: str, pad: str = "") -> Any:
-    torch.manual_seed(1)
     pipe = f"model: [embed: {{from: t, width: 16}}, {body}, unembed: {{width: 40}}]"
-    checked = tfdsl.check(HEAD.format(pad=pad) + pipe)
+    return made(HEAD.format(pad=pad).partition("\n")[2].partition("\n")[2] + pipe)
+
+
+def made(text: str) -> Any:
+    torch.manual_seed(1)
+    checked = tfdsl.check(f"tfdsl: 1\nname: m\n{text}")
     assert checked.ok, tfdsl.SpecError(checked)
     model = tfdsl.build(checked).double().eval()
     for weight in model.parameters():
@@ -113,6 +117,23 @@ def test_padding_is_hidden_from_what_comes_after(mask: str) -> None:
     assert apart(model, tokens, splits(LENGTH, 0)) <= BAR
 
 
+@pytest.mark.parametrize("fields", ["position: rope", "position: alibi", WITH["shaw values"], WITH["deberta"]])
+@pytest.mark.parametrize("mask", MASKS)
+def test_documents_that_share_a_row_stay_apart(mask: str, fields: str) -> None:
+    pipe = f"[embed: {{from: t, width: 16}}, attention: {{heads: 4, mask: {MASKS[mask]}, {fields}}}]"
+    model = made(f"inputs: {{t: {{shape: [B, T], vocab: 40}}, d: {{shape: [B, T], parts: t}}}}\nmodel: {pipe}")
+    tokens, told = some(), torch.zeros(2, LENGTH, dtype=torch.long)
+    told[0, 3:], told[0, 19:], told[1, 8:], told[1, 30:] = 1, 2, 7, 9
+    with torch.no_grad():
+        for given in ((tokens, told), (tokens,)):
+            wanted = model(*given)
+            for cuts in splits(LENGTH, len(mask)):
+                cache = model.new_cache(LENGTH)
+                parts = zip(*(each.split(cuts, dim=1) for each in given), strict=True)
+                found = torch.cat([model(*part, cache=cache) for part in parts], dim=1)
+                torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10, msg=str(cuts))
+
+
 @pytest.mark.parametrize("mask", MASKS)
 def test_others_read_what_is_kept(mask: str) -> None:
     """All positions are held of keys and values that have a name: others may see more of them."""
@@ -168,3 +189,30 @@ def test_more_than_there_is_room_for_is_said(mask: str) -> None:
         model(some(4), cache=cache)
         with pytest.raises(ValueError, match="the cache has room for 5, not 6 positions"):
             model(some(2), cache=cache)
+
+
+BOUNDED = {
+    "padding": ("global", "position: rope", "t: {shape: [B, T], vocab: 40, pad: 0}"),
+    "shaw": ("window", WITH["shaw values"], "t: {shape: [B, T], vocab: 40}"),
+    "deberta": ("chunk", WITH["deberta"], "t: {shape: [B, T], vocab: 40}"),
+    "documents": ("chunk", "position: rope", "t: {shape: [B, T], vocab: 40}, d: {shape: [B, T], parts: t}"),
+    "documents in all": ("causal", "position: rope", "t: {shape: [B, T], vocab: 40}, d: {shape: [B, T], parts: t}"),
+}
+
+
+@pytest.mark.parametrize("case", BOUNDED)
+def test_what_is_near_is_all_that_is_held(case: str) -> None:
+    mask, fields, inputs = BOUNDED[case]
+    attention = f"attention: {{heads: 4, mask: {MASKS.get(mask, mask)}, {fields}}}"
+    text = f"inputs: {{{inputs}}}\nmodel: [embed: {{from: t, width: 16}}, {attention}, {attention}]"
+    model, checked = made(text), tfdsl.check(f"tfdsl: 1\nname: m\n{text}")
+    model = model.float()
+    for length in (5, 41, 120):
+        given = some(length, 3).split(7, dim=1)
+        cache = model.new_cache(length)
+        with torch.no_grad():
+            for part in given:
+                model(*([part, (part > 9).long()] if "parts" in inputs else [part]), cache=cache)
+        sizes = [each.size(2) for each in cache.entries if each.dim() == 4]
+        assert mask == "causal" or max(sizes) <= 6 + 15
+        assert costing.count(checked, {"T": length, "B": 3}).cache == cached.size(cache)

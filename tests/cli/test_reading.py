@@ -67,12 +67,12 @@ def test_an_image_has_no_second_text(runs: dict[str, Run], capfd: pytest.Capture
 def test_the_name_of_a_file_is_no_text(runs: dict[str, Run], command: str, capfd: pytest.CaptureFixture[str]) -> None:
     refused = f"tfdsl: `one.png` is an image, and {TEXTS}\n"
     assert said(capfd, runs[command], command, "one.png") == (2, refused)
-    code, note = said(capfd, runs[command], command, "some.jsonl")
+    code, note = said(capfd, runs[command], command, "some.jsonl", "--json")
     assert (code, note) == (
         0,
         "`some.jsonl` is a file, and these words themselves are read: --file reads what it holds\n",
     )
-    assert said(capfd, runs[command], command, "none.png") == (0, "")
+    assert said(capfd, runs[command], command, "none.png", "--json") == (0, "")
 
 
 def test_a_class_that_the_model_does_not_have_is_told(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
@@ -82,6 +82,17 @@ def test_a_class_that_the_model_does_not_have_is_told(runs: dict[str, Run], capf
         "warning[W609]: the model has no such class as `bird`, so what is of it counts as wrong\n"
         "help: its classes are `cat`, `dog`, `cow`\n",
     )
+
+
+def test_another_question_is_told_what_the_run_answers(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
+    for run, command, answers in (
+        ("fill", "classify", "`tfdsl fill` or `tfdsl score`"),
+        ("score", "embed", "`tfdsl sample` or `tfdsl score`"),
+        ("classify", "fill", "`tfdsl classify`"),
+        ("embed", "score", "`tfdsl embed`"),
+    ):
+        code, told = said(capfd, runs[run], command, "a")
+        assert code == 1 and f"help: ask this run with {answers}\n" in told
 
 
 def test_no_text_is_not_scored(
@@ -148,6 +159,9 @@ def test_weights_are_said_and_a_model_of_masked_words_is_scored(
 
 def test_vectors_are_counted(runs: dict[str, Run], capfd: pytest.CaptureFixture[str]) -> None:
     assert said(capfd, runs["embed"], "embed", "a", "-o", "v.npy") == (0, "v.npy: 1 vector of 3 numbers\n")
+    assert said(capfd, runs["embed"], "embed", "a", "b") == (0, "cosines between 2 vectors of 3 numbers\n")
+    assert "one vector of 3 numbers" in said(capfd, runs["embed"], "embed", "a")[1]
+    assert said(capfd, runs["embed"], "embed", "a", "--top", "2")[0] == 2
     assert said(capfd, runs["embed"], "embed", "a", "b", "-o", "v.npy")[1] == "v.npy: 2 vectors of 3 numbers\n"
 
 

@@ -12,6 +12,7 @@ from tests.training import texts
 from tests.training.gpt import GPT
 from tests.training.runs import signature
 from tfdsl import settings, tokens
+from tfdsl.data.manifest import Damaged
 from tfdsl.training import objectives
 from tfdsl.training.objectives.preference import Preference
 from tfdsl.training.processes import Processes
@@ -70,6 +71,20 @@ def test_without_an_end_or_room_answers_are_refused() -> None:
         ("train.tokenizer", "R795"),
         ("train.context", "R793"),
     ]
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "flipped", "none"])
+def test_what_the_first_model_said_is_not_read_where_it_is_damaged(tmp_path: Path, damage: str) -> None:
+    made, path = task("preference"), tmp_path / "reference.npy"
+    made.open(PAIRS)
+    made.begin(GPT(300).eval(), PAIRS, tmp_path, fresh=True)
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes({"cut": content[:150], "flipped": content, "none": b"x"}[damage])
+    with pytest.raises(Damaged):
+        made.begin(GPT(300).eval(), PAIRS, tmp_path, fresh=False)
 
 
 def test_preference_is_the_definition(tmp_path: Path) -> None:

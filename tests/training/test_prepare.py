@@ -68,3 +68,14 @@ def test_only_a_run_can_be_taken_up(tmp_path: Path) -> None:
     assert [(p.code, p.message) for p in problems] == [
         ("R706", f"`{tmp_path}` is no run folder: `settings.json` is missing")
     ]
+
+
+def test_damaged_settings_are_a_sentence(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(subject(), chosen(tmp_path, steps=1), run)
+    for text in (b"{", b"[1]", b'{"train": {"steps": "many"}}', b'{"train": 3}', b"\xff"):
+        (run / "settings.json").write_bytes(text)
+        outcome, problems = resume(subject(), run)
+        assert outcome is None
+        message = f"`{run}` is no run folder: `settings.json` is damaged: its settings are none of a run"
+        assert [(p.code, p.message) for p in problems] == [("R706", message)]

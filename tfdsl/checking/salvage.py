@@ -47,17 +47,20 @@ def salvage(document: Document) -> Spec | None:
         lines = error.errors(include_url=False)
     if not all(_cut(tree, line) for line in lines):
         return None
-    try:
-        return Spec.model_validate(tree)
-    except ValidationError:
-        return None
+    for depth in (2, 1, 0):
+        try:
+            return Spec.model_validate(tree)
+        except ValidationError:  # without a field, another one is wrong: all that is around it has to go
+            for line in lines if depth else ():
+                _trim(tree, line["loc"][:depth])
+    return None
 
 
 def _cut(tree: Any, line: Any) -> bool:
     """Take what is wrong out of the tree; return whether the rest can do without it."""
     head, *rest = line["loc"] or ("",)
     if head in SETTINGS:
-        tree.pop(head, None)
+        _trim(tree, line["loc"])
         return True
     if head == "outputs" and rest and isinstance(tree[head], dict):
         tree[head].pop(rest[0], None)
@@ -66,6 +69,23 @@ def _cut(tree: Any, line: Any) -> bool:
         # A mapping or a list under an unknown name may be what the rest is made of.
         return not isinstance(tree.pop(head, None), dict | list) and suggest(str(head), STRUCTURE) is None
     return head in ("model", "blocks") and _dig(tree, line)
+
+
+def _trim(tree: Any, loc: tuple[Any, ...]) -> None:
+    """Take the innermost field around an error in a section of settings out of it, or the section."""
+    if loc[0] not in SETTINGS:
+        return
+    value, spot = tree, (tree, loc[0])
+    for step in loc:
+        if isinstance(value, dict):
+            if step not in value:
+                break
+            spot, value = (value, step), value[step]
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            break
+    spot[0].pop(spot[1], None)
 
 
 def _dig(tree: Any, line: Any) -> bool:

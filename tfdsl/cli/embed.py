@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--save", metavar="FILE", help="Write the vectors as a NumPy array, a row each: vectors.npy.")
 @click.option("--against", multiple=True, metavar="INPUT", help="Give the cosine with this one. Repeat it for more.")
 @click.option("--search", metavar="FILE", help="Give the nearest of what FILE holds.")
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="How many of what is searched.")
+@click.option("--top", type=click.IntRange(min=1), help="How many of what is searched. [default: 5]")
 @click.option("--raw", is_flag=True, help="Leave vectors as the model gives them, not of length 1.")
 @click.option("--output", metavar="NAME", help="Which of the model's outputs has the vectors.")
 @options.pictures
@@ -35,7 +35,7 @@ def command(
     save: str | None,
     against: tuple[str, ...],
     search: str | None,
-    top: int,
+    top: int | None,
     raw: bool,
     output: str | None,
     mean: tuple[float, ...],
@@ -47,10 +47,12 @@ def command(
     """Turn each INPUT into a vector, by a RUN that was trained to (`objective: contrastive`).
 
     An INPUT is a text; for a model that reads images, the path of one or of a folder of them. Without -o, --against,
-    --search or --json, the cosines between all of them are shown.
+    --search or --json, the cosines between all of them are shown, and of one its vector.
     """
     if against and search:
         refuse("--against names what is compared, --search a file of it: give one of them")
+    if top is not None and search is None:
+        refuse("--top is how many are shown of what is searched: it belongs to --search")
     run = opened(folder, last)
     trained = pictured(run.trained(), mean, deviation, size)
     from tfdsl.reading import embed
@@ -73,7 +75,7 @@ def command(
         remark(f"{save}: {many:,} vector{'s' if many > 1 else ''} of {width:,} numbers")
     if search is not None or against:
         others = vectors(against, (search,) if search is not None else ())
-        _near(found, others, top if search is not None else len(others.names), as_json)
+        _near(found, others, (top or 5) if search is not None else len(others.names), as_json)
     elif as_json:
         for name, row in zip(found.names, found.vectors.tolist(), strict=True):
             say(json.dumps({"input": name, "vector": row}, ensure_ascii=False))
@@ -96,9 +98,12 @@ def _near(found: Embedded, others: Embedded, top: int, as_json: bool) -> None:
 
 def _table(found: Embedded) -> None:
     """Show the cosines between all, or the one vector that there is."""
-    if len(found.names) == 1:
+    many, size = found.vectors.shape
+    if many == 1:
         say(" ".join(f"{each:.6g}" for each in found.vectors[0].tolist()))
+        remark(f"one vector of {size:,} numbers; of two or more inputs the cosines are shown")
         return
+    remark(f"cosines between {many:,} vectors of {size:,} numbers")
     width = len(str(len(found.names)))
     for at, (name, row) in enumerate(zip(found.names, found.against(found).tolist(), strict=True), 1):
         say(f"{at:{width}}  {' '.join(f'{each:7.4f}' for each in row)}  {_short(name, 60)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,7 +32,8 @@ def checked(spec: str, overrides: tuple[str, ...] = ()) -> Checked:
     warnings = sum(each.severity == "warning" for each in result.diagnostics)
     if warnings:
         many = "1 warning" if warnings == 1 else f"{warnings} warnings"
-        remark(f"{many}: see `tfdsl check {spec}`")
+        sets = (word for override in overrides for word in ("--set", override))
+        remark(f"{many}: see `{shlex.join(['tfdsl', 'check', spec, *sets])}`")
     return result
 
 

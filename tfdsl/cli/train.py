@@ -189,8 +189,8 @@ def _question(objective: str, signature: Signature) -> str:
     texts = len(signature.texts())
     if signature.goes_on and objective in ("next_token", "preference"):
         return "sample {}"
-    if objective in ("seq2seq", "span_corruption") and texts == 2:
-        return "sample {} --prompt TEXT"
+    if objective in ("seq2seq", "span_corruption"):
+        return "sample {} --prompt " + ("TEXT" if texts == 2 else "SOUND.npy")
     if objective in ("classify", "contrastive"):
         command = "classify" if objective == "classify" else "embed"
         return f"{command} {{}} " + ("TEXT" if texts else "IMAGE")

@@ -109,21 +109,21 @@ class Top(Scope):
         held = attribute(want.about.held)
         declaration = f"self.{held} = {construct(want.about.call)}"
         self.made += [] if declaration in self.made else [declaration]
-        start = self._start(want.about.queries, want.mask)
+        start = self._start(want.about.queries, want.mask.spans if want.mask is not None else "{start}")
         place = self.place(want.about.queries) if want.about.role == "rope" else ""
         given = [self.x, *([start] if start else []), *([f"place_BT={place}"] if place else [])]
         given += [f"mask={self.shared(want.mask)}"] if want.mask else []
         return [f"{want.name} = self.{held}({', '.join(given)})"]
 
-    def _start(self, queries: Axis, mask: Shared | None) -> str:
-        """Return how many positions that a cache holds stand before the queries, as a mask has it; else nothing."""
+    def _start(self, queries: Axis, count: str) -> str:
+        """Return a count of how many came before the queries, where a cache may hold some; else nothing."""
         if not self.cached or queries.size not in self.program.remembers:
             return ""
-        return (mask.behind if mask is not None else "{start}").format(start=self.want(START))
+        return count.format(start=self.want(START))
 
     def _mask(self, name: str, mask: Shared) -> list[str]:
         """Return the lines of a boolean mask: which keys a query may see, and which are not padding."""
-        start, begun, parts = self._start(mask.queries, mask), begin(self, mask.keys), list[str]()
+        start, begun, parts = self._start(mask.queries, mask.behind), begin(self, mask.keys), list[str]()
         if mask.call is not None:
             named = [f"{name}={literal(value)}" for name, value in mask.call.named.items()]
             named += [f"begin_BS={begun}"] if begun else []
@@ -135,14 +135,23 @@ class Top(Scope):
         if mask.optional:
             return [f"{name} = None if {begun} is None else {parts[0] if parts else apart}"]
         keep = self.seen(mask.keys) if start else self.keep(mask.keys)
-        late = f"{self.want(START)} - {start} :" if start and mask.behind != "{start}" else ":"
-        parts += [f"{keep}[:, None, None, {late}]"] if keep else []
+        parts += [self._real(keep, mask, bool(start))] if keep else []
         if len(parts) == 2 and len(parts[0]) > 60:
             return [f"{name} = {parts[0]}", f"{name} = {name} & {parts[1]}"]
         if begun and mask.call is None:
             return [f"{name} = {' & '.join(parts)}", f"if {begun} is not None:", f"    {name} = {name} & {apart}"]
         one = f"None if {self.x}.size(1) == 1 else " if mask.single else ""
         return [f"{name} = {one}{' & '.join(parts)}"]
+
+    def _real(self, keep: str, mask: Shared, behind: bool) -> str:
+        """Return which of the keys that a mask spans are real, `keep` being that of all so far."""
+        if not behind or mask.spans == "{start}":
+            return f"{keep}[:, None, None, :]"
+        start = self.want(START)
+        held = mask.spans.format(start=start)
+        if mask.first:
+            return f"first_and_newest({keep}, {held} + {self.x}.size(1), {mask.first})[:, None, None, :]"
+        return f"{keep}[:, None, None, {start} - {held} :]"
 
     def _paired(self, name: str, mask: Shared, begun: str) -> list[str]:
         """Return the lines of a mask between two rows: the documents of one number, and which keys are not padding."""

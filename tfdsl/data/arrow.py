@@ -43,9 +43,9 @@ class Arrow(Source):
         written: Mapping[str, Any] = self._parts[0][0].features() if paths else {}
         features = features or written
         self.classes = {
-            name: tuple(about["names"])
+            name: tuple(map(str, about["names"]))
             for name, about in features.items()
-            if isinstance(about, dict) and about.get("_type") == "ClassLabel" and about.get("names")
+            if isinstance(about, dict) and about.get("_type") == "ClassLabel" and isinstance(about.get("names"), list)
         }
         self._images = {
             name for name, about in features.items() if isinstance(about, dict) and about.get("_type") == "Image"
@@ -175,7 +175,9 @@ def dataset(folder: Path) -> tuple[Source, Source | None, list[str]]:
     """
     if not (folder / "dataset_dict.json").is_file():
         return _split(folder), None, []
-    names = _told(folder / "dataset_dict.json").get("splits", [])
+    names: Any = _told(folder / "dataset_dict.json").get("splits")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):  # pyright: ignore[reportUnknownVariableType]
+        raise Unreadable(f"`{folder / 'dataset_dict.json'}` names no parts")
     if TRAIN not in names and len(names) != 1:
         raise Unreadable(
             f"`{folder}` has no part `train`, but {', '.join(names)}: name one, such as `{folder}/{names[0]}`"
@@ -190,14 +192,18 @@ def _split(folder: Path) -> Arrow:
     state = _told(folder / "state.json")
     if state.get("_indices_data_files"):
         raise Unreadable(f"`{folder}` is a choice of rows of another table: save it after `flatten_indices()`")
-    paths = [folder / each["filename"] for each in state.get("_data_files", [])]
+    try:
+        paths = [folder / each["filename"] for each in state.get("_data_files", [])]
+    except (TypeError, KeyError):
+        raise Unreadable(f"`{folder / 'state.json'}` does not say which files are the table") from None
     missing = [path for path in paths if not path.is_file()]
     if missing or not paths:
         raise Unreadable(
             f"`{missing[0] if missing else folder}` is missing" if missing else f"`{folder}` names no files"
         )
     about = folder / "dataset_info.json"
-    return Arrow(str(folder), paths, (_told(about).get("features") or {}) if about.is_file() else {})
+    features: Any = _told(about).get("features") if about.is_file() else {}
+    return Arrow(str(folder), paths, features if isinstance(features, dict) else {})  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _told(path: Path) -> dict[str, Any]:

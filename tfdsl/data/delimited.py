@@ -12,13 +12,13 @@ from typing import BinaryIO
 
 from tfdsl.data.lines import Broken
 from tfdsl.data.source import Record, Source
+from tfdsl.data.text import WIDE, remedy
 from tfdsl.diagnostics import Diagnostic
 
 TABS = frozenset({".tsv", ".tab"})
 SUFFIXES = TABS | {".csv"}
 STRIDE = 256  # records between two places that are remembered
 MOST = 1 << 30  # letters of a cell: long texts are cells too
-WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what spreadsheets begin their "Unicode text" with
 QUOTING = 'a cell with a quote, a separator or a line break in it stands in quotes, its own doubled: `"say ""hi"""`'
 Cells = list[str]
 
@@ -26,8 +26,8 @@ Cells = list[str]
 class Delimited(Source):
     """Records of cells (RFC 4180), which may be quoted and then go over several lines; blank lines are none.
 
-    Cells are parted by tabs in `.tsv`, else by what parts the most names in the first line: commas, semicolons or tabs.
-    The text is UTF-8, or UTF-16 with its mark.
+    Cells are parted by tabs in `.tsv`, else by what parts the most names in the first line: commas, semicolons, tabs or
+    bars. The text is UTF-8, or UTF-16 with its mark.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,7 +94,7 @@ class Delimited(Source):
         return Record(unit, f"line {line + 1:,} of `{self._path}`", dict(zip(self.columns, cells, strict=True)))
 
     def _broken(self, line: int, what: str) -> Diagnostic:
-        help_ = "save the file as UTF-8" if what.endswith("UTF-8") else QUOTING
+        help_ = remedy(self._path) if what.endswith("UTF-8") else QUOTING
         message = f"line {line + 1:,} of `{self._path}` {what}"
         return Diagnostic("R742", message, label="a broken line", help=help_)
 
@@ -124,7 +124,7 @@ class Delimited(Source):
     def _guessed(self) -> str:
         with self._opened() as file:
             bare = re.sub(rb'"[^"]*"', b"", file.readline()).decode(errors="replace")
-        return max(",;\t", key=bare.count)
+        return max(",;\t|", key=bare.count)
 
 
 class _Lines:

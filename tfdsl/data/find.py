@@ -12,6 +12,13 @@ from tfdsl.data.source import Found, Source
 from tfdsl.diagnostics import Diagnostic, suggest
 from tfdsl.parts import one_of
 
+FOREIGN = {
+    ".npz": "an archive of arrays: write each as a `.npy` file, all into one folder",
+    ".xlsx": "a spreadsheet: save it as CSV", ".xls": "a spreadsheet: save it as CSV",
+    ".pkl": "a pickle, which could carry code: save its content as JSONL, Parquet or `.npy`",
+    ".pt": "a pickle, which could carry code: save its content as `.npy`",
+}  # fmt: skip
+
 
 def find(data: settings.Data, source: str | None = None) -> Found:
     """Return the source that the settings name (or `source` in place of theirs), or what stands in the way.
@@ -46,6 +53,8 @@ def find(data: settings.Data, source: str | None = None) -> Found:
 
 def _file(path: Path, data: settings.Data, lone: bool) -> Found:
     suffix = path.suffix.lower()
+    if suffix in FOREIGN:
+        raise arrow.Unreadable(f"`{path}` is {FOREIGN[suffix]}")
     if suffix == ".npy":
         return Found(Arrays(str(path), [path]))
     if suffix in folders.TABLES or suffix == ".json":
@@ -72,8 +81,9 @@ def unheeded(data: settings.Data) -> list[tuple[str, Diagnostic]]:
     name, path = data.source, Path(data.source)
     made = name in built_in.SETS
     given = {field for field in ("files", "size", "seed") if field in data.model_fields_set}
-    kind = "a built-in set" if made else "a folder" if path.is_dir() else "a file"
-    wrong = given & ({"files"} if made else {"size", "seed"} if path.is_dir() else {"files", "size", "seed"})
+    chosen = path.is_dir() and not arrow.is_dataset(path)
+    kind = "a built-in set" if made else "a folder" if chosen else "a dataset" if path.is_dir() else "a file"
+    wrong = given & ({"files"} if made else {"size", "seed"} if chosen else {"files", "size", "seed"})
     if made and name in built_in.FIXED and "seed" in given:
         wrong, kind = wrong | {"seed"}, "what is not drawn"
     about = {"files": "chooses among the files of a folder", "size": "says how much a built-in set makes",

@@ -120,8 +120,12 @@ def _no_field(name: str, names: set[str]) -> Diagnostic:
 
 def _no_way(wanted: Wanted, source: str, columns: tuple[str, ...]) -> Diagnostic:
     ways = " or ".join(_needed(way) for way in wanted.ways)
-    first = wanted.ways[0][0].name
-    help_ = f"`{source}` has {_listed(columns)}; say which is which with `train.data.fields: {{{first}: …}}`"
+    if columns == ("image",) and any(field.kind == "label" for way in wanted.ways for field in way):
+        help_ = f"the folder of an image is its class: `{source}/dog/1.png`, `{source}/cat/2.png`"
+        return Diagnostic("R741", f"the images of `{source}` have no classes", label="no folders", help=help_)
+    near = {field.name: suggest(field.name, columns) for way in wanted.ways[:1] for field in way if not field.optional}
+    said = ", ".join(f"{name}: {each or '…'}" for name, each in near.items() if name not in columns)
+    help_ = f"`{source}` has {_listed(columns)}; say which is which with `train.data.fields: {{{said}}}`"
     return Diagnostic("R741", f"the objective reads {ways}, which `{source}` does not have", label="", help=help_)
 
 

@@ -42,8 +42,11 @@ def opened(root: Path, data: settings.Data) -> Found:
     """
     if arrow.is_dataset(root):
         train, held_out, rest = arrow.dataset(root)
-        said = [left_out(root, [root / name for name in rest], "another part is held out")] if rest else []
-        return Found(train, held_out, remarks=tuple(said))
+        shown = ", ".join(f"`{name}`" for name in rest)
+        what = f"the part {shown} is" if len(rest) == 1 else f"the parts {shown} are"
+        help_ = f"a part is a source of its own, such as `{root / rest[0]}`" if rest else ""
+        said = Diagnostic("W628", f"of `{root}` {what} not read", label="left out", help=help_)
+        return Found(train, held_out, remarks=(said,) if rest else ())
     paths = text.within(root, data.files)
     kind, some, said = _chosen(root, paths)
     if kind == "image":
@@ -75,7 +78,8 @@ def _chosen(root: Path, paths: Files) -> tuple[str, Files, list[Diagnostic]]:
     rest = [path for name, some in groups.items() if name != kind for path in some]
     if len(rest) > len(groups[kind]):
         counted = [_many(name, some) for name, some in groups.items() if some]
-        either = f'`files: "*{groups[kind][0].suffix}"` or `files: "*{rest[-1].suffix}"`'
+        most = max(groups.values(), key=len)
+        either = f'`files: "*{groups[kind][0].suffix}"` or `files: "*{most[0].suffix}"`'
         help_ = f"choose with `train.data.files`: {either}"
         raise Mixed(f"`{root}` holds {' and '.join(counted)}: {named(root, [groups[kind][0], *rest])}", help_)
     why = f"{KINDS[kind]} are" if len(groups[kind]) > 1 else f"{'an' if kind[0] in 'ai' else 'a'} {kind} is"

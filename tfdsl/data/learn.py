@@ -16,6 +16,7 @@ from tfdsl.data.source import Record, Source
 from tfdsl.diagnostics import Diagnostic, Note
 
 SHOWN = 5  # problems that are told one by one
+MOST = 1 << 20  # classes that a model may tell apart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,8 +121,11 @@ class _Survey:
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
-    """Return names in order: whole numbers by their size, from 0 to the largest where none is below; or by alphabet."""
-    if names and all(name.isdecimal() for name in names):
+    """Return names in order: whole numbers by their size, from 0 to the largest where none is below; or by alphabet.
+
+    Numbers beyond all counting, such as those of customers, are names.
+    """
+    if names and all(name.isdecimal() for name in names) and max(map(int, names)) < MOST:
         return tuple(str(number) for number in range(max(map(int, names)) + 1))
     if all(name.removeprefix("-").isdecimal() for name in names):
         return tuple(sorted(names, key=int))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfdsl.data.source import Listed, Record, Source
+from tfdsl.data.text import remedy
 from tfdsl.data.values import named
 from tfdsl.diagnostics import Diagnostic
 
@@ -75,7 +76,8 @@ class Lines(Source):
         try:
             value = json.loads(line.rstrip(b"\r\n"))
         except UnicodeDecodeError as error:
-            return Diagnostic("R742", f"{place} is not UTF-8", label=f"byte {error.start:,} of the line")
+            where = f"byte {error.start:,} of the line"
+            return Diagnostic("R742", f"{place} is not UTF-8", label=where, help=remedy(self._path))
         except (ValueError, RecursionError) as error:
             what = (
                 f"{error.msg}, column {error.colno:,}" if isinstance(error, json.JSONDecodeError) else "nested too deep"

@@ -31,7 +31,7 @@ class Damaged(ValueError):
     @property
     def diagnostic(self) -> Diagnostic:
         """Return what to say of it."""
-        help_ = "nothing of it was used; prepare the data again, or copy the folder again from where it is whole"
+        help_ = "nothing of it was used; copy it again from where it is whole, or begin anew (`tfdsl prepare`, `train`)"
         return Diagnostic("R748", str(self), label="damaged", help=help_)
 
 

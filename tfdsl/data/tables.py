@@ -18,7 +18,7 @@ from tfdsl.data.pictures import shaped
 from tfdsl.data.source import Record
 from tfdsl.data.table import Array
 from tfdsl.data.wanted import Field
-from tfdsl.diagnostics import Diagnostic
+from tfdsl.diagnostics import Diagnostic, suggest
 from tfdsl.tokens import Tokens
 
 DTYPES: Mapping[str, Any] = {
@@ -138,7 +138,7 @@ class Tables:
                 names = self._work.labels[field.name]
                 name = values.label(value, self._work.classes.get(field.name, ()))
                 if name not in self._numbers[field.name]:
-                    raise values.Unfit(f"is `{name}`, which is none of the {len(names)} classes")
+                    raise values.Unfit(f"is `{name}`, which is none of the {len(names)} classes{_near(name, names)}")
                 return np.array(self._numbers[field.name][name])
             case "image":
                 return shaped(values.image(value), self._work.image)
@@ -171,6 +171,13 @@ def _of_another(
 ) -> Diagnostic:
     message = f"`{column}` of {record.place} has the shape {list(shapes[0])}, those before it {list(shapes[1])}"
     return Diagnostic("R745", message, label="of another shape", help=unlike(*shapes) if field.kind == "image" else "")
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    """Return which of the classes may be meant, or the first few of them."""
+    near = suggest(name.strip(), names)
+    shown = ", ".join(f"`{each}`" for each in names[:5]) + (", …" if len(names) > 5 else "")
+    return f": did you mean `{near}`?" if near else f" to train on: {shown}"
 
 
 def unlike(one: tuple[int, ...], other: tuple[int, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import sysconfig
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from tfdsl.diagnostics import Diagnostic
 SKIPPED = frozenset({"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib2to3"})
 PIECE = 1 << 22  # bytes that are held at once
 WINDOW = 1 << 16  # bytes at the end of a piece where its last line break is looked for
+JUNK = ("Thumbs.db", "desktop.ini")  # what a system puts into folders; on others such files are hidden
 BOM = "\ufeff"  # what some programs begin a file of UTF-8 with: no part of the text
 BLANK = 1 << 12  # a longer file is taken for text that is not blank
 
@@ -121,7 +123,7 @@ def _walked(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     if here in above:
         return
     for path in folder.iterdir():
-        if path.name.startswith("."):
+        if path.name.startswith(".") or path.name in JUNK:
             continue
         if path.is_dir():
             yield from _walked(path, above | {here})
@@ -199,6 +201,26 @@ def _after(file: BinaryIO, start: int, size: int) -> int:
 _LONE = re.compile(rb"(?<=\S)\n(?=\S)[^\n]")
 
 
+PACKED = (b"\x1f\x8b", b"PK\3\4", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # gzip, zip, bzip2, xz, zstd
+WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def remedy(path: Path) -> str:
+    """Return what to do about a file that is no UTF-8, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            begun = file.read(4096)
+    except OSError:
+        begun = b""
+    if begun.startswith(PACKED):
+        return "it is packed: unpack it first"
+    others = "choose the folder's files with `train.data.files`"
+    if b"\0" in begun and not begun.startswith(WIDE):
+        return f"it is no text: convert it, or {others}"
+    kind = "utf-16" if begun.startswith(WIDE) else "latin1"
+    return f"save it as UTF-8 (`iconv -f {kind} -t utf-8 {path.name} > new.txt`, if it is {kind}), or {others}"
+
+
 def _read(piece: Piece) -> str | Diagnostic:
     """Return the text of a piece, or what is wrong with it."""
     try:
@@ -209,7 +231,6 @@ def _read(piece: Piece) -> str | Diagnostic:
         return text if piece.first else text.removeprefix(BOM)
     except UnicodeDecodeError as error:
         where = f"byte {piece.first + error.start:,} is {error.object[error.start]:#04x}"
-        help_ = "save it as UTF-8, or choose the folder's files with `train.data.files`"
-        return Diagnostic("R703", f"`{piece.path}` is not UTF-8 text", label=where, help=help_)
+        return Diagnostic("R703", f"`{piece.path}` is not UTF-8 text", label=where, help=remedy(piece.path))
     except OSError as error:
         return Diagnostic("R703", f"`{piece.path}` cannot be read: {error.strerror}")

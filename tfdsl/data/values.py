@@ -60,7 +60,7 @@ def label(value: Any, known: tuple[str, ...]) -> str:
         return str(bool(value)).lower()
     if isinstance(value, int | np.integer):
         if known and not 0 <= value < len(known):
-            raise Unfit(f"is {value}, but there are {len(known)} classes")
+            raise Unfit(f"is {value}, and the classes are numbered from 0 to {len(known) - 1}")
         return known[int(value)] if known else str(int(value))
     if isinstance(value, float | np.floating) and value == value // 1:  # as tables write them that have gaps
         return label(int(value), known)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from tfdsl.layers.cache import Cache
 from tfdsl.layers.distance import distances, pick
+from tfdsl.layers.entering import Entering
+from tfdsl.layers.holding import Holding
 
 
 class DistanceTable(nn.Module):
@@ -38,8 +40,9 @@ class DisentangledAttention(nn.Module):
         heads: int,
         scale: float,
         span: int,
+        enter: Entering,
+        hold: Holding,
         head_dim: int | None = None,
-        bias: str = "",
         out_bias: bool = False,
         dropout: float = 0.0,
         farthest: int | None = None,
@@ -49,23 +52,16 @@ class DisentangledAttention(nn.Module):
         query_bias: bool = False,
     ) -> None:
         super().__init__()
-        self.heads = heads
         self.head_dim = width // heads if head_dim is None else head_dim
         self.scale = scale
         self.span = span
-        self.bias = bias
         self.dropout = dropout
         self.farthest = farthest
         self.terms = terms
         self.own = own
+        self.enter = enter
+        self.hold = hold
         size = heads * self.head_dim
-        self.qkv = nn.Linear(width, 3 * size, bias=bias == "qkv")
-        if "q" in bias and bias != "qkv":
-            self.q_bias = nn.Parameter(torch.zeros(size))
-        if "k" in bias and bias != "qkv":
-            self.k_bias = nn.Parameter(torch.zeros(size))
-        if "v" in bias and bias != "qkv":
-            self.v_bias = nn.Parameter(torch.zeros(size))
         if own and terms != "position_to_content":
             self.place_key = nn.Linear(width, size, bias=key_bias)
         if own and terms != "content_to_position":
@@ -76,16 +72,10 @@ class DisentangledAttention(nn.Module):
         self, x_BTD: Tensor, table_RD: Tensor, mask: Tensor | None = None, cache: Cache | None = None
     ) -> Tensor:
         B, T = x_BTD.shape[:2]
-        q_BTF, k_BTF, v_BTF = self.qkv(x_BTD).chunk(3, dim=-1)
-        if "q" in self.bias and self.bias != "qkv":
-            q_BTF = q_BTF + self.q_bias
-        if "k" in self.bias and self.bias != "qkv":
-            k_BTF = k_BTF + self.k_bias
-        if "v" in self.bias and self.bias != "qkv":
-            v_BTF = v_BTF + self.v_bias
-        q_BHTK, k_BHTK, v_BHTK = self.apart(q_BTF), self.apart(k_BTF), self.apart(v_BTF)
+        parts = self.enter(x_BTD, B, T)
+        q_BHTK, k_BHTK, v_BHTK = (part_BTHK.transpose(1, 2) for part_BTHK in parts)
         if cache is not None:
-            k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
+            k_BHTK, v_BHTK = self.hold(k_BHTK, v_BHTK, cache)
         row_TS = self.rows(-distances(q_BHTK, k_BHTK))
         if self.terms == "both":
             place_q_HRK, place_k_HRK = self.place_queries(table_RD), self.place_keys(table_RD)
@@ -110,29 +100,26 @@ class DisentangledAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )
-        return self.out(y_BHTK.transpose(1, 2).reshape(B, T, -1))
-
-    def apart(self, x: Tensor) -> Tensor:
-        """Return features as heads: (..., N, F) -> (..., H, N, K)."""
-        return x.unflatten(-1, (self.heads, self.head_dim)).transpose(-3, -2)
+        return self.out(y_BHTK.transpose(1, 2).flatten(2))
 
     def place_queries(self, table_RD: Tensor) -> Tensor:
         """Return the queries of distances, made as those of contents are or by a matrix of their own."""
-        if self.own:
-            return self.apart(self.place_query(table_RD))
-        size = self.heads * self.head_dim
-        if self.bias == "qkv":
-            return self.apart(F.linear(table_RD, self.qkv.weight[:size], self.qkv.bias[:size]))
-        return self.apart(F.linear(table_RD, self.qkv.weight[:size]))
+        return self.apart(self.place_query(table_RD) if self.own else self.made(table_RD, 0))
 
     def place_keys(self, table_RD: Tensor) -> Tensor:
         """Return the keys of distances, made as those of contents are or by a matrix of their own."""
-        if self.own:
-            return self.apart(self.place_key(table_RD))
-        size = self.heads * self.head_dim
-        if self.bias == "qkv":
-            return self.apart(F.linear(table_RD, self.qkv.weight[size : 2 * size], self.qkv.bias[size : 2 * size]))
-        return self.apart(F.linear(table_RD, self.qkv.weight[size : 2 * size]))
+        return self.apart(self.place_key(table_RD) if self.own else self.made(table_RD, 1))
+
+    def made(self, table_RD: Tensor, part: int) -> Tensor:
+        """Return the queries (part 0) or keys (part 1) that the projection of contents makes of distances."""
+        weight_FD = self.enter.qkv.weight.chunk(3)[part]
+        if self.enter.bias == "qkv":
+            return F.linear(table_RD, weight_FD, self.enter.qkv.bias.chunk(3)[part])
+        return F.linear(table_RD, weight_FD)
+
+    def apart(self, x_RF: Tensor) -> Tensor:
+        """Return features as heads: (R, F) -> (H, R, K)."""
+        return x_RF.unflatten(-1, (-1, self.head_dim)).transpose(0, 1)
 
     def rows(self, far_TS: Tensor) -> Tensor:
         """Return the row of the table for each distance, query minus key."""

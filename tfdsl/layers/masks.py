@@ -30,6 +30,11 @@ def numbers(begin_BS: Tensor) -> Tensor:
     return (begin_BS == torch.arange(begin_BS.size(1), device=begin_BS.device)).cumsum(dim=1)
 
 
+def first_and_newest(seen_BS: Tensor, count: int, first: int) -> Tensor:
+    """Return `count` of the flags of all positions so far: the `first` ones, and the newest of the others."""
+    return torch.cat((seen_BS[:, :first], seen_BS[:, seen_BS.size(1) - count + first :]), dim=1)
+
+
 def causal_table(
     x_BTD: Tensor,
     start: int = 0,
@@ -124,16 +129,23 @@ def chunk_table(
     size: int = 1,
     causal: bool = True,
     whole: int | None = None,
+    held: int | None = None,
     begin_BS: Tensor | None = None,
 ) -> Tensor:
-    """Return a (T, S) table, true where query and key stand in one chunk of `size` positions."""
+    """Return a (T, S) table, true where query and key stand in one chunk of `size` positions.
+
+    Of earlier positions it spans the newest `held - 1`.
+    """
     if whole is not None and start == 0 and x_BTD.size(1) > whole:
         # One row for all queries: the layer takes a long sequence in chunks, and they hide the rest.
         return torch.ones(1, 1, dtype=torch.bool, device=x_BTD.device)
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
+    if held is not None:
+        key_S = key_S[max(start - held + 1, 0) :]
     if begin_BS is not None:
         # The chunks of each document begin with it.
+        begin_BS = begin_BS[:, -key_S.size(0) :]
         table_TS = same_document(begin_BS + (key_S - begin_BS) // size * size, x_BTD)
     else:
         table_TS = key_S // size == query_T1 // size

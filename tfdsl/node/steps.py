@@ -84,7 +84,8 @@ class Shared:
     the mask too), `table` holds rows for distances, `rank` makes a few keys of all, `mask` says what may be read: a
     function's call, or None where padding alone is hidden. Two with one `name` are the same, and must be equal.
     `queries` and `keys` are the axes that it spans. An `optional` mask is None where a row is one document, a `single`
-    one for one query. Of the keys that a cache holds, it spans those `behind`: Python of how many came before.
+    one for one query. It is made as if so many positions had come before as `behind` says, Python of how many have;
+    of these it `spans` so many, the `first` ones among them and else the newest.
     """
 
     role: Literal["rope", "bias", "mask", "table", "rank"]
@@ -97,6 +98,8 @@ class Shared:
     optional: bool = False
     single: bool = False
     behind: str = "{start}"
+    spans: str = "{start}"
+    first: int = 0
 
     @property
     def held(self) -> str:

@@ -12,6 +12,7 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.reading import examples
 from tfdsl.reading.examples import Example, Given
 from tfdsl.reading.inputs import inputs, opened
+from tfdsl.reading.questions import instead
 from tfdsl.reading.trained import Trained
 from tfdsl.settings.objective import Classify as Chosen
 from tfdsl.training import binding
@@ -84,10 +85,10 @@ def bind(trained: Trained, output: str | None) -> tuple[objective.Classify | Non
         return None, problems
     if trained.train.objective.type_name == "contrastive":
         message = "the model was trained to give vectors, and knows no classes"
-        return None, [Diagnostic("R832", message, label="no classes", help="`tfdsl embed` gives its vectors")]
+        return None, instead(trained, [Diagnostic("R832", message, label="no classes")])
     task, found = objective.bind(trained.train.model_copy(update={"objective": Chosen()}), signature)
     if not isinstance(task, objective.Classify):
-        return None, [each for _, each in found]
+        return None, instead(trained, [each for _, each in found])
     return task, opened(trained, task.reader)
 
 

@@ -16,6 +16,7 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.reading import examples, sides
 from tfdsl.reading.examples import Example, Given
 from tfdsl.reading.inputs import inputs, opened
+from tfdsl.reading.questions import instead
 from tfdsl.reading.trained import Trained
 from tfdsl.settings.objective import Contrastive as Chosen
 from tfdsl.training import binding
@@ -111,7 +112,7 @@ def bind(trained: Trained, pictures: bool, output: str | None) -> tuple[Trained 
         return None, None, problems
     if trained.train.objective.type_name == "classify":
         message = "the model was trained to tell classes apart, and gives no vectors"
-        return None, None, [Diagnostic("R832", message, label="no vectors", help="`tfdsl classify` asks it")]
+        return None, None, instead(trained, [Diagnostic("R832", message, label="no vectors")])
     settled = trained.train.model_copy(update={"objective": Chosen(), "context": trained.train.context or 1})
     task, found = objective.bind(settled, signature)
     problems = [each for _, each in found]
@@ -119,7 +120,7 @@ def bind(trained: Trained, pictures: bool, output: str | None) -> tuple[Trained 
         problems = opened(trained, task.reader)
         return trained, Side(task.reader, task.output, tuple(signature.inputs), {}), problems
     if not isinstance(task, objective.Scores):
-        return None, None, problems
+        return None, None, instead(trained, problems)
     model, names, problems = sides.open_sides(trained)
     if model is None:
         return None, None, problems

@@ -18,6 +18,7 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.heads import Unscored
 from tfdsl.reading.batches import batches
 from tfdsl.reading.examples import few, texts_alone
+from tfdsl.reading.questions import instead
 from tfdsl.reading.trained import Row, Trained
 from tfdsl.sampling import aside
 from tfdsl.training import binding, head
@@ -111,13 +112,11 @@ def bind(trained: Trained) -> tuple[binding.Bound | None, list[Diagnostic]]:
     bound, _ = binding.text(signature, "fill")
     if bound is not None and signature.goes_on and trained.train.objective.type_name != "masked_token":
         message = "the model looks back alone, so it knows nothing of what stands behind a mask"
-        help_ = "`tfdsl sample` lets it go on from a text"
-        return None, [Diagnostic("R832", message, label="not of masked words", help=help_)]
+        return None, instead(trained, [Diagnostic("R832", message, label="not of masked words")])
     if bound is None:
         takes, gives = (", ".join(f"`{name}`" for name in part) for part in (signature.inputs, signature.outputs))
         message = f"the model is not one of masked words: it takes {takes} and gives {gives}"
-        help_ = "one that is takes tokens [B, T] and gives [B, T, V] (`tfdsl new bert`)"
-        return None, [Diagnostic("R832", message, label="nothing to fill", help=help_)]
+        return None, instead(trained, [Diagnostic("R832", message, label="nothing to fill")])
     return bound, []
 
 

@@ -27,10 +27,10 @@ def held_out(trained: Trained, folder: Path) -> tuple[Measured | None, list[Diag
         return None, [each for _, each in problems]
     try:
         made = data.reopen(folder / DATA)
+        task.open(made)
+        task.begin(trained.model, made, folder, fresh=False)
     except data.Damaged as damage:
         return None, [damage.diagnostic]
-    task.open(made)
-    task.begin(trained.model, made, folder, fresh=False)
     rows = max(trained.train.batch, MEASURED_TOKENS // (trained.train.context or 1))
     places = order.held_out(task.examples(made.held_out, HELD_OUT), rows, None, 1)
     with torch.no_grad():

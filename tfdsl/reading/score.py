@@ -17,6 +17,7 @@ from tfdsl.heads import Unscored
 from tfdsl.reading import fill, masked
 from tfdsl.reading.batches import batches
 from tfdsl.reading.examples import few, is_pair, texts_alone
+from tfdsl.reading.questions import instead
 from tfdsl.reading.trained import Row, Trained
 from tfdsl.sampling import aside
 from tfdsl.settings.objective import Seq2seq as Chosen
@@ -148,11 +149,7 @@ def bind(trained: Trained) -> tuple[binding.Bound | None, list[Diagnostic]]:
         ", ".join(f"`{name}`" for name in part) for part in (trained.signature.inputs, trained.signature.outputs)
     )
     message = f"the model does not tell how likely a text is: it takes {takes} and gives {gives}"
-    help_ = (
-        "one that does takes tokens [B, T], gives [B, T, V], and looks back alone or is of masked words; or it reads a "
-        "source and a target"
-    )
-    return None, [Diagnostic("R839", message, label="nothing to score", help=help_)]
+    return None, instead(trained, [Diagnostic("R839", message, label="nothing to score")])
 
 
 def _window(most: int, window: int | None, stride: int | None) -> tuple[int, int]:

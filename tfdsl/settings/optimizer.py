@@ -130,3 +130,10 @@ class Find(Part):
     steps: Positive = Field(default=100, description="Steps of the rise")
     lowest: PositiveReal = Field(default=1e-6, description="Learning rate of the first step")
     highest: PositiveReal = Field(default=1.0, description="Learning rate of the last step")
+
+    @model_validator(mode="after")
+    def _rises(self) -> Find:
+        if self.lowest >= self.highest:
+            message = f"the rate rises from `lowest`, {self.lowest:g}, to `highest`, {self.highest:g}, which is no rise"
+            raise problem("D129", message, help="give a `lowest` below `highest`")
+        return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfdsl import settings
+from tfdsl.data.manifest import Damaged
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import checkpoint, log, needs, opening, peak, reports
 from tfdsl.training.loop import Loop
@@ -86,8 +87,8 @@ def _run(
             try:
                 loop = Loop(job, report if processes.first else Quiet(), lines, start, processes)
                 outcome = loop.run()
-            except Unfit as unfit:
-                return None, [*said, unfit.diagnostic] if processes.first else []
+            except (Unfit, Damaged) as fault:
+                return None, [*said, fault.diagnostic] if processes.first else []
             if outcome.end != "unsaved":
                 end = {"step": outcome.step, "end": outcome.end, "seconds": round(outcome.seconds, 3)}
                 lines.write(end | loop.meter.state() | loop.meter.use.told() | {"peak_memory": peak.memory()})

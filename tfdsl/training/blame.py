@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeGuard
 
 from torch import Tensor, nn
 
@@ -39,15 +40,31 @@ def last_gradient(weights: Mapping[str, nn.Parameter]) -> str | None:
     return bad[-1] if bad else None
 
 
+def largest_gradient(weights: Mapping[str, nn.Parameter]) -> tuple[float, str]:
+    """Return the largest absolute gradient (the 2-norm of all may overflow where each is finite), and whose it is."""
+    found = [(local(weight.grad).abs().max().item(), name) for name, weight in weights.items() if _has(weight.grad)]
+    return max(found, default=(0.0, ""))
+
+
+def _has(grad: Tensor | None) -> TypeGuard[Tensor]:
+    return grad is not None and local(grad).numel() > 0
+
+
 def place(
     model: nn.Module, weights: Mapping[str, nn.Parameter], forward: Callable[[], object], processes: Processes
 ) -> str:
-    """Say where it broke, on any process: the first node without a finite output, else the weight nearest the end."""
+    """Say where it broke, on any process: the first node without a finite output, or else a weight by its gradient.
+
+    That is the one nearest the end whose gradient is not finite, or where all are, the one with the largest.
+    """
     node = next(filter(None, processes.told(first_output(model, forward))), None)
     if node is not None:
         return f", first in the output of `{node}`"
     weight = next(filter(None, processes.told(last_gradient(weights))), None)
-    return f", nearest the end in that of `{weight}`" if weight is not None else ""
+    if weight is not None:
+        return f", nearest the end in that of `{weight}`"
+    size, weight = max(processes.told(largest_gradient(weights)))
+    return f", the largest numbers in that of `{weight}` ({size:.3g})" if size > 0 else ""
 
 
 def unused(names: tuple[str, ...]) -> Diagnostic:

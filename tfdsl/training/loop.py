@@ -120,7 +120,9 @@ class Loop:
         """Train to the last step, the last minute, a signal, or a loss that is no number."""
         end: End = "steps"
         problems: tuple[Diagnostic, ...] = ()
-        self.said += first(self.model, self.set.threads)
+        slow = first(self.model, self.set.threads)
+        self.said += slow
+        self.report.warned(slow)
         with signals.caught(self.processes.count > 1) as stopped, self.ahead:
             self.model.train()
             try:

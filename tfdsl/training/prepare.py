@@ -118,6 +118,8 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
         return None, [Diagnostic("R706", f"`{folder}` is no run folder: `{missing[0].relative_to(folder)}` is missing")]
     try:
         kept = settings.Train.model_validate(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["train"])
+        if kept.context is None or not isinstance(kept.steps, int):
+            raise ValueError("settled before a run begins")
     except OSError as error:
         return None, [_unsound(folder, f"cannot be read: {disk.reason(error)}")]
     except (ValueError, KeyError, TypeError, RecursionError):  # no UTF-8, no JSON, no mapping, no settings

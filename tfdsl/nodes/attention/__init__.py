@@ -192,8 +192,10 @@ class Attention(Node):
             table = replace(table, named={**table.named, "whole": self.mask.whole})
         held = self.near(place)
         one = held.single if held is not None else self.mask.built_in and not keep and not parts and not adds
-        behind = held.behind if held is not None else "{start}"
-        return [Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys, single=one, behind=behind)]
+        mask = Shared("mask", f"{self.mask.type_name}_mask", table, place.here, place.keys, single=one)
+        if held is None:
+            return [mask]
+        return [replace(mask, call=held.table(table), behind=held.behind, spans=held.spans, first=held.tokens)]
 
     def near(self, place: Place) -> Near | None:
         """Return what a cache keeps of its keys and values, where that is not all."""

@@ -17,9 +17,9 @@ def call(node: Attention, step: Step) -> Call:
     """Return the layer of attention where it stands."""
     memory = node.memory(step)
     place = node.place(step.x, memory)
-    own = node.position.layer(node, place)
+    own, near = node.position.layer(node, place), node.near(place)
     if own is not None:
-        return own
+        return replace(own, named={**own.named, **(near.named if near is not None else {})})
     named: dict[str, Any] = {"kv_heads": None if node.groups == node.heads else node.groups}
     named["head_dim"] = None if place.dim * node.heads == step.width else place.dim
     named |= {"value_dim": None if node.value_size(step.width) == place.dim else node.value_size(step.width)}
@@ -40,7 +40,6 @@ def call(node: Attention, step: Step) -> Call:
     named |= {"tied": True} if node.values == "keys" else {}
     module = node.position.module(place)
     named |= {"relative": module} if module is not None else {}
-    near = node.near(place)
     named |= {"causal": not node.mask.looks_ahead and node.fused and near is None}
     named |= near.named if near is not None else {}
     if node.reuse is not None:

@@ -52,12 +52,17 @@ class Classify(Task):
             same = alike(data.labels)
             help_ = f"make the last dimension of `{self.output}` {len(data.labels)}"
             help_ = f"did you mean {same} to be one class? Else {help_}" if same else help_
+            if data.labels[0] == "0" and not (_labels(data.train) == 0).any():
+                help_ = f"no example is of class `0`, from which numbers count: {help_}, or write other names"
             note = (Note(f"the classes are {shown(data.labels, MOST)}"),)
             said = Diagnostic("R804", message, label="too few", notes=note, help=help_)
             problems.append((f"outputs.{self.output}", said))
         met = np.unique(_labels(data.train))
         if len(met) == 1:
-            message = f"all {len(data.train):,} examples to train on are of one class, `{data.labels[met[0]]}`"
+            what = "the one example" if len(data.train) == 1 else f"all {len(data.train):,} examples"
+            message = (
+                f"{what} to train on {'is' if len(data.train) == 1 else 'are'} of one class, `{data.labels[met[0]]}`"
+            )
             help_ = "give examples of another class too"
             problems.append(("train.data", Diagnostic("R758", message, label="nothing to tell apart", help=help_)))
         return problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tfdsl import disk, settings, tokens
+from tfdsl.data.manifest import Damaged
 from tfdsl.data.table import Prepared, Table
 from tfdsl.data.wanted import Field, Wanted
 from tfdsl.heads import Unscored
@@ -62,9 +64,8 @@ class Preference(Task):
             content = io.BytesIO()
             for table in (data.train, data.held_out):
                 np.lib.format.write_array(content, self._told(model, table))
-            disk.write(path, content.getvalue())
-        with path.open("rb") as kept:
-            self.reference = {name: np.lib.format.read_array(kept) for name in ("train", "held_out")}
+            disk.write(path, content.getvalue() + hashlib.sha256(content.getvalue()).digest())
+        self.reference = _kept(path, len(data.train), len(data.held_out))
 
     def _told(self, model: nn.Module, table: Table) -> NDArray[np.float64]:
         """Return the logarithms of the probabilities that a model gives both answers of each example, [N, 2]."""
@@ -128,6 +129,22 @@ class Preference(Task):
         count, loss, right, margin, likelier = processes.total(total).tolist()
         figures = {"accuracy": right / count, "margin": margin / count, "chosen is likelier": likelier / count}
         return Measured(loss / count, int(count), figures)
+
+
+def _kept(path: Path, *lengths: int) -> dict[str, NDArray[np.float64]]:
+    """Return what the first model said of the examples of both tables; raises Damaged."""
+    try:
+        kept = path.read_bytes()
+        content = io.BytesIO(kept)
+        found = [np.lib.format.read_array(content) for _ in lengths]
+        sound = [each.shape for each in found] == [(length, 2) for length in lengths]
+        rest = kept[content.tell() :]  # a run of an older version has no sum
+        if not sound or (rest and rest != hashlib.sha256(kept[: content.tell()]).digest()):
+            raise ValueError
+    except (OSError, ValueError, EOFError):
+        what = "is not what was written" if path.is_file() else "is missing"
+        raise Damaged(f"`{path}`, what the first model said of each answer, {what}") from None
+    return dict(zip(("train", "held_out"), found, strict=True))
 
 
 def bind(train: settings.Train, signature: Signature) -> tuple[Task | None, binding.Problems]:
