@@ -67,7 +67,7 @@ def single(x: Tensor) -> bool:
 
 
 def _pays(x: Tensor, weight: Tensor, several: bool) -> bool:
-    """Return whether rows are faster: for one vector always, for few, one a row [R, 1, D], where the matrix is large."""
+    """Return whether rows are faster: for one vector always, for few (one a row) where the matrix is large."""
     return single(x) or (weight.numel() >= LARGE and (several or x.numel() == x.size(0) * x.size(-1)))
 
 

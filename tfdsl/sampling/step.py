@@ -1,4 +1,4 @@
-"""step: the forward of a token, or of guesses, traced with a cache whose buffers and position are inputs, and compiled."""
+"""step: the forward of a token, or of guesses, traced with a cache whose buffers and position are inputs; compiled."""
 
 from __future__ import annotations
 
