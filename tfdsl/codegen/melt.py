@@ -191,8 +191,9 @@ def _owned(text: str, parts: set[str]) -> str:
 def _said_once(text: str) -> str:
     """Return a class without assignments in its constructor that stand there already."""
     lines, seen, gone = text.split("\n"), set[str](), list[ast.stmt]()
-    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
-    for node in next(each for each in functions if each.name == "__init__").body:
+    (layer,) = ast.parse(text).body
+    assert isinstance(layer, ast.ClassDef), "the text is that of a class"
+    for node in Piece(layer, text).method("__init__").body:
         said = ast.unparse(node)
         gone += [node] if isinstance(node, ast.Assign) and said in seen else []
         seen.add(said)
