@@ -187,8 +187,6 @@ def test_a_token_is_said_by_its_number(capfd: pytest.CaptureFixture[str], folder
 def test_a_prompt_of_a_vocabulary_that_was_made_holds_no_mark(folder: Path) -> None:
     """As in training, and as `score` reads it; what is banned, forced or weighed may be a mark by its name."""
     made = tfdsl.open_run(folder)
-    assert made.tokenizer is not None
-    made.tokenizer.add_special_tokens(["<|end|>"])
     (start,) = made.generate("<|end|>x", length=1).starts
     assert list(start) == made.trained().tokens(["<|end|>x"])[0].tolist() == list(b"<|end|>x")
     assert made.generate("a", length=1, forced=["<|end|>"]).plan.stages[0].name == "forced 1 token"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
-from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.expressions import Expression
 from tfdsl.sampling import aside, ways
@@ -19,7 +18,7 @@ from tfdsl.sampling.models import Hastened
 from tfdsl.sampling.prompts import unreadable
 from tfdsl.sampling.reader import Opener
 from tfdsl.sampling.speculative import Drafting
-from tfdsl.sampling.words import Words, resolve
+from tfdsl.sampling.words import Words, resolve, start_of
 
 Hasten = Callable[[settings.Sample, int, bool], Hastened]
 Starts = tuple[dict[int, list[int]], dict[int, Diagnostic]]
@@ -194,7 +193,7 @@ def _starts(tokenizer: Tokenizer, made: bool) -> Sources:
         faults: dict[int, Diagnostic] = {}
         strange = {*tokens.unknown(tokenizer, "".join({*"".join(prompts)}))}
         for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
-            start = chat.encoded(tokenizer, prompt) or ([] if mark is None else [mark])
+            start = start_of(tokenizer, prompt, made) or ([] if mark is None else [mark])
             if unknown := strange & {*prompt}:
                 letters = ", ".join(repr(letter) for letter in sorted(unknown)[:5])
                 message = f"{name} holds characters that the model never saw: {letters}"

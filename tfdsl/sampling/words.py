@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
+from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic
 
 
@@ -75,7 +76,7 @@ def start_of(tokenizer: Tokenizer, prompt: str, made: bool) -> list[int]:
     before = tokenizer.encode_special_tokens
     tokenizer.encode_special_tokens = made
     try:
-        return tokenizer.encode(prompt).ids
+        return chat.encoded(tokenizer, prompt)
     finally:
         tokenizer.encode_special_tokens = before
 
