@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tfdsl.cli import main
+import tfdsl
+from tfdsl import roles
+from tfdsl.cli import main, train
 
 ROOT = Path(__file__).parent.parent.parent
 SPEC = """\
@@ -134,3 +136,21 @@ def test_trials_leave_no_run(folder: Path, capfd: pytest.CaptureFixture[str]) ->
     assert "one batch was learnt" in capfd.readouterr().out
     assert [path.name for path in (folder / "runs").iterdir()] == ["small-lr.svg"]
     assert main(["train", "small.yaml", "--groups", "--resume"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "objective", "asked"),
+    [
+        ("gpt2", "next_token", "sample {}"),
+        ("bert", "masked_token", 'fill {} "a [MASK] text"'),
+        ("t5", "span_corruption", "sample {} --prompt TEXT"),
+        ("transformer", "seq2seq", "sample {} --prompt TEXT"),
+        ("whisper_base", "seq2seq", "sample {} --prompt SOUND.npy"),
+        ("vit", "classify", "classify {} IMAGE"),
+        ("bert", "contrastive", "embed {} TEXT OTHER"),
+        ("bert", "next_token", ""),
+    ],
+)
+def test_what_asks_a_trained_model_is_named(spec: str, objective: str, asked: str) -> None:
+    signature = roles.of(tfdsl.check(ROOT / "specs" / f"{spec}.yaml"))
+    assert train._question(objective, signature) == asked  # pyright: ignore[reportPrivateUsage]

@@ -193,7 +193,7 @@ def _question(objective: str, signature: Signature) -> str:
         return "sample {} --prompt " + ("TEXT" if texts == 2 else "SOUND.npy")
     if objective in ("classify", "contrastive"):
         command = "classify" if objective == "classify" else "embed"
-        return f"{command} {{}} " + ("TEXT" if texts else "IMAGE")
+        return f"{command} {{}} " + ("IMAGE" if not texts else "TEXT" if objective == "classify" else "TEXT OTHER")
     return 'fill {} "a [MASK] text"' if objective == "masked_token" else ""
 
 
@@ -222,7 +222,8 @@ def _tell(outcome: Outcome, folder: Path, question: str) -> None:
         if (folder / name).exists():
             say(f"  {folder / name!s:32} {meaning}")
     if outcome.end in ("signal", "unsaved"):
-        say(f"go on: tfdsl train {folder} --resume")
+        if any((folder / "checkpoints").glob("step-*")):
+            say(f"go on: tfdsl train {folder} --resume")
     elif question:
         say(f"next: tfdsl {question.format(folder)}")
     else:

@@ -14,7 +14,7 @@ from tfdsl.heads import Leaving
 from tfdsl.sampling import cached
 from tfdsl.sampling.cached import Cache, Mark
 
-PREFILL = 512  # positions that are read at once where nobody says how many
+PREFILL = 2048  # positions that are read at once where nobody says how many: a whole prompt needs no mask
 
 
 class Model(Protocol):
