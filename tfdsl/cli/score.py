@@ -57,6 +57,8 @@ def command(
     by all others, each masked in turn: its pseudo-perplexity.
     """
     run = opened(folder, last)
+    if weights != "float32":
+        remark(run.models().form(weights, False).note)
     if held_out:
         if given or window or stride or tokens:
             refuse("--held-out measures the run's own examples as training does, and nothing else is said of it")
