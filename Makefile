@@ -14,7 +14,7 @@ demo: setup ## Check, draw, cost, compile, train (two minutes) and sample a smal
 	@$(PY) examples/demo.py
 
 test: setup ## Run every test
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -q
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 8 --dist worksteal -q
 
 kills: setup ## Kill a training run a thousand times (KILLS=n: n times): nothing saved is lost, all losses equal to the bit
 	@OMP_NUM_THREADS=1 $(PY) -m tests.kills $(KILLS)

@@ -18,7 +18,7 @@ from torch import nn
 from tfdsl import building, checking, disk, document, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.faults import RunError, SpecError
+from tfdsl.faults import RunError
 from tfdsl.reading import answers, questions
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
@@ -85,11 +85,13 @@ class Run:
         return ready(module)
 
     def checked(self) -> Checked:
-        """Return the run's spec, checked; raises SpecError where it has errors."""
+        """Return the run's spec, checked; raises RunError where it has errors."""
         if "checked" not in self._made:
             found = checking.run(document.gather_text(self.spec, "<text>", Path()))
             if not found.ok:
-                raise SpecError(found)
+                message = f"`{self.folder / SPEC}` is no sound spec: it was changed, or is of another version of tfdsl"
+                help_ = f"make it sound: tfdsl check {self.folder / SPEC}"
+                raise RunError([Diagnostic("R706", message, help=help_)])
             self._made["checked"] = found
         return self._made["checked"]
 
@@ -100,7 +102,14 @@ class Run:
         carry code.
         """
         if "module" not in self._made:
-            self._made["module"] = self.model(lambda: building.build(self.checked()))
+            checked = self.checked()
+            try:
+                self._made["module"] = self.model(lambda: building.build(checked))
+            except ValueError as error:
+                what = str(error).partition(": ")[2]
+                message = f"the weights in `{self.folder}` are not those of its `{SPEC}`: {what}"
+                help_ = "the spec was changed, or files of two runs are mixed: train it anew, or put its own back"
+                raise RunError([Diagnostic("R706", message, help=help_)]) from None
         return self._made["module"]
 
     def models(self) -> Models:
@@ -132,7 +141,8 @@ class Run:
         (words,), limit = signature.texts(), min(signature.limits.values(), default=None)
         known = (words.vocab, self.context, limit, self.end, models.ragged)
         hasten = partial(models.hasten, tell=tell)
-        return Author(models, self.tokenizer, *known, hasten, self._drafting(draft or chosen.draft, chosen, tell))
+        small = self._drafting(draft or chosen.draft, chosen, tell)
+        return Author(models, self.tokenizer, *known, hasten, small, made=self.trained().made)
 
     def _answering(self, small: Author | None, tell: Tell) -> Author:
         """Return the run's model as one that writes a text for a source."""
@@ -208,7 +218,7 @@ class Run:
     def trained(self, weights: Weights = "float32") -> Trained:
         """Return the run's model and what is known of it, ready to be asked, its linear maps in such weights.
 
-        Raises SpecError.
+        Raises RunError where the folder holds what does not belong together.
         """
         if "trained" not in self._made:
             train = self.train.model_copy(update={"context": self.context})

@@ -122,6 +122,14 @@ def test_what_cannot_be_read_is_left_aside(runs: dict[str, Run], capfd: pytest.C
         assert (code, names) == (1, ["one", "two"]) and "error[R831]: text 2 holds half" in remarks
     code, names, remarks = answers("score", "one", "\ud800", "two", "--json")
     assert (code, names) == (1, ["one", "two"]) and "error[R831]: text 2 holds half" in remarks
+    Path("in.jsonl").write_text('{"text": "one [MASK]"}\n{"text": 3}\nno\n{"text": "two [MASK]"}\n')
+    for command in ("fill", "score"):
+        code, names, remarks = answers(command, *(["--file"] if command == "fill" else []), "in.jsonl", "--json")
+        assert (code, len(names)) == (1, 2)
+        assert remarks == (
+            "tfdsl: line 2 of `in.jsonl` is no mapping with a text as `text`, and is left out\n"
+            "tfdsl: line 3 of `in.jsonl` is not JSON, and is left out\n"
+        )
     Path("in.txt").write_text("a [MASK]\nnone\n[MASK] b\n")
     code, names, remarks = answers("fill", "--file", "in.txt", "--json")
     assert (code, len(names)) == (1, 2) and "error[R834]: text 2 has no mask: 'none'" in remarks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,6 +182,31 @@ def test_a_token_is_said_by_its_number(capfd: pytest.CaptureFixture[str], folder
     assert [each["token"] for each in found["logprobs"]] == [120, 84]
     helped = cli.main(["sample", "--help"]), capfd.readouterr().out
     assert helped[0] == 0 and helped[1].count("#84") == 4
+
+
+def test_a_prompt_of_a_vocabulary_that_was_made_holds_no_mark(folder: Path) -> None:
+    """As in training, and as `score` reads it; what is banned, forced or weighed may be a mark by its name."""
+    made = tfdsl.open_run(folder)
+    (start,) = made.generate("<|end|>x", length=1).starts
+    assert list(start) == made.trained().tokens(["<|end|>x"])[0].tolist() == list(b"<|end|>x")
+    assert made.generate("a", length=1, forced=["<|end|>"]).plan.stages[0].name == "forced 1 token"
+
+
+def test_files_that_do_not_belong_together_are_told(
+    capfd: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    for change, said in (
+        (("tfdsl: 1", "tfdsl: 2"), "is no sound spec: it was changed, or is of another version of tfdsl"),
+        (("width: 16", "width: 32"), "are not those of its `spec.yaml`: "),
+    ):
+        shutil.copytree(folder, tmp_path / said[:5])
+        spec = tmp_path / said[:5] / "spec.yaml"
+        assert change[0] in spec.read_text()
+        spec.write_text(spec.read_text().replace(*change))
+        for command in (["sample", "--prompt", "a"], ["score", "ab"]):
+            code = cli.main([command[0], str(spec.parent), *command[1:]])
+            shown = capfd.readouterr().err
+            assert code == 1 and shown.startswith("error[R706]") and said in shown
 
 
 def test_json_among_lines_of_text_is_told(

@@ -181,3 +181,38 @@ def test_parts_of_a_dataset_that_number_classes_otherwise(tmp_path: Path) -> Non
         (folder / "dataset_info.json").write_text(json.dumps(about))
     (tmp_path / "x/dataset_dict.json").write_text('{"splits": ["train", "test"]}')
     assert [each[1] for each in wrong(tmp_path, LABELLED, str(tmp_path / "x"))] == ["R756"]
+
+
+def test_a_page_beside_parts_is_told_and_a_share_of_a_lone_part_is_held_out(tmp_path: Path) -> None:
+    for name in ("README.md", "train.txt", "test.txt"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        (tmp_path / "x" / name).write_text(name * 9)
+    x = str(tmp_path / "x")
+    assert remarks(tmp_path, TEXT, x) == [("W628", "of `x` 1 file is not read, as `test` is held out: `README.md`")]
+    data = made(tmp_path, TEXT, {"source": x, "held_out": 0.5})
+    assert "".join(texts(data.train, "text", data) + texts(data.held_out, "text", data)) == "train.txt" * 9
+
+
+def test_names_of_classes_in_a_parquet_file_are_known(tmp_path: Path) -> None:
+    """As `datasets` writes them; another table may name them, and none may number them otherwise."""
+    import json
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def write(name: str, names: list[str]) -> None:
+        (tmp_path / "x").mkdir(exist_ok=True)
+        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        told = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+        table = pa.Table.from_pylist([{"text": "t", "label": number % 2} for number in range(4)])
+        pq.write_table(table.replace_schema_metadata(told), tmp_path / "x" / name)
+
+    write("a.parquet", ["a", "b"])
+    csv(tmp_path / "x/0.csv", ROWS)
+    data = made(tmp_path, LABELLED, str(tmp_path / "x"))
+    assert data.labels == ("a", "b")
+    assert sorted(data.train.columns["label"].values.tolist() + data.held_out.columns["label"].values.tolist()) == (
+        [0] * 7 + [1] * 7
+    )
+    write("b.parquet", ["b", "a"])
+    assert wrong(tmp_path / "again", LABELLED, str(tmp_path / "x"))[0][1] == "R756"

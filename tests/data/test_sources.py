@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.data.given import IMAGES, LABELLED, NUMBERS, PAIRS, TEXT, made, texts, wrong
+from tests.data.given import IMAGES, LABELLED, NUMBERS, PAIRS, SPANS, TEXT, made, texts, wrong
 from tfdsl import settings
 from tfdsl.data import find
 from tfdsl.data.source import spread
@@ -346,3 +346,51 @@ def test_what_is_held_out_falls_in_step_with_no_order_of_the_rows() -> None:
         found = np.bincount(np.arange(600)[chosen] % classes, minlength=classes)
         assert found.sum() == 60
         assert found.min() >= 30 // classes
+
+
+ODD = {"text": ["Ann"], "answer_start": ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "row", "said"),
+    [
+        (SPANS, {"question": "q", "passage": "Ann is", "answer": ODD}, "has a text that starts at a text"),
+        (SPANS, {"question": "q", "passage": "Ann is", "answer": {"text": [3], "answer_start": [1]}}, "has a whole"),
+        (SPANS, {"question": "q", "passage": "Ann is", "answer": {"text": None, "answer_start": None}}, "has nothing"),
+        (NUMBERS, {"numbers": [[1.0, None]]}, "is a list, not numbers"),
+        (NUMBERS, {"numbers": [10**400]}, "is a list, not numbers"),
+        (LABELLED, {"text": "t", "label": [1, 0]}, "is a list, not a class"),
+    ],
+)
+def test_values_that_nobody_meant_are_told(tmp_path: Path, wanted: Any, row: dict[str, Any], said: str) -> None:
+    found = wrong(tmp_path, wanted, str(jsonl(tmp_path / "x.jsonl", [row] * 2)))
+    assert found[0][1] == "R743"
+    assert said in found[0][2]
+
+
+def test_numbers_beyond_all_counting_are_names(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "x.jsonl", [{"text": "t", "label": (7, 10**12)[at % 2]} for at in range(4)])
+    assert made(tmp_path, LABELLED, str(path)).labels == ("7", "1000000000000")
+
+
+def test_what_is_no_utf8_says_where_and_what_to_do(tmp_path: Path) -> None:
+    from tfdsl.data.text import remedy
+
+    (tmp_path / "x.json").write_bytes('[{"text": "été"}]'.encode("latin-1"))
+    assert wrong(tmp_path, TEXT, str(tmp_path / "x.json")) == [("train.data.source", "R742", "`x.json` is not UTF-8")]
+    for content, said in (
+        (b"caf\xe9", "iconv -f latin1"),
+        ("café".encode("utf-16"), "iconv -f utf-16"),
+        (b"\x1f\x8b\x08\x00", "unpack it"),
+        (b"\x89PNG\x00", "it is no text"),
+    ):
+        (tmp_path / "x.txt").write_bytes(content)
+        assert said in remedy(tmp_path / "x.txt")
+
+
+def test_a_dataset_that_does_not_say_what_it_is(tmp_path: Path) -> None:
+    for name, text in (("dataset_dict.json", '{"splits": 3}'), ("state.json", '{"_data_files": [{"name": 1}]}')):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).write_text(text)
+        assert wrong(tmp_path, TEXT, str(folder))[0][1] == "R747"

@@ -202,3 +202,25 @@ def test_the_queries_of_few_rows_reach_the_fused_attention(monkeypatch: pytest.M
     assert len(calls) == 1
     q_BHTK = calls[0].args[0].meta["val"]
     assert q_BHTK.stride(-1) == 1  # or torch takes another attention, which copies the cache
+
+
+@pytest.mark.parametrize("large", [1, 1 << 18])
+def test_a_traced_reading_of_guesses_gives_what_the_model_gives(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "LARGE", large)
+    model: Any = ready(shrunk.model("llama2_7b"))
+    program, form, put = step.trace(model, step.AHEAD)
+    assert put == [] and form.forks == ()
+    run = program.module()
+    with torch.inference_mode():
+        cache = model.new_cache(40)
+        model(torch.randint(0, 39, (1, 3)), cache=cache)
+        entries = tree.tree_map(torch.clone, cache.entries)
+        for count in (2, 9, 3, 5):
+            tokens, position = torch.randint(0, 39, (1, count)), cache.position
+            given, _ = run([tokens], torch.empty(position), entries)
+            torch.testing.assert_close(given, model(tokens, cache=cache), rtol=1e-10, atol=1e-10)
+
+
+def test_guesses_are_read_by_the_model_itself_where_more_is_kept_than_keys_and_values() -> None:
+    with pytest.raises(ValueError, match="more than keys and values"):
+        step.trace(ready(shrunk.model("mamba2")), step.AHEAD)

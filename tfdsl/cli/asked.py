@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tfdsl.run import Run
 
 
+TOLD = 5  # lines that are told one by one
+
+
 def opened(folder: str, last: bool = False) -> Run:
     """Open the run in a folder at its best weights, or its `last`; end the command where there is none."""
     path = Path(folder)
@@ -54,17 +57,24 @@ def sound(found: Sequence[Diagnostic]) -> bool:
     return all(each.severity != "error" for each in found)
 
 
-def texts(given: Iterable[str], files: Sequence[str] = (), field: str = "text") -> list[str]:
-    """Return the texts of the arguments and of files; of standard input where there are none, and for `-`."""
-    named = list(given)
-    found: list[str] = []
-    for each in named:
-        found += [text for (text,) in lines("-", (field,))] if each == "-" else [each]
-    for file in files or (() if named else ("-",)):
-        found += [text for (text,) in lines(file, (field,))]
+def texts(given: Iterable[str], files: Sequence[str] = (), field: str = "text") -> tuple[list[str], bool]:
+    """Return the texts of the arguments and of files, and whether all of those could be read.
+
+    They are of standard input where there are none, and for `-`.
+    """
+    named, found, whole = [(each, each == "-") for each in given], list[str](), True
+    for name, holds in [*named, *((file, True) for file in files or (() if named else ("-",)))]:
+        if not holds:
+            found.append(name)
+            continue
+        held, read = lines(name, (field,))
+        found += [text for (text,) in held]
+        whole = whole and read
     if not found:
+        if not whole:
+            raise Stop(code=1)
         refuse("there is no text to read: give one, a --file, or some on standard input")
-    return found
+    return found, whole
 
 
 class Heap:
@@ -157,7 +167,9 @@ def _from(trained: Trained, file: str, heap: Heap) -> None:
     if file == "-":
         if not trained.signature.texts():
             refuse("name an image, or a folder of images")
-        heap.add(([read.Example(text, text) for text in texts(())], []))
+        found, whole = texts(())
+        heap.add(([read.Example(text, text) for text in found], []))
+        heap.whole = heap.whole and whole
         return
     pictures = not trained.signature.texts() or (_both(trained) and Path(file).is_dir())
     heap.add(read.file(file, read.IMAGES if pictures else read.TEXTS, trained))
@@ -177,27 +189,38 @@ def whole(file: str) -> str:
         raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return raw.decode()
     except UnicodeDecodeError as error:
-        refuse(f"`{file}` is not UTF-8 text (byte {error.start:,})")
+        name = "standard input" if file == "-" else f"`{file}`"
+        refuse(f"{name} is not UTF-8 text (byte {error.start:,})")
     except (OSError, ValueError) as error:
         refuse(f"cannot read `{file}`: {disk.reason(error)}")
 
 
-def lines(file: str, fields: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return the texts of a file or of standard input (`-`): one a line, or the `fields` of each line of JSON lines."""
+def lines(file: str, fields: tuple[str, ...]) -> tuple[list[tuple[str, ...]], bool]:
+    """Return the texts of a file or of standard input (`-`), and whether each of its lines could be read.
+
+    They are one a line, or the `fields` of each line of JSON lines; a line that is none is told, and left out.
+    """
     kept = [(number, line) for number, line in enumerate(whole(file).split("\n"), 1) if line.strip()]
-    if Path(file).suffix in (".jsonl", ".ndjson"):
-        return [_record(f"line {number:,} of `{file}`", line, fields) for number, line in kept]
-    if len(fields) > 1:
-        refuse(f"`{file}` is to be JSON lines with {' and '.join(f'`{each}`' for each in fields)} (a name in .jsonl)")
-    return [(line.rstrip("\r"),) for _, line in kept]
+    if Path(file).suffix not in (".jsonl", ".ndjson"):
+        if len(fields) > 1:
+            names = " and ".join(f"`{each}`" for each in fields)
+            refuse(f"`{file}` is to be JSON lines with {names} (a name in .jsonl)")
+        return [(line.rstrip("\r"),) for _, line in kept], True
+    read = [(number, _record(line, fields)) for number, line in kept]
+    wrong = [f"line {number:,} of `{file}` {each}" for number, each in read if isinstance(each, str)]
+    for each in wrong[:TOLD]:
+        remark(f"tfdsl: {each}, and is left out")
+    if len(wrong) > TOLD:
+        remark(f"tfdsl: so are {len(wrong) - TOLD:,} more")
+    return [each for _, each in read if not isinstance(each, str)], not wrong
 
 
-def _record(place: str, line: str, fields: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the fields of a line of JSON lines."""
+def _record(line: str, fields: tuple[str, ...]) -> tuple[str, ...] | str:
+    """Return the fields of a line of JSON lines, or what is wrong with it."""
     try:
         value: Any = json.loads(line)
     except (ValueError, RecursionError):
-        refuse(f"{place} is not JSON")
+        return "is not JSON"
     if not isinstance(value, dict) or any(not isinstance(value.get(each), str) for each in fields):
-        refuse(f"{place} is no mapping with a text as {' and '.join(f'`{each}`' for each in fields)}")
+        return f"is no mapping with a text as {' and '.join(f'`{each}`' for each in fields)}"
     return tuple(value[each] for each in fields)

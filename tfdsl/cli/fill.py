@@ -24,11 +24,11 @@ def command(folder: str, given: tuple[str, ...], files: tuple[str, ...], top: in
     Without TEXT and --file, and for `-`, texts are read from standard input, one a line.
     """
     run = opened(folder, last)
-    asked = texts(given, files)
+    asked, whole = texts(given, files)
     from tfdsl.reading import fill
 
     found, said = fill.fill(run.trained(), asked, top)
-    whole = sound(said)
+    whole = sound(said) and whole
     for number, each in enumerate(found):
         if as_json:
             masks = [[{"token": w.token, "text": w.text, "probability": w.probability} for w in m] for m in each.words]

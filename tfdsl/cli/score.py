@@ -11,7 +11,7 @@ import click
 
 from tfdsl.cli import options
 from tfdsl.cli.asked import is_file, is_folder, lines, opened, show, sound, whole
-from tfdsl.cli.output import refuse, remark, say
+from tfdsl.cli.output import Stop, refuse, remark, say
 
 if TYPE_CHECKING:
     from tfdsl.reading.score import Scored
@@ -62,14 +62,17 @@ def command(
             refuse("--held-out measures the run's own examples as training does, and nothing else is said of it")
         return _held_out(run, weights, as_json)
     trained = run.trained(weights)
-    asked: list[Asked] = [each for name in given or ("-",) for each in _read(trained, name)]
-    if not asked:
+    read = [_read(trained, name) for name in given or ("-",)]
+    asked, well = [each for found, _ in read for each in found], all(whole for _, whole in read)
+    if not asked and well:
         refuse("there is no text to score")
+    if not asked:
+        raise Stop(code=1)
     from tfdsl.reading import score
 
     texts: list[Any] = [each for _, each in asked]
     found, said = score.score(trained, texts, window=window, stride=stride, names=[name for name, _ in asked])
-    well = sound(said)
+    well = sound(said) and well
     for each in found:
         say(_json(trained, each, tokens, weights) if as_json else _line(each))
         if tokens and not as_json:
@@ -80,23 +83,28 @@ def command(
     return 0 if well else 1
 
 
-def _read(trained: Trained, name: str) -> list[Asked]:
-    """Return the texts, or the pairs, that a word on the command line stands for, and what they are called."""
+def _read(trained: Trained, name: str) -> tuple[list[Asked], bool]:
+    """Return the texts, or the pairs, that a word on the command line stands for, by their names.
+
+    Beside them stands whether all that it names could be read.
+    """
     if len(trained.signature.texts()) > 1:
         if Path(name).suffix not in JSON:
             refuse("the model writes a target for a source: name a file of JSON lines with `source` and `target`")
-        return [(f"{source} → {target}", (source, target)) for source, target in lines(name, ("source", "target"))]
+        pairs, whole_ = lines(name, ("source", "target"))
+        return [(f"{source} → {target}", (source, target)) for source, target in pairs], whole_
     if Path(name).suffix in JSON and is_file(name):
-        return [(text, text) for (text,) in lines(name, ("text",))]
+        texts, whole_ = lines(name, ("text",))
+        return [(text, text) for (text,) in texts], whole_
     if name == "-" or is_file(name):
-        return [(name, _held(name))]
+        return [(name, _held(name))], True
     if not name:
         refuse("the text is empty: give one, a file, or some on standard input")
     if is_folder(name):
         refuse(f"`{name}` is a folder: name a file in it")
     if Path(name).suffix and not any(letter.isspace() for letter in name):
         remark(f"there is no file `{name}`, so these words themselves are scored")
-    return [(name, name)]
+    return [(name, name)], True
 
 
 def _held(name: str) -> str:

@@ -17,6 +17,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 BASE = "Part"
 
@@ -37,16 +38,25 @@ class Piece:
         """Return all of its methods."""
         return [each for each in self.node.body if isinstance(each, ast.FunctionDef)]
 
-    def text(self, node: ast.AST) -> str:
+    @cached_property
+    def lines(self) -> list[str]:
+        """Return the lines of its file."""
+        return self.source.split("\n")
+
+    def text(self, node: ast.stmt | ast.expr) -> str:
         """Return the text of a node."""
-        return ast.get_source_segment(self.source, node) or ""
+        assert node.end_lineno is not None, "parsed text has places"
+        first, *rest = self.lines[node.lineno - 1 : node.end_lineno]
+        if not rest:
+            return first[node.col_offset : node.end_col_offset]
+        return "\n".join([first[node.col_offset :], *rest[:-1], rest[-1][: node.end_col_offset]])
 
     def body(self, name: str) -> list[str]:
         """Return the lines of a method, comments among them, without its docstring."""
         node = self.method(name)
         assert node.returns is not None and node.end_lineno is not None, "a method of a layer says what it returns"
         begin = node.body[0] if ast.get_docstring(node) is not None else node.returns
-        lines = self.source.split("\n")[begin.end_lineno : node.end_lineno]
+        lines = self.lines[begin.end_lineno : node.end_lineno]
         return [line[node.body[0].col_offset :] for line in lines]
 
 
@@ -62,7 +72,7 @@ def melt(layer: Piece, parts: Mapping[str, Piece]) -> str | None:
     if not taken:
         return None
     assert layer.node.end_lineno is not None, "parsed text has places"
-    lines = layer.source.split("\n")
+    lines = list(layer.lines)
     for first, last, put in sorted(_changes(layer, taken), reverse=True):
         lines[first - 1 : last] = put
     end = layer.node.end_lineno + len(lines) - layer.source.count("\n") - 1
@@ -181,8 +191,9 @@ def _owned(text: str, parts: set[str]) -> str:
 def _said_once(text: str) -> str:
     """Return a class without assignments in its constructor that stand there already."""
     lines, seen, gone = text.split("\n"), set[str](), list[ast.stmt]()
-    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
-    for node in next(each for each in functions if each.name == "__init__").body:
+    (layer,) = ast.parse(text).body
+    assert isinstance(layer, ast.ClassDef), "the text is that of a class"
+    for node in Piece(layer, text).method("__init__").body:
         said = ast.unparse(node)
         gone += [node] if isinstance(node, ast.Assign) and said in seen else []
         seen.add(said)

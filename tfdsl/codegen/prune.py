@@ -65,7 +65,7 @@ def _second_name(text: str) -> tuple[ast.FunctionDef, ast.Assign, str, str] | No
     for function in every(text, ast.FunctionDef):
         stored = Counter(node.id for node in every(function, ast.Name) if isinstance(node.ctx, ast.Store))
         parameters = {each.arg for each in function.args.args}
-        for node in function.body:
+        for node in (node for block in _blocks(function) if len(block) > 1 for node in block):
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=other)):
                     if stored[name] == 1 and other in parameters and not stored[other]:
@@ -73,6 +73,12 @@ def _second_name(text: str) -> tuple[ast.FunctionDef, ast.Assign, str, str] | No
                 case _:
                     pass
     return None
+
+
+def _blocks(function: ast.FunctionDef) -> list[list[ast.stmt]]:
+    """Return the statements of a function, and of each branch in it."""
+    branches = [node for node in ast.walk(function) if isinstance(node, ast.If)]
+    return [function.body, *(block for each in branches for block in (each.body, each.orelse))]
 
 
 def _renamed(text: str, function: ast.FunctionDef, statement: ast.Assign, name: str, other: str) -> str:

@@ -71,9 +71,10 @@ def _nothing(name: str) -> Diagnostic:
 
 def _empty(name: str, path: Path, data: settings.Data, source: Source) -> Diagnostic:
     what = f"`{name}` holds no {'text' if isinstance(source, text.Text) else 'examples'}" + (
-        f" in files like `{data.files}`" if path.is_dir() else ""
+        f" in files like `{data.files}`" if path.is_dir() and data.files != "*" else ""
     )
-    return Diagnostic("R702", what, label="nothing to train on")
+    help_ = "hidden files, whose names begin with a dot, are not read" if path.is_dir() else ""
+    return Diagnostic("R702", what, label="nothing to train on", help=help_)
 
 
 def unheeded(data: settings.Data) -> list[tuple[str, Diagnostic]]:

@@ -51,13 +51,14 @@ def opened(root: Path, data: settings.Data) -> Found:
     kind, some, said = _chosen(root, paths)
     if kind == "image":
         return _with(_images(root, some), *said)
-    return _with(_parted(root, some, _opener(kind, root, data), kind == "array"), *said)
+    alone = "held_out" in data.model_fields_set
+    return _with(_parted(root, some, _opener(kind, root, data), alone, kind == "array"), *said)
 
 
-def left_out(root: Path, paths: Files, why: str) -> Diagnostic:
-    """Warn of files of a folder that are not read."""
+def left_out(root: Path, paths: Files, why: str, help_: str = "") -> Diagnostic:
+    """Warn of files of a folder that are not read; what to do is to choose others, where `help_` says nothing else."""
     what = "1 file is" if len(paths) == 1 else f"{len(paths):,} files are"
-    help_ = '`train.data.files` chooses which are read: `files: "*.csv"`'
+    help_ = help_ or '`train.data.files` chooses which are read: `files: "*.csv"`'
     message = f"of `{root}` {what} not read, as {why}: {named(root, paths)}"
     return Diagnostic("W628", message, label="left out", help=help_)
 
@@ -82,9 +83,11 @@ def _chosen(root: Path, paths: Files) -> tuple[str, Files, list[Diagnostic]]:
         either = f'`files: "*{groups[kind][0].suffix}"` or `files: "*{most[0].suffix}"`'
         help_ = f"choose with `train.data.files`: {either}"
         raise Mixed(f"`{root}` holds {' and '.join(counted)}: {named(root, [groups[kind][0], *rest])}", help_)
+    if kind == "text":  # a page about the data is text too, but for a folder of parts
+        return kind, sorted([*groups[kind], *about]), [] if not rest else [left_out(root, rest, "there are texts")]
     why = f"{KINDS[kind]} are" if len(groups[kind]) > 1 else f"{'an' if kind[0] in 'ai' else 'a'} {kind} is"
     left = sorted([*rest, *about])
-    return kind, groups[kind], [left_out(root, left, f"{why} there")] if left and kind != "text" else []
+    return kind, groups[kind], [left_out(root, left, f"{why} there")] if left else []
 
 
 def _kinds(paths: Files) -> dict[str, list[Path]]:
@@ -148,22 +151,25 @@ def table(path: Path) -> Source:
     return lines.listed(path) if suffix == ".json" and lines.is_list(path) else lines.Lines(path)
 
 
-def _parted(root: Path, paths: Files, open_: Callable[[Files, bool], Found], folders: bool) -> Found:
+def _parted(root: Path, paths: Files, open_: Callable[[Files, bool], Found], alone: bool, folders: bool) -> Found:
     """Open files that are all named as parts as those: `train-00000-of-00002.parquet`, `validation.jsonl`.
 
-    With `folders` the names of folders alone say so.
+    Pages about the data do not count. `alone` says that the part to train on is all that will be read; with `folders`
+    the names of folders alone say what is which part.
     """
     parts: dict[str, list[Path]] = {}
     for path in paths:
         parts.setdefault(_part(path.relative_to(root), folders), []).append(path)
     apart, train = [name for name in arrow.HELD_OUT if name in parts], parts.get(arrow.TRAIN)
-    if train is None or not apart or "" in parts:
+    about = parts.get("", [])
+    if train is None or not apart or not all(_about(path) for path in about):
         found = open_(paths, True)
         return found if train is None or not apart else _with(found, _mistaken(root, parts, apart))
     held_out, *rest = apart
-    one, other = open_(train, False), open_(parts[held_out], False)
-    unread = [path for name in rest for path in parts[name]]
-    said = [left_out(root, unread, f"`{held_out}` is held out")] if unread else []
+    one, other = open_(train, alone), open_(parts[held_out], False)
+    unread = [*about, *(path for name in rest for path in parts[name])]
+    help_ = "a part is a source of its own, and a folder too: `train.data.held_out` names another one"
+    said = [left_out(root, unread, f"`{held_out}` is held out", help_)] if unread else []
     return _with(Found(one.source, other.source, remarks=(*one.remarks, *other.remarks)), *said)
 
 

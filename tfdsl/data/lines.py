@@ -35,6 +35,9 @@ class Lines(Source):
     def __init__(self, path: Path) -> None:
         """Find where the lines begin; raises OSError, and Broken where the first tells no columns."""
         self._path = path
+        self._help = 'each line is a JSON mapping, such as `{"text": "…"}`'
+        if path.suffix.lower() == ".json":
+            self._help += ', or the file is one list of such mappings: `[{"text": "…"}, …]`'
         self._places, self.count, self._blank = _index(path)
         if len(self._blank) == self.count:
             self.count = 0
@@ -79,13 +82,13 @@ class Lines(Source):
             where = f"byte {error.start:,} of the line"
             return Diagnostic("R742", f"{place} is not UTF-8", label=where, help=remedy(self._path))
         except (ValueError, RecursionError) as error:
-            what = (
-                f"{error.msg}, column {error.colno:,}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
-            )
-            help_ = 'each line is a JSON mapping, such as `{"text": "…"}`'
-            return Diagnostic("R742", f"{place} is not JSON: {what.lower()}", label="a broken line", help=help_)
+            what = "nested too deep" if isinstance(error, RecursionError) else "it has a number of too many digits"
+            if isinstance(error, json.JSONDecodeError):
+                what = f"{error.msg}, column {error.colno:,}"
+            return Diagnostic("R742", f"{place} is not JSON: {what.lower()}", label="a broken line", help=self._help)
         if not isinstance(value, dict):
-            return Diagnostic("R742", f"{place} is {named(value)}, not a mapping", label="a broken line")
+            message = f"{place} is {named(value)}, not a mapping"
+            return Diagnostic("R742", message, label="a broken line", help=self._help)
         return Record(number, place, value)
 
 
@@ -93,8 +96,11 @@ def listed(path: Path) -> Listed:
     """Return the records of a file that is one list of mappings; raises OSError and Broken."""
     try:
         value: Any = json.loads(path.read_bytes())
+    except UnicodeDecodeError as error:
+        where = f"byte {error.start:,} is {error.object[error.start]:#04x}"
+        raise Broken(Diagnostic("R742", f"`{path}` is not UTF-8", label=where, help=remedy(path))) from None
     except (ValueError, RecursionError) as error:
-        said = error.msg.lower() if isinstance(error, json.JSONDecodeError) else "not UTF-8, or nested too deep"
+        said = error.msg.lower() if isinstance(error, json.JSONDecodeError) else "nested too deep, or a number too long"
         where = f"line {error.lineno:,}" if isinstance(error, json.JSONDecodeError) else ""
         raise Broken(Diagnostic("R742", f"`{path}` is not JSON: {said}", label=where)) from None
     wrong = next((place for place, each in enumerate(value) if not isinstance(each, dict)), None)

@@ -96,11 +96,11 @@ def _sources(data: settings.Data) -> tuple[Source | None, Source | None, Problem
             read = {path.resolve() for path in other.source.files()}
             unread = [path for path in found.held_out.files() if path.resolve() not in read]
         if unread:
-            remarks.append(("train.data.held_out", folders.left_out(Path(data.source), unread, _SAID)))
+            remarks.append(("train.data.held_out", folders.left_out(Path(data.source), unread, *_SAID)))
     return (None, None, problems) if problems else (found.source, held_out, remarks)
 
 
-_SAID = "`held_out` says what is held out"
+_SAID = "`held_out` says what is held out", "leave `held_out` out, and the part of that name is held out"
 
 
 def _parts(name: str, found: find.Found) -> list[Diagnostic]:

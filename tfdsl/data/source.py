@@ -128,7 +128,7 @@ class Joined(Source):
         self._sources = sources
         self._starts = [0, *accumulate(source.count for source in sources)]
         self.columns = tuple(dict.fromkeys(name for source in sources for name in source.columns))
-        self.classes = sources[0].classes
+        self.classes = {name: names for source in reversed(sources) for name, names in source.classes.items()}
         self.count = self._starts[-1]
 
     def narrow(self, columns: Sequence[str]) -> Source:
@@ -142,7 +142,7 @@ class Joined(Source):
     def otherwise(self, column: str) -> tuple[Path, ...]:
         """Return the files that number the classes of a column otherwise than the first does."""
         known = self.classes.get(column, ())
-        return tuple(each.files()[0] for each in self._sources if each.classes.get(column, ()) != known)
+        return tuple(each.files()[0] for each in self._sources if each.classes.get(column, known) != known)
 
     def absent(self) -> NDArray[np.int64]:
         """Return the blank lines of each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 import sysconfig
 from collections.abc import Iterator, Sequence
@@ -122,13 +123,14 @@ def _walked(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     here = folder.resolve()
     if here in above:
         return
-    for path in folder.iterdir():
-        if path.name.startswith(".") or path.name in JUNK:
-            continue
-        if path.is_dir():
-            yield from _walked(path, above | {here})
-        elif path.is_file() or path.is_symlink():  # a link that leads nowhere is told when it is read
-            yield path
+    with os.scandir(folder) as entries:
+        for each in entries:
+            if each.name.startswith(".") or each.name in JUNK:
+                continue
+            if each.is_dir():
+                yield from _walked(folder / each.name, above | {here})
+            elif each.is_file() or each.is_symlink():  # a link that leads nowhere is told when it is read
+                yield folder / each.name
 
 
 def _sorted(root: Path, paths: list[Path]) -> list[Path]:

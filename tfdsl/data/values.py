@@ -64,7 +64,9 @@ def label(value: Any, known: tuple[str, ...]) -> str:
         return known[int(value)] if known else str(int(value))
     if isinstance(value, float | np.floating) and value == value // 1:  # as tables write them that have gaps
         return label(int(value), known)
-    if isinstance(value, np.ndarray) and value.ndim == 0:
+    if isinstance(value, np.ndarray):
+        if value.ndim:
+            raise Unfit(f"is {named(value)}, not a class: a text or a whole number")
         return label(value.item(), known)
     if value == "":
         raise Unfit("is empty, not a class: a text or a whole number")
@@ -118,7 +120,11 @@ def stretch(value: Any, passage: str) -> tuple[int, int]:
         )
         if not said or not starts:
             raise Unfit("has no answer: `text` and `answer_start` are empty")
-        first, last = int(starts[0]), int(starts[0]) + len(said[0]) - 1
+        if not isinstance(said[0], str) or not isinstance(starts[0], int) or isinstance(starts[0], bool):
+            raise Unfit(
+                f"has {named(said[0])} that starts at {named(starts[0])}, not a text that starts at a character"
+            )
+        first, last = starts[0], starts[0] + len(said[0]) - 1
         if passage[first : last + 1] != said[0]:
             raise Unfit(f"is not in the text at character {first}")
     elif isinstance(value, str):

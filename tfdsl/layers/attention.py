@@ -24,11 +24,9 @@ class Attention(nn.Module):
         hold: Holding,
         weigh: Weighing,
         leave: Leaving,
-        causal: bool = False,
         style: str = "half",
         rotated: int | None = None,
         end: bool = False,
-        relative: nn.Module | None = None,
         temperature: nn.Module | None = None,
         residual: nn.Module | None = None,
         keeps: bool = False,
@@ -38,7 +36,6 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         self.enter = enter
-        self.causal = causal
         self.style = style
         self.rotated = rotated
         self.end = end
@@ -46,7 +43,6 @@ class Attention(nn.Module):
         self.fit = fit
         self.hold = hold
         self.residual = residual
-        self.relative = relative
         self.blocks = blocks
         self.first = first
         self.method = method
@@ -83,18 +79,11 @@ class Attention(nn.Module):
             if cache is not None:
                 k_BHTK, v_BHTK = self.hold(k_BHTK, v_BHTK, cache)
             kept = (k_BHTK, v_BHTK)
-            causal = self.causal and mask is None
-            if self.relative is not None:
-                table = self.relative(q_BHTK, k_BHTK, mask)
-            else:
-                table = cache.lower_right(x_BTD) if causal and cache is not None else mask
             if self.blocks is not None and mask is not None and mask.size(-2) < T:
                 # The mask of a long sequence tells padding alone; what else is hidden, the blocks leave out.
                 y_BHTK = self.blocks(q_BHTK, k_BHTK, v_BHTK, mask)
             else:
-                y_BHTK = self.weigh(
-                    q_BHTK, k_BHTK, v_BHTK, table, causal and (cache is None or (table is None and T > 1))
-                )
+                y_BHTK = self.weigh(q_BHTK, k_BHTK, v_BHTK, mask, cache, x_BTD, T)
         if self.first is not None:
             first_BHGK = self.first(x_BTD, mask)
             y_BHTK = torch.cat((first_BHGK, y_BHTK[:, :, first_BHGK.size(2) :]), dim=2)

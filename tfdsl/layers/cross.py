@@ -66,7 +66,7 @@ class CrossAttention(nn.Module):
         q_BHTK = self.ask(x_BTD)
         k_BHSK, v_BHSK = once(cache, self.read, memory_BSM)
         kept = (k_BHSK, v_BHSK)
-        y_BHTK = self.weigh(q_BHTK, k_BHSK, v_BHSK, mask)
+        y_BHTK = self.weigh(q_BHTK, k_BHSK, v_BHSK, mask, None, x_BTD, x_BTD.size(1))
         y_BTD = self.leave(y_BHTK, x_BTD)
         return (y_BTD, kept) if self.keeps else y_BTD
 

@@ -112,9 +112,9 @@ class DisentangledAttention(nn.Module):
 
     def made(self, table_RD: Tensor, part: int) -> Tensor:
         """Return the queries (part 0) or keys (part 1) that the projection of contents makes of distances."""
-        weight_FD = self.enter.qkv.weight.chunk(3)[part]
+        weight_FD = self.enter.qkv.weight.unflatten(0, (3, -1))[part]
         if self.enter.bias == "qkv":
-            return F.linear(table_RD, weight_FD, self.enter.qkv.bias.chunk(3)[part])
+            return F.linear(table_RD, weight_FD, self.enter.qkv.bias.unflatten(0, (3, -1))[part])
         return F.linear(table_RD, weight_FD)
 
     def apart(self, x_RF: Tensor) -> Tensor:

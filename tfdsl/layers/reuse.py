@@ -22,20 +22,16 @@ class ReusingAttention(nn.Module):
         ask: Asking,
         weigh: Weighing,
         leave: Leaving,
-        causal: bool = False,
         style: str = "half",
         rotated: int | None = None,
         end: bool = False,
-        relative: nn.Module | None = None,
         temperature: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.causal = causal
         self.style = style
         self.rotated = rotated
         self.end = end
         self.ask = ask
-        self.relative = relative
         self.temperature = temperature
         self.weigh = weigh
         self.leave = leave
@@ -57,14 +53,7 @@ class ReusingAttention(nn.Module):
             q_BHTK = self.ask.q_norm(q_BHTK)
         if self.temperature is not None:
             q_BHTK = self.temperature(q_BHTK, k_BHSK.size(2) - q_BHTK.size(2), place_BT=place_BT)
-        causal = self.causal and mask is None
-        if self.relative is not None:
-            table = self.relative(q_BHTK, k_BHSK, mask)
-        else:
-            table = cache.lower_right(x_BTD) if causal and cache is not None else mask
-        y_BHTK = self.weigh(
-            q_BHTK, k_BHSK, v_BHSK, table, causal and (cache is None or (table is None and x_BTD.size(1) > 1))
-        )
+        y_BHTK = self.weigh(q_BHTK, k_BHSK, v_BHSK, mask, cache, x_BTD, x_BTD.size(1))
         y_BTD = self.leave(y_BHTK, x_BTD)
         return y_BTD
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfdsl.layers.activations import ACTIVATIONS
+from tfdsl.layers.cache import Cache
 from tfdsl.layers.part import Part
 from tfdsl.layers.softmax import attend, paired
 
@@ -14,7 +15,7 @@ from tfdsl.layers.softmax import attend, paired
 class Weighing(Part):
     """softmax(q · k · scale + mask) · v, by torch's own attention where that does what is asked.
 
-    With `causal`, the queries are all positions so far, and each sees those up to itself.
+    Where no mask says more, `causal` hides what comes after a query: the T queries are the last of the keys' positions.
     """
 
     def __init__(
@@ -31,8 +32,12 @@ class Weighing(Part):
         after: nn.Module | None = None,
         padded: bool = False,
         differential: nn.Module | None = None,
+        causal: bool = False,
+        relative: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        self.causal = causal
+        self.relative = relative
         self.head_dim = width // heads if head_dim is None else head_dim
         self.kv_heads = kv_heads
         self.dropout = dropout
@@ -47,8 +52,20 @@ class Weighing(Part):
         self.differential = differential
 
     def forward(
-        self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, mask: Tensor | None, causal: bool = False
+        self,
+        q_BHTK: Tensor,
+        k_BHSK: Tensor,
+        v_BHSK: Tensor,
+        mask: Tensor | None,
+        cache: Cache | None,
+        x_BTD: Tensor,
+        T: int,
     ) -> Tensor:
+        causal = self.causal and mask is None
+        if self.relative is not None:
+            table = self.relative(q_BHTK, k_BHSK, mask)
+        else:
+            table = cache.lower_right(x_BTD) if causal and cache is not None else mask
         if self.differential is not None:
             q_BHTK, k_BHSK, v_BHSK = paired(q_BHTK, k_BHSK, v_BHSK)
         scale = self.head_dim**-0.5 if self.scale is None else self.scale
@@ -57,9 +74,9 @@ class Weighing(Part):
                 q_BHTK,
                 k_BHSK,
                 v_BHSK,
-                attn_mask=mask,
+                attn_mask=table,
                 dropout_p=self.dropout if self.training else 0.0,
-                is_causal=causal,
+                is_causal=causal and (cache is None or (table is None and T > 1)),
                 scale=self.scale if self.differential is None else scale,
                 enable_gqa=self.kv_heads is not None,
             )
@@ -76,7 +93,7 @@ class Weighing(Part):
                 before=self.before,
                 after=self.after,
                 padded=self.padded,
-                mask=mask,
+                mask=table,
             )
         return y_BHTK
 

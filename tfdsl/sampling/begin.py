@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
-from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.expressions import Expression
 from tfdsl.sampling import aside, ways
@@ -19,7 +18,7 @@ from tfdsl.sampling.models import Hastened
 from tfdsl.sampling.prompts import unreadable
 from tfdsl.sampling.reader import Opener
 from tfdsl.sampling.speculative import Drafting
-from tfdsl.sampling.words import Words, resolve
+from tfdsl.sampling.words import Words, resolve, start_of
 
 Hasten = Callable[[settings.Sample, int, bool], Hastened]
 Starts = tuple[dict[int, list[int]], dict[int, Diagnostic]]
@@ -34,7 +33,8 @@ class Author:
     It was `trained` on so many positions, and has no more than `limit` of them (None: any number). `end` are tokens
     that end a text besides the tokenizer's own mark; prompts of several lengths are read at once where it is `ragged`.
     `hasten` gives what reads them with other weights or compiled steps, `draft` is a smaller model that guesses. Where
-    a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone.
+    a text is written for a source, `sources` reads the prompts, and `limit` is of what is written alone. A tokenizer
+    that was `made` for the model reads no mark in a prompt, however a mark is spelt: in training it did not either.
     """
 
     open: Opener
@@ -47,6 +47,7 @@ class Author:
     hasten: Hasten | None = None
     draft: Author | None = None
     sources: Sources | None = None
+    made: bool = False
 
 
 def begin(
@@ -131,7 +132,8 @@ def _hastened(author: Author, chosen: settings.Sample, rows: int, several: bool)
 
 def _guesses(small: Author, chosen: settings.Sample) -> Drafting:
     """Return what guesses by a smaller model, which has the weights and compiled steps that the larger one has."""
-    return ways.smaller(_hastened(small, chosen, 1, False).open, _known(small))
+    alone = chosen.model_copy(update={"draft": None, "lookup": None})  # nothing guesses for it
+    return ways.smaller(_hastened(small, alone, 1, False).open, _known(small))
 
 
 def _misfit(author: Author, small: Author) -> list[Diagnostic]:
@@ -171,7 +173,7 @@ def _read(
     """Return the tokens of the prompts that can be read, and what is wrong with others, by their place."""
     faults = unreadable(prompts, names)
     sound = [place for place in range(len(prompts)) if place not in faults]
-    read = _starts(tokenizer) if author.sources is None else author.sources
+    read = _starts(tokenizer, author.made) if author.sources is None else author.sources
     found, other = read([prompts[place] for place in sound], [names[place] for place in sound])
     faults |= {sound[at]: fault for at, fault in other.items()}
     starts = {sound[at]: start for at, start in found.items()}
@@ -182,7 +184,7 @@ def _read(
     return starts, faults
 
 
-def _starts(tokenizer: Tokenizer) -> Sources:
+def _starts(tokenizer: Tokenizer, made: bool) -> Sources:
     """Return what reads prompts that are gone on from; an empty one begins a document."""
     mark = tokenizer.token_to_id(tokens.END)
 
@@ -191,7 +193,7 @@ def _starts(tokenizer: Tokenizer) -> Sources:
         faults: dict[int, Diagnostic] = {}
         strange = {*tokens.unknown(tokenizer, "".join({*"".join(prompts)}))}
         for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
-            start = chat.encoded(tokenizer, prompt) or ([] if mark is None else [mark])
+            start = start_of(tokenizer, prompt, made) or ([] if mark is None else [mark])
             if unknown := strange & {*prompt}:
                 letters = ", ".join(repr(letter) for letter in sorted(unknown)[:5])
                 message = f"{name} holds characters that the model never saw: {letters}"

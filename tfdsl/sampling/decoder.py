@@ -14,7 +14,7 @@ from tfdsl.heads import Leaving
 from tfdsl.sampling import cached
 from tfdsl.sampling.cached import Cache, Mark
 
-PREFILL = 512  # positions that are read at once where nobody says how many
+PREFILL = 2048  # positions that are read at once where nobody says how many: a whole prompt needs no mask
 
 
 class Model(Protocol):
@@ -110,7 +110,7 @@ class Rows:
             return self.model(tokens_BT, *told, cache=self.cache)[:, -last:]
         self.head.last = last
         try:
-            return self.model(tokens_BT, *told, cache=self.cache)
+            return self.model(tokens_BT, *told, cache=self.cache)[:, -last:]  # a compiled step gives all
         finally:
             self.head.last = None
 

@@ -90,7 +90,8 @@ class Models:
         weights, asked = chosen.weights, chosen.compile is True
         quick = Quick(None)
         if asked or (chosen.compile is None and self._kept(weights)):
-            quick = self._quick(weights, several, rows, asked, call, tell)
+            ahead = chosen.draft is not None or chosen.lookup is not None
+            quick = self._quick(weights, several, rows, asked, call, tell, ahead)
         form = self.form(weights, quick.compiled)
         notes = (*([form.note] if form.note else []), *quick.notes)
         return form, replace(quick, model=quick.model if quick.compiled else form.module, notes=notes)
@@ -115,12 +116,14 @@ class Models:
             self.forms[key] = Form(module, heads.leaving(module, heads.narrowed(self.told)) or form.head)
         return self.forms[key].module, self.forms[key].head
 
-    def _quick(self, weights: Weights, parted: bool, rows: int, asked: bool, call: Call, tell: Tell) -> Quick:
-        key = (weights, parted, named(rows), asked)
+    def _quick(
+        self, weights: Weights, parted: bool, rows: int, asked: bool, call: Call, tell: Tell, ahead: bool
+    ) -> Quick:
+        key = (weights, parted, named(rows), asked, ahead)
         if key in self.quicks:
             return replace(self.quicks[key], notes=(), said=())
         module = self._parted(weights, True)[0] if parted else self.form(weights, True).module
-        self.quicks[key] = quicken(module, self._shop(weights, parted, call), rows, asked, tell)
+        self.quicks[key] = quicken(module, self._shop(weights, parted, call), rows, asked, tell, ahead)
         return self.quicks[key]
 
     def _kept(self, weights: Weights) -> bool:

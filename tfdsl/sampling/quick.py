@@ -53,14 +53,15 @@ class Shop:
     parted: bool = False
     call: step.Call = step.PLAIN
 
-    def purpose(self, rows: int) -> Purpose:
-        """Return what a compiled step is made for here and now, for so many rows."""
-        made = (_machine(), torch.get_num_threads(), _how())
-        return Purpose(self.source, self.weights, step.named(rows), self.parted, torch.__version__, *made)
+    def purpose(self, rows: int, ahead: bool = False) -> Purpose:
+        """Return what a compiled step is for here and now: a token each of so many rows, or guesses `ahead` of one."""
+        kind = step.AHEAD if ahead else step.named(rows)
+        made = (torch.__version__, _machine(), torch.get_num_threads(), _how())
+        return Purpose(self.source, self.weights, kind, self.parted, *made)
 
 
-def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool, tell: Tell = silent) -> Quick:
-    """Return a model with the compiled steps that are in a run's folder.
+def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool, tell: Tell = silent, ahead: bool = False) -> Quick:
+    """Return a model with the compiled steps that are in a run's folder; `ahead` is whether it is to read guesses.
 
     Where it is `asked` for, the one for this number of rows is made if it is not there, which is told first. What
     cannot be compiled, or what is on disk and cannot be used, is said, and the model does it as before.
@@ -69,26 +70,27 @@ def quicken(model: nn.Module, shop: Shop, rows: int, asked: bool, tell: Tell = s
     notes: list[str] = []
     said: list[Diagnostic] = []
     as_it_was = by_columns(model)
-    for count in (rows, 1) if rows > 1 else (1,):
-        run, problems = _kept(model, shop, count)
-        note = f"compiled step: {shop.purpose(count).package(shop.folder)}"
-        if run is None and asked and count == rows:
+    wanted = [shop.purpose(rows), *([shop.purpose(1, ahead=True)] if ahead else [])]
+    for purpose in (*wanted, *([shop.purpose(1)] if rows > 1 else [])):
+        run, problems = _kept(model, shop, purpose)
+        note = f"compiled step: {purpose.package(shop.folder)}"
+        if run is None and asked and purpose in wanted:
             began = time.monotonic()
-            problems = _make(model, shop, count, tell)
-            run, problems = _kept(model, shop, count) if not problems else (None, problems)
+            problems = _make(model, shop, purpose, tell)
+            run, problems = _kept(model, shop, purpose) if not problems else (None, problems)
             note += f", made in {time.monotonic() - began:.1f} s"
         said += problems
         if run is not None:
             notes.append(note)
-            steps[step.named(count)] = run
+            steps[purpose.rows] = run
     if as_it_was and not steps:
         column_by_column(model)
     return Quick(step.Stepped(model, steps, shop.call) if steps else model, tuple(notes), tuple(said), bool(steps))
 
 
-def _kept(model: nn.Module, shop: Shop, rows: int) -> tuple[step.Compiled | None, list[Diagnostic]]:
+def _kept(model: nn.Module, shop: Shop, purpose: Purpose) -> tuple[step.Compiled | None, list[Diagnostic]]:
     """Return the step that lies in the run's folder, with the model's weights; or what is left aside, and why."""
-    found, problems = packages.find(shop.folder, shop.purpose(rows))
+    found, problems = packages.find(shop.folder, purpose)
     if found is None:
         return None, problems
     row_by_row(model)
@@ -106,13 +108,13 @@ def _loaded(found: Kept, model: nn.Module) -> step.Compiled:
     )
 
 
-def _make(model: nn.Module, shop: Shop, rows: int, tell: Tell) -> list[Diagnostic]:
+def _make(model: nn.Module, shop: Shop, wanted: Purpose, tell: Tell) -> list[Diagnostic]:
     """Trace and compile a step, and put it into the run's folder; return what stands in the way, if something does."""
+    what = "the reading of guesses" if wanted.rows == step.AHEAD else "the step of one token"
     if not compiler():
-        return [_instead("there is no C++ compiler", "install g++ or clang, or name yours in `CXX`")]
-    wanted = shop.purpose(rows)
+        return [_instead(what, "there is no C++ compiler", "install g++ or clang, or name yours in `CXX`")]
     path = wanted.package(shop.folder)
-    tell(f"compiling the step of one token, once: about a minute. It is kept in {path.parent}")
+    tell(f"compiling {what}, once: about a minute. It is kept in {path.parent}")
     row_by_row(model)
     try:
         with tempfile.TemporaryDirectory() as aside, warnings.catch_warnings():
@@ -126,14 +128,13 @@ def _make(model: nn.Module, shop: Shop, rows: int, tell: Tell) -> list[Diagnosti
         packages.prune(shop.folder, wanted)
         return []
     except OSError as error:
-        problem = _instead(f"it cannot be kept: {disk.reason(error)}", "make room for it, or leave it out")
+        return [_instead(what, f"it cannot be kept: {disk.reason(error)}", "make room for it, or leave it out")]
     except Exception as error:  # whatever a tracer or a compiler raises at a model that it does not know
-        problem = _instead(_short(error), "the text is the same without it")
-    return [problem]
+        return [_instead(what, _short(error), "the text is the same without it")]
 
 
-def _instead(why: str, help_: str) -> Diagnostic:
-    return Diagnostic("W612", f"the step of one token is not compiled: {why}", help=help_)
+def _instead(what: str, why: str, help_: str) -> Diagnostic:
+    return Diagnostic("W612", f"{what} is not compiled: {why}", help=help_)
 
 
 def compiler() -> bool:

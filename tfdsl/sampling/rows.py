@@ -39,7 +39,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, scale: Tensor 
 
 
 class Rows(TorchFunctionMode):
-    """While a model of one token a row is traced: products with a matrix become products with its rows."""
+    """While a model of one token a row, or `several` of one row, is traced: products with a matrix go by its rows."""
+
+    def __init__(self, several: bool = False) -> None:
+        super().__init__()
+        self.several = several
 
     def __torch_function__(
         self,
@@ -49,7 +53,7 @@ class Rows(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Return what `func` gives, written in rows where that can be."""
-        if func is F.linear and _pays(args[0], args[1]):
+        if func is F.linear and _pays(args[0], args[1], self.several):
             return linear(*args, **(kwargs or {}))
         if func in (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__) and _along_rows(*args):
             return product(kept(args[0]), args[1].mT)
@@ -62,9 +66,9 @@ def single(x: Tensor) -> bool:
     return all(isinstance(size, int) and size == 1 for size in sizes)  # a size may be a symbol
 
 
-def _pays(x: Tensor, weight: Tensor) -> bool:
-    """Return whether rows are faster: for one vector always, for one a row [R, 1, D] where the matrix is large."""
-    return single(x) or (x.numel() == x.size(0) * x.size(-1) and weight.numel() >= LARGE)
+def _pays(x: Tensor, weight: Tensor, several: bool) -> bool:
+    """Return whether rows are faster: for one vector always, for few (one a row) where the matrix is large."""
+    return single(x) or (weight.numel() >= LARGE and (several or x.numel() == x.size(0) * x.size(-1)))
 
 
 def _along_rows(x: Tensor, weight: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""step: the forward of one token, traced with a cache whose buffers and position are inputs, and compiled."""
+"""step: the forward of a token, or of guesses, traced with a cache whose buffers and position are inputs; compiled."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tfdsl.sampling.rows import Rows
 BOUNDLESS = 1 << 40  # the room of a cache whose real room is that of its buffers, which the caller looks after
 ROOMS, PROMPTS, ROW_COUNTS, SOURCES = (53, 61), (11, 7), (3, 5), (19, 17)  # few models have a size that is one of them
 ONE, FEW, MANY = "one", "few", "many"  # rows of a batch, each with a step of its own
+AHEAD, GUESSED, AT_ONCE = "ahead", (5, 4), 17  # and one for several tokens of a row; the most that it reads at once
 FORKS = {"recent", "same_chunk", "first_and_recent"}  # calls of a cache that go one way or another by the position
 AS_FEW = 8  # rows that are few: up to here a row of weights is read once for all of them
 
@@ -145,33 +146,42 @@ def whole(cache: Any) -> list[Tensor]:
 def trace(model: nn.Module, rows: str, call: Call = PLAIN) -> tuple[torch.export.ExportedProgram, Form, list[int]]:
     """Return the step of a model for one row or for more, the form of its cache, and which entries it puts anew.
 
-    Raises whatever the tracer raises at a model that it cannot trace.
+    Raises whatever the tracer raises at a model that it cannot trace, and ValueError where several tokens at once might
+    go another way than those that were traced.
     """
-    count = 1 if rows == ONE else ROW_COUNTS[0]
-    first = (count, ROOMS[0], PROMPTS[0], SOURCES[0])
-    others = [(count, ROOMS[1], *first[2:]), (*first[:2], PROMPTS[1], SOURCES[0])]
-    if rows != ONE:
+    count = 1 if rows in (ONE, AHEAD) else ROW_COUNTS[0]
+    first = (count, ROOMS[0], PROMPTS[0], SOURCES[0], GUESSED[0] if rows == AHEAD else 1)
+    others = [(count, ROOMS[1], *first[2:]), (*first[:2], PROMPTS[1], *first[3:])]
+    if rows == AHEAD:
+        others.append((*first[:4], GUESSED[1]))
+    elif rows != ONE:
         others.append((ROW_COUNTS[1], *first[1:]))
     if call.sourced:
-        others.append((*first[:3], SOURCES[1]))
+        others.append((*first[:3], SOURCES[1], first[4]))
     given, cache = _case(model, call, *first)
     form = _form(_tensors_of(given, cache), [_tensors_of(*_case(model, call, *other)) for other in others])
     free = torch.export.Dim.DYNAMIC
     sizes = [{axis: free for axis, size in enumerate(shape) if size is None} for shape in form.shapes]
     dynamic = (sizes[: len(given)], {0: free}, _like(cache.entries, sizes[len(given) :]))
     step = Step(model, cache, call.output)
+    put, forks = _put(step, given, cache)
+    if rows == AHEAD and (put or forks):
+        raise ValueError("it keeps more than keys and values of each position")
     inputs = (given, torch.empty(PROMPTS[0]), cache.entries)
-    with torch.no_grad(), unplain(model), _traceable(model), Rows() if rows != MANY else contextlib.nullcontext():
+    with torch.no_grad(), unplain(model), _traceable(model), _in_rows(rows):
         program = torch.export.export(
             step, inputs, dynamic_shapes=dynamic, strict=False, prefer_deferred_runtime_asserts_over_guards=True
         )
-    put, forks = _put(step, given, cache)
     return program, replace(form, forks=forks, given=len(given)), put
 
 
-def _case(model: Any, call: Call, rows: int, room: int, prompt: int, size: int) -> tuple[list[Tensor], Any]:
-    """Return what a model takes for a token behind a prompt, and the cache that holds the prompt."""
-    return call.inputs(rows, 1, prompt, size), filled(model, rows, room, prompt, call, size)
+def _in_rows(rows: str) -> contextlib.AbstractContextManager[object]:
+    return contextlib.nullcontext() if rows == MANY else Rows(several=rows == AHEAD)
+
+
+def _case(model: Any, call: Call, rows: int, room: int, prompt: int, size: int, count: int) -> tuple[list[Tensor], Any]:
+    """Return what a model takes for tokens behind a prompt, and the cache that holds the prompt."""
+    return call.inputs(rows, count, prompt, size), filled(model, rows, room, prompt, call, size)
 
 
 def _tensors_of(given: Sequence[Tensor], cache: Any) -> list[Tensor]:
@@ -293,10 +303,10 @@ class Compiled:
         self.leaves: list[Tensor] = []
         self.seen = torch.empty(0)
 
-    def takes(self, inputs: Sequence[Tensor], cache: Any) -> bool:
-        """Return whether the step can go on with inputs from what a cache holds."""
+    def takes(self, inputs: Sequence[Tensor], cache: Any, count: int = 1) -> bool:
+        """Return whether the step can go on with inputs of so many tokens a row from what a cache holds."""
         entries = cache.entries
-        if not 2 <= cache.position < cache.length - 1 or not self.form.goes(cache.position):
+        if not 2 <= cache.position < cache.length - count or not self.form.goes(cache.position):
             return False
         if len(entries) == len(self.known) and all(
             one is other for one, other in zip(entries, self.known, strict=True)
@@ -308,14 +318,14 @@ class Compiled:
         self.known, self.leaves = list(entries), leaves
         return True
 
-    def __call__(self, inputs: Sequence[Tensor], cache: Any) -> Tensor:
-        """Return the logits of one token a row, and put it behind what the cache holds, which `takes` has looked at."""
+    def __call__(self, inputs: Sequence[Tensor], cache: Any, count: int = 1) -> Tensor:
+        """Return the logits of tokens, and put them behind what the cache holds, which `takes` has looked at."""
         if self.seen.size(0) < cache.length:
             self.seen = torch.empty(cache.length)
         logits, *put = self.run([*(each.contiguous() for each in inputs), self.seen[: cache.position], *self.leaves])
         if put:
             self._replace(cache, put)
-        cache.position += 1
+        cache.position += count
         return logits
 
     def _replace(self, cache: Any, put: Sequence[Tensor]) -> None:
@@ -331,7 +341,7 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 class Stepped:
-    """A model whose steps of one token are compiled; all else it does itself."""
+    """A model whose steps of one token, or of some guesses, are compiled; all else it does itself."""
 
     def __init__(self, model: Any, steps: Mapping[str, Compiled], call: Call = PLAIN) -> None:
         self.model, self.steps, self.call = model, dict(steps), call
@@ -339,12 +349,11 @@ class Stepped:
 
     def __call__(self, *inputs: Tensor, cache: Any) -> Any:
         """Return what the model gives for inputs, or the logits alone, and append their tokens to the cache."""
-        tokens_BT = inputs[self.call.place]
-        if tokens_BT.size(1) == 1:
-            step = self.steps.get(named(tokens_BT.size(0)))
-            if step is not None and len(inputs) == step.form.given and step.takes(inputs, cache):
-                try:
-                    return step(inputs, cache)
-                except RuntimeError:  # a condition that the step was traced under does not hold here: nothing was done
-                    pass
+        rows, count = inputs[self.call.place].shape
+        step = self.steps.get(named(rows) if count == 1 else AHEAD if rows == 1 and count <= AT_ONCE else "")
+        if step is not None and len(inputs) == step.form.given and step.takes(inputs, cache, count):
+            try:
+                return step(inputs, cache, count)
+            except RuntimeError:  # a condition that the step was traced under does not hold here: nothing was done
+                pass
         return self.model(*inputs, cache=cache)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
+from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic
 
 
@@ -68,6 +69,16 @@ def resolve(chosen: settings.Sample, tokenizer: Tokenizer, vocab: int) -> tuple[
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:
     """Return the tokens of a text, without marks around them."""
     return tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def start_of(tokenizer: Tokenizer, prompt: str, made: bool) -> list[int]:
+    """Return the tokens of a prompt, with the marks that stand around a text; one that was `made` reads none in it."""
+    before = tokenizer.encode_special_tokens
+    tokenizer.encode_special_tokens = made
+    try:
+        return chat.encoded(tokenizer, prompt)
+    finally:
+        tokenizer.encode_special_tokens = before
 
 
 def _run(word: int | str | tuple[int, ...]) -> tuple[int, ...]:

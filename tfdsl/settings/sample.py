@@ -143,7 +143,7 @@ class Sample(Part):
     overflow: Literal["slide", "stop"] = Field(
         default="slide", description="When the context is full: read its newer half again and go on, or stop"
     )
-    prefill: Positive = Field(default=512, description="Positions of a prompt that are read at once")
+    prefill: Positive = Field(default=2048, description="Positions of a prompt that are read at once")
     weights: Literal["float32", "bfloat16", "int8"] = Field(
         default="float32",
         description="What linear maps store their weights in: less is read faster, and rounds more",

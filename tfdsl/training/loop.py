@@ -138,7 +138,7 @@ class Loop:
             finally:
                 self.saver.close()
         seconds = time.monotonic() - self.started
-        self.said += early(self.set, end, self.step, self.job.subject.where("train.schedule"))
+        self.said += early(self.set, end, self.step, self.job.subject.where("train.schedule.warmup"))
         return Outcome(end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems))
 
     def _steps(self, stopped: Event) -> End:

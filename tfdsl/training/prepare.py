@@ -14,16 +14,16 @@ import torch
 from tfdsl import disk, settings, tokens
 from tfdsl.data import prepare as data
 from tfdsl.data.asked import Asked
-from tfdsl.data.table import Prepared, Ragged
+from tfdsl.data.table import Prepared
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.training import groups, needs, objectives, reports
+from tfdsl.training.doubts import doubts
 from tfdsl.training.processes import Processes
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Task
 
 SPEC, SOURCE, SETTINGS, TOKENIZER, DATA = "spec.yaml", "model.py", "settings.json", "tokenizer.json", "data"
 GROUPS = "groups.txt"
-STRANGE, LOOKED = 0.1, 1_000_000  # the least share of unknown tokens that is told, and how many are looked at
 UNBOUNDED_CONTEXT = 256  # tokens a sequence where neither the settings nor the model say
 
 
@@ -92,7 +92,7 @@ def prepare(
     if any(each.severity == "error" for each in tight):
         _clear(folder)
         return None, tight
-    remarks = (_placed(subject, *each) for each in (*task.remarks(made), *_doubts(train), *_strange(made)))
+    remarks = (_placed(subject, *each) for each in (*task.remarks(made), *doubts(train, made)))
     job = Job(subject, task, chosen, folder, made, (*told, *tight, *remarks))
     _fill(job, sample)
     return job, []
@@ -118,7 +118,7 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
         return None, [Diagnostic("R706", f"`{folder}` is no run folder: `{missing[0].relative_to(folder)}` is missing")]
     try:
         kept = settings.Train.model_validate(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["train"])
-        if kept.context is None or not isinstance(kept.steps, int):
+        if kept.context is None or not isinstance(kept.steps, int):  # pyright: ignore[reportUnnecessaryIsInstance]  (a text may be a formula)
             raise ValueError("settled before a run begins")
     except OSError as error:
         return None, [_unsound(folder, f"cannot be read: {disk.reason(error)}")]
@@ -152,38 +152,6 @@ def resolved(train: settings.Train, subject: Subject) -> settings.Train:
     context = train.context or subject.context or UNBOUNDED_CONTEXT
     schedule = train.schedule.settled(train.steps)
     return train.model_copy(update={"context": context, "precision": precision, "schedule": schedule})
-
-
-def _doubts(train: settings.Train) -> list[tuple[str, Diagnostic]]:
-    """Warn of settings that can be honoured and are hardly meant."""
-    found: list[tuple[str, Diagnostic]] = []
-    rise = train.schedule.settled(train.steps).warmup
-    if rise >= train.steps and "warmup" in train.schedule.model_fields_set:
-        message = f"the learning rate rises for {rise:,} steps, and the run has {train.steps:,}: it never reaches `lr`"
-        help_ = "a number below 1 is a share of the steps: `warmup: 0.1`"
-        found.append(("train.schedule.warmup", Diagnostic("W625", message, label="too long", help=help_)))
-    source, apart = train.data and train.data.source, train.data and train.data.held_out
-    if isinstance(source, str) and isinstance(apart, str) and Path(apart).resolve() == Path(source).resolve():
-        message = f"`{apart}` is what the model is trained on: what is measured is how well it is known by heart"
-        help_ = "leave `held_out` out, and a tenth of the examples is kept apart"
-        found.append(("train.data.held_out", Diagnostic("W626", message, label="the same", help=help_)))
-    return found
-
-
-def _strange(made: Prepared) -> list[tuple[str, Diagnostic]]:
-    """Warn of texts that the tokenizer does not know: their words become one token, which is learned with ease."""
-    mark = None if made.tokenizer is None else tokens.strange(made.tokenizer)
-    found: list[tuple[str, Diagnostic]] = []
-    for name in made.train.sizes if mark is not None else ():
-        column = made.train.columns[name]
-        if not isinstance(column, Ragged):
-            continue
-        share = float((column.values[:LOOKED] == mark).mean()) if len(column.values) else 0.0
-        if share >= STRANGE:
-            message = f"{share:.0%} of the tokens of `{name}` stand for words that the vocabulary does not have"
-            help_ = "what is measured counts them as right: take a larger `vocab_size`, or a tokenizer of bytes (`bpe`)"
-            found.append(("train.tokenizer", Diagnostic("W627", message, label="knows too few", help=help_)))
-    return found
 
 
 def _unread(train: settings.Train, subject: Subject) -> list[tuple[str, Diagnostic]]:

@@ -105,11 +105,11 @@ class Attention(nn.Module):
         self.head_dim = width // heads
         # One projection for queries, keys and values.
         self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
-        self.causal = causal
         self.q_norm = q_norm
         self.k_norm = k_norm
         self.window = window
         self.blocks = blocks
+        self.causal = causal
         self.out = nn.Linear(heads * self.head_dim, width, bias=False)
 
     def forward(self, x_BTD, rope, mask=None, cache=None):
@@ -128,12 +128,12 @@ class Attention(nn.Module):
                 v_BHTK = cache.recent(v_BHTK, 2, self.window)
             else:
                 k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-        causal = self.causal and mask is None
-        table = cache.lower_right(x_BTD) if causal and cache is not None else mask
         if self.blocks is not None and mask is not None and mask.size(-2) < T:
             # The mask of a long sequence tells padding alone; what else is hidden, the blocks leave out.
             y_BHTK = self.blocks(q_BHTK, k_BHTK, v_BHTK, mask)
         else:
+            causal = self.causal and mask is None
+            table = cache.lower_right(x_BTD) if causal and cache is not None else mask
             y_BHTK = F.scaled_dot_product_attention(
                 q_BHTK,
                 k_BHTK,
