@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfdsl.checking import Checked
     from tfdsl.public import (
         RunError,
+        RunWarning,
         SpecError,
         build,
         check,
@@ -42,6 +43,7 @@ __all__ = [
     "Init",
     "Input",
     "RunError",
+    "RunWarning",
     "Spec",
     "SpecError",
     "build",

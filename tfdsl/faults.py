@@ -26,3 +26,13 @@ class RunError(ValueError):
 
         super().__init__("\n" + report.render(list(diagnostics), {}))
         self.diagnostics = tuple(diagnostics)
+
+
+class RunWarning(UserWarning):
+    """An answer is not what was asked for, in part. `diagnostic` says how; the message is what the commands print."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        from tfdsl import report
+
+        super().__init__("\n" + report.render([diagnostic], {}))
+        self.diagnostic = diagnostic

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfdsl import checking, document
 from tfdsl.checking import Checked
-from tfdsl.faults import RunError, SpecError
+from tfdsl.faults import RunError, RunWarning, SpecError
 from tfdsl.spec import Spec
 
 if TYPE_CHECKING:
@@ -142,12 +143,17 @@ def sweep(
 
 
 def open_run(folder: str | Path) -> Run:
-    """Open a run folder; raises RunError where there is none, or none that is whole."""
+    """Open a run folder; raises RunError where there is none, or none that is whole.
+
+    Warns (RunWarning) of a damaged checkpoint, which is left aside.
+    """
     from tfdsl import run as runs
 
     opened, found = runs.open_run(Path(folder))
     if opened is None:
         raise RunError(found)
+    for each in found:
+        warnings.warn(RunWarning(each), stacklevel=2)
     return opened
 
 

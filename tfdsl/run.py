@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,10 +16,10 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, checking, disk, document, roles, sampling, settings
+from tfdsl import building, checking, disk, document, report, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.faults import RunError
+from tfdsl.faults import RunError, RunWarning
 from tfdsl.reading import answers, questions
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
@@ -33,6 +34,7 @@ from tfdsl.reading.score import Pair, Scored
 from tfdsl.reading.trained import Trained, labels
 from tfdsl.sampling import Author, Generation, ready
 from tfdsl.sampling.answering import Answering
+from tfdsl.sampling.begin import unhonoured
 from tfdsl.sampling.chain import TAKES, Processor
 from tfdsl.sampling.models import Hastened, Models
 from tfdsl.sampling.prompts import explain, unreadable
@@ -186,11 +188,13 @@ class Run:
     ) -> Generation:
         """Return the texts that the model writes behind prompts, drawn while they are iterated over.
 
-        `chosen` are settings of the `sample` section; what is not given is as the run's spec says. `processors` are
+        `chosen` are settings of the `sample` section; what is not given is as in training (`settings.json`). `processors` are
         functions of the tokens [B, T] so far (-1 stands before the shorter rows) and of logits [B, V], which return
         such logits; they come before temperature and filters. `draft` is a smaller run, or its folder, which guesses
         ahead. Without prompts, the settings' own `prompt` is gone on from. Raises RunError for what is no setting or
         out of its range, for a prompt that the tokenizer cannot read, and for a model that does not go on from a text.
+        `notes` of the result tell what will happen besides; of what was asked for and is not done, as where a prompt is
+        cut, all calls of a run warn (`RunWarning`).
         """
         if draft is not None:
             chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)  # what is neither is told below
@@ -201,7 +205,11 @@ class Run:
         except ValidationError as error:
             raise _wrong(explain(error), "the settings are those of the `sample` section") from None
         asked = [settled.prompt] if prompts is _USUAL else _prompts(prompts)
-        return _sound(self.write(settled, asked, _each(processors), draft))
+        found, said = self.write(settled, asked, _each(processors), draft)
+        generation = _sound((found, said))
+        notes = [report.render([each], {}).rstrip("\n") for each in said if each.severity == "note"]
+        generation.notes = (*generation.notes, *notes)
+        return generation
 
     def write(
         self,
@@ -218,6 +226,13 @@ class Run:
         is told at once.
         """
         return sampling.begin(self.author(chosen, draft, tell), chosen, prompts, processors, numbers)
+
+    def against(self, chosen: settings.Sample) -> list[Diagnostic]:
+        """Return why the model cannot write as the settings say, whatever it is asked."""
+        try:
+            return unhonoured(self.author(chosen), chosen)
+        except RunError as error:
+            return list(error.diagnostics)
 
     def trained(self, weights: Weights = "float32") -> Trained:
         """Return the run's model and what is known of it, ready to be asked, its linear maps in such weights.
@@ -312,11 +327,14 @@ def _listed(given: Any) -> list[Any]:
 
 
 def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
-    """Return an answer; raises RunError where something is wrong."""
+    """Return an answer, and warn of what it is not; raises RunError where something is wrong."""
     found, said = answer
     if any(each.severity == "error" for each in said):
         raise RunError(said)
     assert found is not None, "what is not there was said to be wrong"
+    for each in said:
+        if each.severity == "warning":
+            warnings.warn(RunWarning(each), stacklevel=3)
     return found
 
 
