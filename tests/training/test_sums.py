@@ -113,6 +113,14 @@ def test_another_machine_may_take_a_run_up(run: Path) -> None:
     assert said(runs.open_run(run)[1]) == said(resume(subject(), run)[1]) == []
 
 
+def test_a_run_that_had_ended_is_left_as_it_is(run: Path) -> None:
+    before = sorted((each, each.read_bytes()) for each in run.rglob("*") if each.is_file())
+    outcome, found = resume(subject(), run)
+    assert outcome is not None and outcome.held_out is not None
+    assert (outcome.end, outcome.step, outcome.before, found) == ("steps", 4, True, [])
+    assert before == sorted((each, each.read_bytes()) for each in run.rglob("*") if each.is_file())
+
+
 def test_an_older_run_has_no_sums(run: Path) -> None:
     (run / "spec.yaml").write_text((run / "spec.yaml").read_text() + "\n")
     assert (sums.opened(run, {}), sums.taken_up(run, {})) == ([], [])

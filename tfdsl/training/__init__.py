@@ -53,7 +53,8 @@ def train(
 def resume(subject: Subject, folder: Path, *, report: Report | None = None) -> tuple[Outcome | None, list[Diagnostic]]:
     """Take up the run in `folder` at its last whole checkpoint; it ends as it would have, to the bit.
 
-    Returns the outcome, or what is wrong. A damaged checkpoint is named, and the last whole one before it is used.
+    Returns the outcome, or what is wrong. A damaged checkpoint is named, and the last whole one is used; a run
+    that had ended is left as it is.
     A run that was stopped before it saved any begins; one whose spec, settings or tokenizer were changed is refused.
     Another number of processes may take it up; its numbers are then the same to rounding.
     """
@@ -68,6 +69,8 @@ def resume(subject: Subject, folder: Path, *, report: Report | None = None) -> t
         sound, start, said = opening.last(folder, processes)
         if not sound:
             return None, said if processes.first else []
+        if (before := opening.ended(folder, start, processes)) is not None:
+            return before, said if processes.first else []
         if processes.first:
             tight = needs.first(job.subject, job.task, job.settings, job.data.train, processes, False)
             job = replace(job, remarks=tuple(tight))

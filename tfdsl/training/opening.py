@@ -10,7 +10,8 @@ import torch
 
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import checkpoint, log, sums
+from tfdsl.training import checkpoint, log, outcome, sums
+from tfdsl.training.outcome import Outcome
 from tfdsl.training.prepare import DATA, SPEC, Job, drawn, reopen
 from tfdsl.training.processes import Processes
 from tfdsl.training.subject import Subject
@@ -94,6 +95,14 @@ def last(folder: Path, processes: Processes) -> Last:
     A run that was stopped before it saved anything has no checkpoint, and begins.
     """
     return processes.told(_last(folder) if processes.first else (False, None, []))[0]
+
+
+def ended(folder: Path, point: checkpoint.Checkpoint | None, processes: Processes) -> Outcome | None:
+    """Return the outcome of a run that had ended at this checkpoint, as the first process reads its log."""
+    path, found = folder / "log.jsonl", None
+    if processes.first and point is not None and path.is_file():
+        found = outcome.ended(log.read(path), point.step)
+    return processes.told(found)[0]
 
 
 def _last(folder: Path) -> Last:
