@@ -38,7 +38,7 @@ from tfdsl.sampling.models import Hastened, Models
 from tfdsl.sampling.prompts import explain, unreadable
 from tfdsl.sampling.quick import Tell, silent
 from tfdsl.sampling.small import Weights
-from tfdsl.training import checkpoint
+from tfdsl.training import checkpoint, sums
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.folder import FOREIGN, Unfit, kept_in
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -315,7 +315,10 @@ def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
-    """Open a run folder at its best checkpoint (by held-out loss), or at its last; a damaged one is named, not used."""
+    """Open a run folder at its best checkpoint (by held-out loss), or at its last; a damaged one is named, not used.
+
+    Files that are not as the run left them are named; with another tokenizer it is not opened.
+    """
     try:
         kept = kept_in(folder)
     except Unfit as fault:
@@ -327,6 +330,9 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
     last = whole[-1]
     wanted = last.state["best_step"] if best and last.state["best"] is not None else last.step
     chosen = next((point for point in whole if point.step == wanted), whole[-1])
+    said += sums.opened(folder, chosen.state)
+    if any(each.severity == "error" for each in said):
+        return None, said
     model = kept.model
     context = kept.train.context or model["context"]
     known = (kept.spec, kept.source, kept.train, kept.sample, kept.tokenizer)
@@ -370,5 +376,5 @@ def fill(
     disk.put(folder / SETTINGS, json.dumps(describe(subject, train, sample, context), indent=1) + "\n")
     if tokenizer is not None:
         disk.put(folder / TOKENIZER, tokenizer.to_str(pretty=True))
-    state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0}
+    state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0, sums.KEY: sums.of(folder)}
     checkpoint.save(folder / "checkpoints", 0, checkpoint.tensors(model), {}, state)
