@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         load,
         load_weights,
         open_run,
+        resume,
         sample,
         sweep,
         train,
@@ -54,6 +55,7 @@ __all__ = [
     "load",
     "load_weights",
     "open_run",
+    "resume",
     "sample",
     "sweep",
     "train",
@@ -67,3 +69,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'tfdsl' has no attribute {name!r}")
     return getattr(importlib.import_module(f"tfdsl.{HOMES.get(name, 'public')}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for those who complete them: none of them is imported for that."""
+    return sorted([*__all__, "__version__", "__all__", "__doc__", "__file__", "__name__", "__path__"])

@@ -139,7 +139,7 @@ class Loop:
                 self.saver.close()
         seconds = time.monotonic() - self.started
         self.said += early(self.set, end, self.step, self.job.subject.where("train.schedule.warmup"))
-        return Outcome(end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems))
+        return Outcome(end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems), stopped.number)
 
     def _steps(self, stopped: Event) -> End:
         """Take steps to the end, and say what it was."""

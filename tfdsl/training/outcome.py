@@ -15,7 +15,10 @@ End = Literal["steps", "minutes", "patience", "signal", "diverged", "unsaved"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a training run ended, after which step; `loss` in nats a token, `held_out` if it was measured."""
+    """How a training run ended, after which step; `loss` in nats a token, `held_out` if it was measured.
+
+    `signal` is the number of the signal that came, if one did.
+    """
 
     end: End
     step: int
@@ -23,6 +26,7 @@ class Outcome:
     held_out: Measured | None
     seconds: float
     diagnostics: tuple[Diagnostic, ...] = ()
+    signal: int | None = None
 
 
 class Diverged(Exception):
