@@ -17,6 +17,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tfdsl.checking import Checked
+    from tfdsl.costing import AxisError
+    from tfdsl.diagram import DrawError
     from tfdsl.public import (
         RunError,
         SpecError,
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
     from tfdsl.spec import Block, Init, Input, Spec
 
 __all__ = [
+    "AxisError",
     "Block",
     "Checked",
+    "DrawError",
     "Init",
     "Input",
     "RunError",
@@ -61,7 +65,12 @@ __all__ = [
     "train",
 ]
 
-HOMES = {"Checked": "checking", "Block": "spec", "Init": "spec", "Input": "spec", "Spec": "spec"}
+HOMES = {
+    **dict.fromkeys(("Block", "Init", "Input", "Spec"), "spec"),
+    "AxisError": "costing",
+    "Checked": "checking",
+    "DrawError": "diagram",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tfdsl.costing import Cost
+    from tfdsl.diagram import Figure
     from tfdsl.run import Run
     from tfdsl.sweeping.run import Sweep
     from tfdsl.training import Outcome
@@ -61,14 +62,15 @@ def cost(source: Source, axes: Mapping[str, int] | None = None, batch: int | Non
     return costing.count(sound(source), axes, batch)
 
 
-def draw(source: Source, theme: str = "light", level: str = "block") -> str:
-    """Return a spec's figure as DOT text, in the theme `light` or `dark`; raises SpecError; DrawError for another.
+def draw(source: Source, theme: str = "light", level: str = "block") -> Figure:
+    """Return a spec's figure: DOT text, which a notebook shows drawn and which `save(path)` writes as a picture.
 
-    At the level `full`, attention and feed-forward layers are shown with what they do within.
+    At the level `full`, attention and feed-forward layers are shown with what they do within. Raises SpecError for the
+    spec, DrawError for a theme other than `light` and `dark` and for a level other than `block` and `full`.
     """
     from tfdsl import diagram
 
-    return diagram.draw(sound(source), theme, level)
+    return diagram.Figure(diagram.draw(sound(source), theme, level))
 
 
 def compile(source: Source) -> str:
