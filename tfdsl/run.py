@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, checking, disk, document, roles, sampling, settings
+from tfdsl import building, checking, declared, disk, document, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError
@@ -69,6 +70,33 @@ class Run:
     foreign: dict[str, Any] | None = None
     about: dict[str, Any] = field(default_factory=dict[str, Any])
     _made: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Return what a person wants to know of it, on a line."""
+        told = [f"step {self.checkpoint.step:,}"]
+        with suppress(RunError):  # a spec that was changed is told by what asks for it
+            told.insert(0, f"{self.parameters:,} parameters")
+        if self.loss is not None:
+            told.append(f"held out {self.loss:.3f} nats")
+        told.append(f"context {self.context:,}")
+        if self.about.get("vocab"):
+            told.append(f"vocabulary {self.about['vocab']:,}")
+        return f"Run({str(self.folder)!r}, {self.name}: {', '.join(told)})"
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of parameters, tied ones counted once; raises RunError where the spec has errors."""
+        return declared.count(self.checked())
+
+    @property
+    def step(self) -> int:
+        """Return the step that the weights are of."""
+        return self.checkpoint.step
+
+    @property
+    def loss(self) -> float | None:
+        """Return the loss on held-out examples that was measured last at that step, in nats; None where none was."""
+        return self.checkpoint.state.get("held_out")
 
     @property
     def end(self) -> tuple[int, ...]:

@@ -140,7 +140,9 @@ class Loop:
                 self.saver.close()
         seconds = time.monotonic() - self.started
         self.said += early(self.set, end, self.step, self.job.subject.where)
-        return Outcome(end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems))
+        return Outcome(
+            end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems), signal=stopped.number
+        )
 
     def _steps(self, stopped: Event) -> End:
         """Take steps to the end, and say what it was."""

@@ -18,7 +18,8 @@ End = Literal["steps", "minutes", "patience", "signal", "diverged", "unsaved"]
 class Outcome:
     """How a training run ended, after which step; `loss` in nats a token, `held_out` if it was measured.
 
-    `before` says that it had ended before it was taken up again, so that nothing was left to do.
+    `before` says that it had ended before it was taken up again, so that nothing was left to do;
+    `signal` is the number of the signal that came, if one did.
     """
 
     end: End
@@ -28,6 +29,7 @@ class Outcome:
     seconds: float
     diagnostics: tuple[Diagnostic, ...] = ()
     before: bool = False
+    signal: int | None = None
 
 
 class Diverged(Exception):
