@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -189,6 +189,10 @@ class Run:
         """Return what guesses for this run; raises RunError where it cannot be opened."""
         if draft is None:
             return None
+        given: Any = draft
+        if not isinstance(given, Run | Path | str):
+            message = f"`draft` is a run or its folder, and is {given!r:.40}"
+            raise RunError([Diagnostic("R851", message, label="no run", help="`tfdsl.open_run` opens one")])
         if isinstance(draft, Run):
             small = draft
         else:
@@ -217,7 +221,7 @@ class Run:
         out of its range, for a prompt that the tokenizer cannot read, and for a model that does not go on from a text.
         """
         if draft is not None:
-            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
+            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)  # what is neither is told below
         if "prompt" in chosen and prompts is not _USUAL:
             raise _wrong("`prompt` is given beside prompts", "leave one of them out")
         try:
@@ -248,6 +252,8 @@ class Run:
 
         Raises RunError where the folder holds what does not belong together.
         """
+        if weights not in (usual := get_args(Weights)):
+            raise _wrong(f"`weights` is {weights!r:.40}", f"it is one of {', '.join(f'`{each}`' for each in usual)}")
         if "trained" not in self._made:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None
