@@ -45,6 +45,12 @@ class Embedded:
     names: tuple[str, ...]
     vectors: Vectors
 
+    def __repr__(self) -> str:
+        """Return how many vectors there are, their size, and the first names."""
+        count, size = self.vectors.shape
+        names = ", ".join(repr(each) for each in self.names[:3]) + (", …" if count > 3 else "")
+        return f"Embedded({count:,} vector{'s' * (count != 1)} of {size:,}: {names})"
+
     def against(self, others: Embedded) -> Vectors:
         """Return the cosine of the angle between each vector and each of the others, [N, M].
 

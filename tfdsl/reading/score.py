@@ -54,6 +54,12 @@ class Scored:
     tokens: tuple[Token, ...] = ()
     pseudo: bool = False
 
+    def __repr__(self) -> str:
+        """Return what it came to, without its tokens."""
+        kind = "pseudo-perplexity" if self.pseudo else "perplexity"
+        told = f"{self.loss:.4f} nats a token, {kind} {self.perplexity:.4g}, {self.bits_a_byte:.4f} bits a byte"
+        return f"Scored({self.name!r}: {told}, {self.count:,} tokens)"
+
     @property
     def loss(self) -> float:
         """Return the mean over the tokens that count, in nats."""
