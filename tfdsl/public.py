@@ -263,7 +263,7 @@ def sample(
 ) -> Iterator[str]:
     """Yield the text that a run's model writes behind `prompt`, piece by piece.
 
-    What is not given is as the `sample` section of the run's spec says. Raises RunError for a prompt that the tokenizer
+    What is not given is as the run's `settings.json` says. Raises RunError for a prompt that the tokenizer
     cannot read, and for a model that does not go on from a text.
     """
     opened = open_run(source) if isinstance(source, str | Path) else source

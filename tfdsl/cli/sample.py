@@ -50,7 +50,7 @@ def command(
 ) -> int:
     """Write text with the model in a RUN's folder, as `tfdsl train` leaves it.
 
-    What is not said here is as the spec's `sample` section says.
+    What is not said here is as the RUN's settings.json says: the spec's `sample` section, as it was in training.
     """
     asking = [name for name, given in (("--prompt", prompts), ("--prompts", file), ("--chat", chat)) if given]
     if len(asking) > 1:
