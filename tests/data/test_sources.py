@@ -249,7 +249,7 @@ def test_columns_that_are_not_there_are_listed(tmp_path: Path) -> None:
         ("train.data.fields.source", "R741", "`x.jsonl` has no column `questoin`")
     ]
     assert wrong(tmp_path, PAIRS, {"source": str(path), "fields": {"sauce": "question"}}) == [
-        ("train.data.fields", "R741", "the objective reads no field `sauce`")
+        ("train.data.fields.sauce", "R741", "the objective reads no field `sauce`")
     ]
 
 
