@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic, Span
@@ -15,7 +16,11 @@ End = Literal["steps", "minutes", "patience", "signal", "diverged", "unsaved"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a training run ended, after which step; `loss` in nats a token, `held_out` if it was measured."""
+    """How a training run ended, after which step; `loss` in nats a token, `held_out` if it was measured.
+
+    `before` says that it had ended before it was taken up again, so that nothing was left to do;
+    `signal` is the number of the signal that came, if one did.
+    """
 
     end: End
     step: int
@@ -23,6 +28,8 @@ class Outcome:
     held_out: Measured | None
     seconds: float
     diagnostics: tuple[Diagnostic, ...] = ()
+    before: bool = False
+    signal: int | None = None
 
 
 class Diverged(Exception):
@@ -35,6 +42,17 @@ class Unfit(Exception):
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
         self.diagnostic = diagnostic
+
+
+def ended(entries: Sequence[Mapping[str, Any]], step: int) -> Outcome | None:
+    """Return the outcome of a run whose log tells its end at this step, where nothing is left to do."""
+    last = entries[-1] if entries else {}
+    if last.get("end") not in ("steps", "minutes", "patience") or last["step"] != step:
+        return None
+    loss = next((each["loss"] for each in reversed(entries) if "loss" in each), math.nan)
+    held = next((each for each in reversed(entries) if "held_out" in each), None)
+    measured = Measured(held["held_out"], held["count"], held["figures"]) if held else None
+    return Outcome(last["end"], step, loss, measured, last["seconds"], before=True)
 
 
 def early(train: settings.Train, end: End, step: int, where: Callable[[str], Span | None]) -> list[Diagnostic]:
