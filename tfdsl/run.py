@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, checking, disk, document, roles, sampling, settings
+from tfdsl import building, checking, declared, disk, document, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError
@@ -69,6 +70,33 @@ class Run:
     foreign: dict[str, Any] | None = None
     about: dict[str, Any] = field(default_factory=dict[str, Any])
     _made: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Return what a person wants to know of it, on a line."""
+        told = [f"step {self.checkpoint.step:,}"]
+        with suppress(RunError):  # a spec that was changed is told by what asks for it
+            told.insert(0, f"{self.parameters:,} parameters")
+        if self.loss is not None:
+            told.append(f"held out {self.loss:.3f} nats")
+        told.append(f"context {self.context:,}")
+        if self.about.get("vocab"):
+            told.append(f"vocabulary {self.about['vocab']:,}")
+        return f"Run({str(self.folder)!r}, {self.name}: {', '.join(told)})"
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of parameters, tied ones counted once; raises RunError where the spec has errors."""
+        return declared.count(self.checked())
+
+    @property
+    def step(self) -> int:
+        """Return the step that the weights are of."""
+        return self.checkpoint.step
+
+    @property
+    def loss(self) -> float | None:
+        """Return the loss on held-out examples that was measured last at that step, in nats; None where none was."""
+        return self.checkpoint.state.get("held_out")
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -161,6 +189,10 @@ class Run:
         """Return what guesses for this run; raises RunError where it cannot be opened."""
         if draft is None:
             return None
+        given: Any = draft
+        if not isinstance(given, Run | Path | str):
+            message = f"`draft` is a run or its folder, and is {given!r:.40}"
+            raise RunError([Diagnostic("R851", message, label="no run", help="`tfdsl.open_run` opens one")])
         if isinstance(draft, Run):
             small = draft
         else:
@@ -189,7 +221,7 @@ class Run:
         out of its range, for a prompt that the tokenizer cannot read, and for a model that does not go on from a text.
         """
         if draft is not None:
-            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
+            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)  # what is neither is told below
         if "prompt" in chosen and prompts is not _USUAL:
             raise _wrong("`prompt` is given beside prompts", "leave one of them out")
         try:
@@ -220,6 +252,8 @@ class Run:
 
         Raises RunError where the folder holds what does not belong together.
         """
+        if weights not in (usual := get_args(Weights)):
+            raise _wrong(f"`weights` is {weights!r:.40}", f"it is one of {', '.join(f'`{each}`' for each in usual)}")
         if "trained" not in self._made:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None

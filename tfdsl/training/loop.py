@@ -139,12 +139,14 @@ class Loop:
             finally:
                 self.saver.close()
         seconds = time.monotonic() - self.started
-        self.said += early(self.set, end, self.step, self.job.subject.where("train.schedule.warmup"))
-        return Outcome(end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems))
+        self.said += early(self.set, end, self.step, self.job.subject.where)
+        return Outcome(
+            end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems), signal=stopped.number
+        )
 
     def _steps(self, stopped: Event) -> End:
         """Take steps to the end, and say what it was."""
-        while self.step < self.set.steps and self._share() < 1 and not self.best.over:
+        while self.step < self.set.steps and self._passed() < 1 and not self.best.over:
             began = time.monotonic()
             self.advance()
             if self.pace is not None:
@@ -214,7 +216,7 @@ class Loop:
 
     def _rate(self) -> float:
         """Return the learning rate of the step that comes."""
-        return rate(self.set.schedule, self.set.optimizer.lr, self.step, self._share())
+        return rate(self.set.schedule, self.set.optimizer.lr, self.step + 1, self.set.steps, self._passed())
 
     def _own(self, part: Tensor) -> Tensor:
         """Return what the model's layers add to the loss of the last forward pass (experts' balance), or 0."""
@@ -364,14 +366,12 @@ class Loop:
                 self.masters.give()
         self.optimizer.restore(moments)
 
-    def _share(self) -> float:
-        """Return how much of the training lies behind, from 0 at the end of the warm-up to 1."""
-        warmup = self.set.schedule.warmup
-        share = (self.step - warmup) / max(1, self.set.steps - warmup)
-        if self.set.minutes is not None:
-            passed = time.monotonic() - self.started if self.processes.count == 1 else self.clock
-            share = max(share, passed / (self.set.minutes * 60))
-        return min(1.0, share)
+    def _passed(self) -> float:
+        """Return how much of `minutes` is gone, from 0 to 1; 0 where the time is not limited."""
+        if self.set.minutes is None:
+            return 0.0
+        passed = time.monotonic() - self.started if self.processes.count == 1 else self.clock
+        return min(1.0, passed / (self.set.minutes * 60))
 
     def _averaged(self) -> AbstractContextManager[object]:
         give = self.masters.give if self.masters else lambda: None
