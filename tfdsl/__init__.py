@@ -17,6 +17,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tfdsl.checking import Checked
+    from tfdsl.costing import AxisError
+    from tfdsl.diagram import DrawError
     from tfdsl.public import (
         RunError,
         SpecError,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         load,
         load_weights,
         open_run,
+        resume,
         sample,
         sweep,
         train,
@@ -37,8 +40,10 @@ if TYPE_CHECKING:
     from tfdsl.spec import Block, Init, Input, Spec
 
 __all__ = [
+    "AxisError",
     "Block",
     "Checked",
+    "DrawError",
     "Init",
     "Input",
     "RunError",
@@ -54,12 +59,18 @@ __all__ = [
     "load",
     "load_weights",
     "open_run",
+    "resume",
     "sample",
     "sweep",
     "train",
 ]
 
-HOMES = {"Checked": "checking", "Block": "spec", "Init": "spec", "Input": "spec", "Spec": "spec"}
+HOMES = {
+    **dict.fromkeys(("Block", "Init", "Input", "Spec"), "spec"),
+    "AxisError": "costing",
+    "Checked": "checking",
+    "DrawError": "diagram",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -67,3 +78,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'tfdsl' has no attribute {name!r}")
     return getattr(importlib.import_module(f"tfdsl.{HOMES.get(name, 'public')}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for those who complete them: none of them is imported for that."""
+    return sorted([*__all__, "__version__", "__all__", "__doc__", "__file__", "__name__", "__path__"])

@@ -67,6 +67,12 @@ class Cost:
     cache: int
     entries: tuple[Entry, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        """Return the sums, on a line."""
+        at = ", ".join(f"{name} = {length:,}" for name, length in self.axes.items())
+        told = f"{self.parameters:,} parameters, {self.forward:,} FLOPs forward and {self.training:,} in training"
+        return f"Cost({self.name} at {at}: {told}, {self.memory:,} bytes in training, {self.cache:,} of cache)"
+
     @property
     def memory(self) -> int:
         """Return the bytes that a training step needs."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
+
+ARGUMENTS = {  # where an option is not called as the argument is
+    " with `-o`": "",
+    "`--resume`": "`tfdsl.resume`",
+    "`--from`": "`start`",
+    "`--zip`": "`zipped`",
+    "`--set`": "`overrides`",
+}
 
 
 class SpecError(ValueError):
@@ -19,10 +29,24 @@ class SpecError(ValueError):
 
 
 class RunError(ValueError):
-    """A run cannot be made, gone on with, or opened. `diagnostics` says why; the message is what the commands print."""
+    """A run cannot be made, gone on with, or opened. `diagnostics` says why.
+
+    The message is what the commands print, with the names that their options have in Python.
+    """
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         from tfdsl import report
 
-        super().__init__("\n" + report.render(list(diagnostics), {}))
+        super().__init__("\n" + report.render([_spoken(each) for each in diagnostics], {}))
         self.diagnostics = tuple(diagnostics)
+
+
+def _spoken(said: Diagnostic) -> Diagnostic:
+    """Return a diagnostic that names an argument of the public calls where it names an option of the commands."""
+    return replace(said, message=_python(said.message), help=_python(said.help))
+
+
+def _python(text: str) -> str:
+    for option, argument in ARGUMENTS.items():
+        text = text.replace(option, argument)
+    return re.sub(r"`--([a-z][a-z-]*)`", lambda found: f"`{found[1].replace('-', '_')}`", text)

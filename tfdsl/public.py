@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import signal
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfdsl import checking, document
+from tfdsl import checking, disk, document
 from tfdsl.checking import Checked
+from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError, SpecError
 from tfdsl.spec import Spec
 
@@ -15,8 +18,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tfdsl.costing import Cost
+    from tfdsl.diagram import Figure
     from tfdsl.run import Run
     from tfdsl.sweeping.run import Sweep
+    from tfdsl.training import Outcome
 
 Source = str | Path | Spec | Checked
 
@@ -57,14 +62,15 @@ def cost(source: Source, axes: Mapping[str, int] | None = None, batch: int | Non
     return costing.count(sound(source), axes, batch)
 
 
-def draw(source: Source, theme: str = "light", level: str = "block") -> str:
-    """Return a spec's figure as DOT text, in the theme `light` or `dark`; raises SpecError; DrawError for another.
+def draw(source: Source, theme: str = "light", level: str = "block") -> Figure:
+    """Return a spec's figure: DOT text, which a notebook shows drawn and which `save(path)` writes as a picture.
 
-    At the level `full`, attention and feed-forward layers are shown with what they do within.
+    At the level `full`, attention and feed-forward layers are shown with what they do within. Raises SpecError for the
+    spec, DrawError for a theme other than `light` and `dark` and for a level other than `block` and `full`.
     """
     from tfdsl import diagram
 
-    return diagram.draw(sound(source), theme, level)
+    return diagram.Figure(diagram.draw(sound(source), theme, level))
 
 
 def compile(source: Source) -> str:
@@ -87,23 +93,63 @@ def train(
     """Train a spec as its `train` section says, in a new run folder, and return the run.
 
     `overrides` are settings from outside: `["train.steps=200"]`; `start` is a run whose weights and tokenizer it begins
-    with. Raises SpecError for the spec, RunError where the data
-    and the model do not go together or the run cannot go on.
+    with. Ctrl-C (SIGINT) and SIGTERM end the run at the next step, with its weights saved, and are then what they are
+    elsewhere: the former raises KeyboardInterrupt; `resume` goes on. Raises SpecError for the spec, RunError where the
+    data and the model do not go together, the folder holds a run or cannot be written, or the loss is no number.
     """
     from tfdsl import run as runs
     from tfdsl import training
     from tfdsl.training import subject
 
-    checked = sound(source, overrides)
+    checked, place = sound(source, overrides), Path(folder)
     taken = subject.of(checked)
     if start is not None:
         onward, found = runs.onward(taken, open_run(start) if isinstance(start, str | Path) else start)
         if onward is None:
             raise RunError(found)
         taken = onward
-    outcome, found = training.train(taken, checked.train, Path(folder), sample=checked.sample)
-    if outcome is None or outcome.end == "diverged":
+    with _written(place):
+        outcome, found = training.train(taken, checked.train, place, sample=checked.sample)
+    return _ended(outcome, found, place)
+
+
+def resume(folder: str | Path) -> Run:
+    """Take the run in `folder` up at its last whole checkpoint, and return it; it ends as it would have, to the bit.
+
+    Its settings are those that it began with; a run that has come to its end is returned as it is. Signals are as in
+    `train`. Raises RunError where the folder holds no run, or one that cannot go on.
+    """
+    from tfdsl import training
+    from tfdsl.training import subject
+
+    place = Path(folder)
+    if not (place / "spec.yaml").is_file():
+        raise RunError([Diagnostic("R706", f"`{place}` holds no run to take up", help="`tfdsl.train` makes one")])
+    taken = subject.of(sound(place / "spec.yaml"))
+    with _written(place):
+        outcome, found = training.resume(taken, place)
+    return _ended(outcome, found, place)
+
+
+@contextlib.contextmanager
+def _written(folder: Path) -> Generator[None]:
+    """Raise RunError where a folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        message = f"the run cannot be written into `{folder}`: {disk.reason(error)}"
+        raise RunError([Diagnostic("R761", message, help="make room there, or choose another folder")]) from error
+
+
+def _ended(outcome: Outcome | None, found: list[Diagnostic], folder: Path) -> Run:
+    """Return the run that ended well; raises RunError where it did not, and what a signal does where one ended it."""
+    if outcome is None or outcome.end in ("diverged", "unsaved"):
         raise RunError(found)
+    if outcome.end == "signal" or outcome.signal is not None:
+        if outcome.signal not in (None, signal.SIGINT):
+            signal.raise_signal(outcome.signal)
+        message = f"the run is saved after {outcome.step:,} steps: go on with tfdsl.resume({str(folder)!r})"
+        raise KeyboardInterrupt(message)
     return open_run(folder)
 
 

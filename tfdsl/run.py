@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, checking, disk, document, roles, sampling, settings
+from tfdsl import building, checking, declared, disk, document, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError
@@ -38,7 +39,7 @@ from tfdsl.sampling.models import Hastened, Models
 from tfdsl.sampling.prompts import explain, unreadable
 from tfdsl.sampling.quick import Tell, silent
 from tfdsl.sampling.small import Weights
-from tfdsl.training import checkpoint
+from tfdsl.training import checkpoint, sums
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.folder import FOREIGN, Unfit, kept_in
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -69,6 +70,33 @@ class Run:
     foreign: dict[str, Any] | None = None
     about: dict[str, Any] = field(default_factory=dict[str, Any])
     _made: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Return what a person wants to know of it, on a line."""
+        told = [f"step {self.checkpoint.step:,}"]
+        with suppress(RunError):  # a spec that was changed is told by what asks for it
+            told.insert(0, f"{self.parameters:,} parameters")
+        if self.loss is not None:
+            told.append(f"held out {self.loss:.3f} nats")
+        told.append(f"context {self.context:,}")
+        if self.about.get("vocab"):
+            told.append(f"vocabulary {self.about['vocab']:,}")
+        return f"Run({str(self.folder)!r}, {self.name}: {', '.join(told)})"
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of parameters, tied ones counted once; raises RunError where the spec has errors."""
+        return declared.count(self.checked())
+
+    @property
+    def step(self) -> int:
+        """Return the step that the weights are of."""
+        return self.checkpoint.step
+
+    @property
+    def loss(self) -> float | None:
+        """Return the loss on held-out examples that was measured last at that step, in nats; None where none was."""
+        return self.checkpoint.state.get("held_out")
 
     @property
     def end(self) -> tuple[int, ...]:
@@ -161,6 +189,10 @@ class Run:
         """Return what guesses for this run; raises RunError where it cannot be opened."""
         if draft is None:
             return None
+        given: Any = draft
+        if not isinstance(given, Run | Path | str):
+            message = f"`draft` is a run or its folder, and is {given!r:.40}"
+            raise RunError([Diagnostic("R851", message, label="no run", help="`tfdsl.open_run` opens one")])
         if isinstance(draft, Run):
             small = draft
         else:
@@ -189,7 +221,7 @@ class Run:
         out of its range, for a prompt that the tokenizer cannot read, and for a model that does not go on from a text.
         """
         if draft is not None:
-            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
+            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)  # what is neither is told below
         if "prompt" in chosen and prompts is not _USUAL:
             raise _wrong("`prompt` is given beside prompts", "leave one of them out")
         try:
@@ -220,6 +252,8 @@ class Run:
 
         Raises RunError where the folder holds what does not belong together.
         """
+        if weights not in (usual := get_args(Weights)):
+            raise _wrong(f"`weights` is {weights!r:.40}", f"it is one of {', '.join(f'`{each}`' for each in usual)}")
         if "trained" not in self._made:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None
@@ -315,7 +349,10 @@ def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
-    """Open a run folder at its best checkpoint (by held-out loss), or at its last; a damaged one is named, not used."""
+    """Open a run folder at its best checkpoint (by held-out loss), or at its last; a damaged one is named, not used.
+
+    Files that are not as the run left them are named; with another tokenizer it is not opened.
+    """
     try:
         kept = kept_in(folder)
     except Unfit as fault:
@@ -327,6 +364,9 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
     last = whole[-1]
     wanted = last.state["best_step"] if best and last.state["best"] is not None else last.step
     chosen = next((point for point in whole if point.step == wanted), whole[-1])
+    said += sums.opened(folder, chosen.state)
+    if any(each.severity == "error" for each in said):
+        return None, said
     model = kept.model
     context = kept.train.context or model["context"]
     known = (kept.spec, kept.source, kept.train, kept.sample, kept.tokenizer)
@@ -370,5 +410,5 @@ def fill(
     disk.put(folder / SETTINGS, json.dumps(describe(subject, train, sample, context), indent=1) + "\n")
     if tokenizer is not None:
         disk.put(folder / TOKENIZER, tokenizer.to_str(pretty=True))
-    state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0}
+    state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0, sums.KEY: sums.of(folder)}
     checkpoint.save(folder / "checkpoints", 0, checkpoint.tensors(model), {}, state)

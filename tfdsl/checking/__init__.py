@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,19 @@ class Checked:
     training: Train | None = None
     sampling: Sample | None = None
     planned: tuple[Planned, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return its name, its file, and how many errors and warnings there are."""
+        counts = Counter(each.severity for each in self.diagnostics)
+        told = ", ".join(f"{counts[kind]} {kind}{'s' * (counts[kind] != 1)}" for kind in ("error", "warning"))
+        name = "" if self.spec is None else f"{self.spec.name}, "
+        return f"Checked({name}{self.document.file!r}: {told})"
+
+    def __str__(self) -> str:
+        """Return what `tfdsl check` prints of it."""
+        from tfdsl import report
+
+        return report.render(self.diagnostics, self.document.texts).rstrip("\n") or repr(self)
 
     @property
     def train(self) -> Train:

@@ -127,9 +127,12 @@ def _unmet(error: Exception) -> tuple[str, int]:
     """Return what to say of an exception that no command met, by whose code raised it, and the exit code."""
     from traceback import walk_tb
 
+    from tfdsl import report
     from tfdsl.faults import RunError, SpecError
 
-    if isinstance(error, RunError | SpecError):  # of a run's folder that holds what another version made, or a half
+    if isinstance(error, RunError):  # of a run's folder that holds what another version made, or a half
+        return report.render(error.diagnostics, {}).strip("\n"), 1
+    if isinstance(error, SpecError):
         return str(error).strip("\n"), 1
     what = f"{type(error).__name__}: {error}"
     trace = f"`TFDSL_TRACE=1 {shlex.join(['tfdsl', *sys.argv[1:]])}` shows the whole of it"

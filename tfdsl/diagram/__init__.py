@@ -18,6 +18,28 @@ class DrawError(ValueError):
     """A figure cannot be drawn as asked: the text is a sentence for a person."""
 
 
+class Figure(str):
+    """A figure as DOT text. A notebook shows it drawn."""
+
+    __slots__ = ()
+
+    def svg(self) -> str:
+        """Return it as SVG; raises EngineError where no engine can draw."""
+        from tfdsl.diagram.engines import render
+
+        return render(self, "svg").data.decode("utf-8")
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file in the format of the ending: `.svg`, `.png`, `.pdf` or `.dot`.
+
+        Raises DrawError for another ending, EngineError where no engine can draw, OSError where it cannot be written.
+        """
+        _save(self, Path(path))
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
 def draw(checked: Checked, theme: str = "light", level: str = "block") -> str:
     """Return the figure of a spec without errors as DOT text, in the theme `light` or `dark`.
 
@@ -40,10 +62,13 @@ def render_file(checked: Checked, path: Path, theme: str = "light", level: str =
 
     Raises DrawError for another ending, EngineError where no engine can draw, OSError where the file cannot be written.
     """
+    return _save(draw(checked, theme, level), path)
+
+
+def _save(text: str, path: Path) -> str:
     from tfdsl.diagram.engines import FORMATS, render
 
     ending = path.suffix.lower().removeprefix(".")
-    text = draw(checked, theme, level)
     if ending == "dot":
         disk.write(path, text)
         return "tfdsl"

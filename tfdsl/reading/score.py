@@ -16,7 +16,7 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.heads import Unscored
 from tfdsl.reading import fill, masked
 from tfdsl.reading.batches import batches
-from tfdsl.reading.examples import few, is_pair, texts_alone
+from tfdsl.reading.examples import counted, few, is_pair, texts_alone
 from tfdsl.reading.questions import instead
 from tfdsl.reading.trained import Row, Trained
 from tfdsl.sampling import aside
@@ -53,6 +53,12 @@ class Scored:
     bytes: int
     tokens: tuple[Token, ...] = ()
     pseudo: bool = False
+
+    def __repr__(self) -> str:
+        """Return what it came to, without its tokens."""
+        kind = "pseudo-perplexity" if self.pseudo else "perplexity"
+        told = f"{self.loss:.4f} nats a token, {kind} {self.perplexity:.4g}, {self.bits_a_byte:.4f} bits a byte"
+        return f"Scored({self.name!r}: {told}, {self.count:,} tokens)"
 
     @property
     def loss(self) -> float:
@@ -98,7 +104,8 @@ def score(
     the trainer's measurements. A model of masked words judges each token, the first too, by all else in the window.
     `names` are what the texts are called in the answer, if they are not called by themselves.
     """
-    if problems := few(given):
+    said = (("window", window), ("stride", stride))
+    if problems := few(given) or [fault for each in said if each[1] is not None for fault in counted(*each, "R840")]:
         return (), problems
     if len(trained.signature.texts()) > 1:
         return _answers(trained, given, window or stride, names)

@@ -63,6 +63,12 @@ class Generation:
         self._written = [""] * (len(self.starts) * self.n)
         self._coming = self._run()
 
+    def __repr__(self) -> str:
+        """Return how many texts there are and how they are drawn, and nothing of the model."""
+        prompts = f"{len(self.starts)} prompt{'s' * (len(self.starts) != 1)}"
+        each = f"{self.n} text{'s' * (self.n != 1)} each"
+        return f"Generation({prompts}, {each}, at most {self.plan.length:,} tokens: {', '.join(self.chain)})"
+
     @property
     def chain(self) -> tuple[str, ...]:
         """Return what is done to the scores before a token is drawn, stage by stage in order."""

@@ -86,6 +86,8 @@ def _unread(file: str, reason: str) -> Document:
     help = ""
     if reason == "there is no such file":
         help = _neighbour(file)
+    elif reason == "it is a folder":
+        help = _within(file)
     return Document(
         file, "", None, (Diagnostic("Y001", f"cannot read `{name}`: {reason}", Span(file, 1, 1, 1, 1), help=help),)
     )
@@ -99,6 +101,17 @@ def _reason(file: str, error: OSError | ValueError) -> str:
     if isinstance(error, PermissionError):
         return "permission is denied"
     return (error.strerror or "it cannot be opened").lower() if isinstance(error, OSError) else "this is no file name"
+
+
+def _within(folder: str) -> str:
+    """Say what may be meant by a folder: the spec of the run that it holds, or the run itself."""
+    spec = Path(folder) / "spec.yaml"
+    if not spec.is_file():
+        return ""
+    if not (Path(folder) / "checkpoints").is_dir():
+        return f"did you mean `{spec}`?"
+    again = f"`tfdsl train {folder} --resume` (in Python `tfdsl.resume`) takes the run up again"
+    return f"a run's folder: its spec is `{spec}`; {again}"
 
 
 def _neighbour(file: str) -> str:

@@ -33,6 +33,11 @@ class Sweep:
         """Return the rows by combination, with means over seeds."""
         return results.groups(self.rows)
 
+    def __repr__(self) -> str:
+        """Return the folder, and how many runs came to their end."""
+        done = sum(row.status == "done" for row in self.rows)
+        return f"Sweep({str(self.folder)!r}: {done} of {len(self.rows)} runs done)"
+
     def __str__(self) -> str:
         """Return the table."""
         return table.text(self.rows)

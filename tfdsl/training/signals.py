@@ -11,13 +11,19 @@ from collections.abc import Generator
 SAME = 5.0  # seconds in which `torchrun` passes on the signal that the terminal has sent to all
 
 
+class Stopped(threading.Event):
+    """Set when the process is told to stop, by the signal of the `number`."""
+
+    number: int | None = None
+
+
 @contextlib.contextmanager
-def caught(several: bool = False) -> Generator[threading.Event]:
+def caught(several: bool = False) -> Generator[Stopped]:
     """Turn SIGINT and SIGTERM into an event, so that a step ends before the run does; a second one ends it at once.
 
     With `several` processes, one press of Ctrl-C comes twice: what follows within five seconds is the same.
     """
-    stopped = threading.Event()
+    stopped = Stopped()
     if threading.current_thread() is not threading.main_thread():
         yield stopped
         return
@@ -26,6 +32,7 @@ def caught(several: bool = False) -> Generator[threading.Event]:
     def stop(number: int, frame: object) -> None:
         nonlocal first
         first = first or time.monotonic()
+        stopped.number = number
         stopped.set()
         if not several or time.monotonic() - first > SAME:
             signal.signal(number, before[signal.Signals(number)])

@@ -61,12 +61,17 @@ def causal_table(x_BTD, start, begin_BS=None):
     return table_TS
 
 
-def chunk_table(x_BTD, start, size, begin_BS=None):
-    """Return a (T, S) table, true where query and key stand in one chunk of `size` positions."""
+def chunk_table(x_BTD, start, size, held, begin_BS=None):
+    """Return a (T, S) table, true where query and key stand in one chunk of `size` positions.
+
+    Of earlier positions it spans the newest `held - 1`.
+    """
     key_S = torch.arange(start + x_BTD.size(1), device=x_BTD.device)
     query_T1 = key_S[start:].unsqueeze(1)
+    key_S = key_S[max(start - held + 1, 0) :]
     if begin_BS is not None:
         # The chunks of each document begin with it.
+        begin_BS = begin_BS[:, -key_S.size(0) :]
         table_TS = same_document(begin_BS + (key_S - begin_BS) // size * size, x_BTD)
     else:
         table_TS = key_S // size == query_T1 // size
@@ -104,12 +109,14 @@ def turns(angle_TP):
 class Attention(nn.Module):
     """Multi-head self-attention: x_BTD -> x_BTD (Vaswani et al. 2017, section 3.2)."""
 
-    def __init__(self, width, heads):
+    def __init__(self, width, heads, causal, window=None):
         super().__init__()
         self.heads = (heads, heads, heads)
         self.head_dim = width // heads
         # One projection for queries, keys and values.
         self.qkv = nn.Linear(width, sum(self.heads) * self.head_dim, bias=False)
+        self.window = window
+        self.causal = causal
         self.out = nn.Linear(heads * self.head_dim, width, bias=False)
 
     def forward(self, x_BTD, rope, mask=None, cache=None):
@@ -120,8 +127,12 @@ class Attention(nn.Module):
         q_BHTK = rotate(q_BHTK, rope)
         k_BHTK = rotate(k_BHTK, rope)
         if cache is not None:
-            k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
-        causal = mask is None
+            if self.window is not None:
+                k_BHTK = cache.recent(k_BHTK, 2, self.window)
+                v_BHTK = cache.recent(v_BHTK, 2, self.window)
+            else:
+                k_BHTK, v_BHTK = cache.extend(k_BHTK, 2), cache.extend(v_BHTK, 2)
+        causal = self.causal and mask is None
         table = cache.lower_right(x_BTD) if causal and cache is not None else mask
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK,
@@ -168,6 +179,48 @@ class Cache:
         self.turn += 1
         entry.narrow(axis, self.position, self.ahead).copy_(x)
         return entry.narrow(axis, 0, end)
+
+    def recent(self, x, axis, window):
+        """Put `x` behind the newest `window - 1` positions of earlier forwards, along `axis`; return these and `x`.
+
+        There is room for an eighth of a window more, so that they are moved once in a while alone.
+        """
+        step = max(window // 8, 16)
+        begin = max(0, self.position - window + 1)
+        old = max(0, (self.position - window) // step * step)
+        new = max(0, (self.position + x.size(axis) - window) // step * step)
+        return self.near(x, axis, begin, old, new, window + step - 1)
+
+    def near(self, x, axis, begin, old, new, room):
+        """Put `x` behind what earlier forwards gave, along `axis`; return what stands from position `begin` on.
+
+        The entry held positions from `old` on, and will from `new` on. Where that is not the same, it is another one.
+        """
+        self.ahead = x.size(axis)
+        end = self.position + self.ahead
+        if end > self.length:
+            raise ValueError(
+                f"the cache has room for {self.length}, not {end} positions"
+            )
+        if self.turn == len(self.entries):
+            shape = list(x.shape)
+            shape[axis] = min(room, self.length)
+            self.entries.append(x.new_empty(shape))
+        entry = self.entries[self.turn]
+        if new == old:
+            entry.narrow(axis, self.position - old, self.ahead).copy_(x)
+            x = entry.narrow(axis, begin - old, end - begin)
+        else:
+            x = torch.cat(
+                (entry.narrow(axis, begin - old, self.position - begin), x), dim=axis
+            )
+            entry, first = torch.empty_like(entry), max(begin, new)
+            entry.narrow(axis, first - new, end - first).copy_(
+                x.narrow(axis, first - begin, end - first)
+            )
+            self.entries[self.turn] = entry
+        self.turn += 1
+        return x
 
     def documents(self, documents_BT, x_BT):
         """Return where the document of each position so far begins: (B, S); None where a row is one document.
@@ -313,7 +366,7 @@ class Layer(nn.Module):
     def __init__(self):
         super().__init__()
         self.norm_1 = RMSNorm(64, eps=1e-06)
-        self.attention = Attention(64, 4)
+        self.attention = Attention(64, 4, causal=False, window=16)
         self.norm_2 = RMSNorm(64, eps=1e-06)
         self.ffn = FeedForward(64, 256)
 
@@ -335,7 +388,7 @@ class LayerCausal(nn.Module):
     def __init__(self):
         super().__init__()
         self.norm_1 = RMSNorm(64, eps=1e-06)
-        self.attention = Attention(64, 4)
+        self.attention = Attention(64, 4, causal=True)
         self.norm_2 = RMSNorm(64, eps=1e-06)
         self.ffn = FeedForward(64, 256)
 
@@ -391,7 +444,9 @@ class Model(nn.Module):
         # <text>:17
         x_BTD = self.position(x_BTD, start, place_BT=documents_place_BT)
         rope = self.rope(x_BTD, start, place_BT=documents_place_BT)
-        chunked_mask = chunk_table(x_BTD, start, size=16, begin_BS=documents_begin_BT)
+        chunked_mask = chunk_table(
+            x_BTD, start, size=16, held=16, begin_BS=documents_begin_BT
+        )
         causal_mask = (
             None
             if documents_begin_BT is None
