@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -248,6 +248,8 @@ class Run:
 
         Raises RunError where the folder holds what does not belong together.
         """
+        if weights not in get_args(Weights):
+            raise _wrong(f"`weights` is one of {', '.join(get_args(Weights))}, and not {weights!r}", "")
         if "trained" not in self._made:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None
