@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tfdsl.diagram import DrawError
     from tfdsl.public import (
         RunError,
+        RunWarning,
         SpecError,
         build,
         check,
@@ -47,6 +48,7 @@ __all__ = [
     "Init",
     "Input",
     "RunError",
+    "RunWarning",
     "Spec",
     "SpecError",
     "build",

@@ -41,6 +41,16 @@ class RunError(ValueError):
         self.diagnostics = tuple(diagnostics)
 
 
+class RunWarning(UserWarning):
+    """An answer is not what was asked for, in part. `diagnostic` says how; the message is what the commands print."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        from tfdsl import report
+
+        super().__init__("\n" + report.render([_spoken(diagnostic)], {}))
+        self.diagnostic = diagnostic
+
+
 def _spoken(said: Diagnostic) -> Diagnostic:
     """Return a diagnostic that names an argument of the public calls where it names an option of the commands."""
     return replace(said, message=_python(said.message), help=_python(said.help))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tfdsl import checking, disk, document
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.faults import RunError, SpecError
+from tfdsl.faults import RunError, RunWarning, SpecError
 from tfdsl.spec import Spec
 
 if TYPE_CHECKING:
@@ -199,12 +200,17 @@ def sweep(
 
 
 def open_run(folder: str | Path) -> Run:
-    """Open a run folder; raises RunError where there is none, or none that is whole."""
+    """Open a run folder; raises RunError where there is none, or none that is whole.
+
+    Warns (RunWarning) of a damaged checkpoint, which is left aside.
+    """
     from tfdsl import run as runs
 
     opened, found = runs.open_run(Path(folder))
     if opened is None:
         raise RunError(found)
+    for each in found:
+        warnings.warn(RunWarning(each), stacklevel=2)
     return opened
 
 
@@ -268,7 +274,7 @@ def sample(
 ) -> Iterator[str]:
     """Yield the text that a run's model writes behind `prompt`, piece by piece.
 
-    What is not given is as the `sample` section of the run's spec says. Raises RunError for a prompt that the tokenizer
+    What is not given is as the run's `settings.json` says. Raises RunError for a prompt that the tokenizer
     cannot read, and for a model that does not go on from a text.
     """
     opened = open_run(source) if isinstance(source, str | Path) else source

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, checking, declared, document, roles, sampling, settings
+from tfdsl import building, checking, declared, document, report, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError
-from tfdsl.reading import answers, questions
+from tfdsl.reading import answers, handed, questions
 from tfdsl.reading import classify as classifying
 from tfdsl.reading import embed as embedding
 from tfdsl.reading import fill as filling
@@ -28,15 +27,16 @@ from tfdsl.reading import held_out as measuring
 from tfdsl.reading import score as scoring
 from tfdsl.reading.classify import Classified
 from tfdsl.reading.embed import Embedded
-from tfdsl.reading.examples import Example, Given
+from tfdsl.reading.examples import Given
 from tfdsl.reading.fill import Filled
 from tfdsl.reading.score import Pair, Scored
 from tfdsl.reading.trained import Trained, labels
 from tfdsl.sampling import Author, Generation, ready
 from tfdsl.sampling.answering import Answering
-from tfdsl.sampling.chain import TAKES, Processor
+from tfdsl.sampling.begin import unhonoured
+from tfdsl.sampling.chain import Processor
 from tfdsl.sampling.models import Hastened, Models
-from tfdsl.sampling.prompts import explain, unreadable
+from tfdsl.sampling.prompts import explain
 from tfdsl.sampling.quick import Tell, silent
 from tfdsl.sampling.small import Weights
 from tfdsl.training import checkpoint, sums
@@ -46,7 +46,6 @@ from tfdsl.training.prepare import SPEC
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Measured
 
-Result = TypeVar("Result")
 _USUAL: Any = object()  # in place of prompts: what the settings say
 
 
@@ -175,7 +174,7 @@ class Run:
     def _answering(self, small: Author | None, tell: Tell) -> Author:
         """Return the run's model as one that writes a text for a source."""
         config = (self.foreign or {}).get("config")
-        author = _sound(answers.author(self.trained(), self.end, config))
+        author = handed.sound(answers.author(self.trained(), self.end, config))
         opener, models = author.open, self.models()
         assert isinstance(opener, Answering), "it was made so"
 
@@ -214,22 +213,28 @@ class Run:
     ) -> Generation:
         """Return the texts that the model writes behind prompts, drawn while they are iterated over.
 
-        `chosen` are settings of the `sample` section; what is not given is as the run's spec says. `processors` are
+        `chosen` are settings of the `sample` section; what is not given is as `settings.json` says. `processors` are
         functions of the tokens [B, T] so far (-1 stands before the shorter rows) and of logits [B, V], which return
         such logits; they come before temperature and filters. `draft` is a smaller run, or its folder, which guesses
         ahead. Without prompts, the settings' own `prompt` is gone on from. Raises RunError for what is no setting or
         out of its range, for a prompt that the tokenizer cannot read, and for a model that does not go on from a text.
+        `notes` of the result tell what will happen besides; of what was asked for and is not done, as where a prompt is
+        cut, all calls of a run warn (`RunWarning`).
         """
         if draft is not None:
             chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)  # what is neither is told below
         if "prompt" in chosen and prompts is not _USUAL:
-            raise _wrong("`prompt` is given beside prompts", "leave one of them out")
+            raise handed.wrong("`prompt` is given beside prompts", "leave one of them out")
         try:
             settled = settings.Sample.read(settings.anew(self.sample, chosen))
         except ValidationError as error:
-            raise _wrong(explain(error), "the settings are those of the `sample` section") from None
-        asked = [settled.prompt] if prompts is _USUAL else _prompts(prompts)
-        return _sound(self.write(settled, asked, _each(processors), draft))
+            raise handed.wrong(explain(error), "the settings are those of the `sample` section") from None
+        asked = [settled.prompt] if prompts is _USUAL else handed.prompts_of(prompts)
+        found, said = self.write(settled, asked, handed.functions(processors), draft)
+        generation = handed.sound((found, said))
+        notes = [report.render([each], {}).rstrip("\n") for each in said if each.severity == "note"]
+        generation.notes = (*generation.notes, *notes)
+        return generation
 
     def write(
         self,
@@ -247,13 +252,22 @@ class Run:
         """
         return sampling.begin(self.author(chosen, draft, tell), chosen, prompts, processors, numbers)
 
+    def against(self, chosen: settings.Sample) -> list[Diagnostic]:
+        """Return why the model cannot write as the settings say, whatever it is asked."""
+        try:
+            return unhonoured(self.author(chosen), chosen)
+        except RunError as error:
+            return list(error.diagnostics)
+
     def trained(self, weights: Weights = "float32") -> Trained:
         """Return the run's model and what is known of it, ready to be asked, its linear maps in such weights.
 
         Raises RunError where the folder holds what does not belong together.
         """
         if weights not in (usual := get_args(Weights)):
-            raise _wrong(f"`weights` is {weights!r:.40}", f"it is one of {', '.join(f'`{each}`' for each in usual)}")
+            raise handed.wrong(
+                f"`weights` is {weights!r:.40}", f"it is one of {', '.join(f'`{each}`' for each in usual)}"
+            )
         if "trained" not in self._made:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None
@@ -270,8 +284,8 @@ class Run:
 
     def fill(self, texts: str | Sequence[str], top: int = 5) -> tuple[Filled, ...]:
         """Return the `top` likeliest words of each mask (`[MASK]`) of each text; raises RunError where none can be."""
-        several: Any = texts if isinstance(texts, tuple) else _listed(texts)
-        return _sound(filling.fill(self.trained(), several, top))
+        several: Any = texts if isinstance(texts, tuple) else handed.listed(texts)
+        return handed.sound(filling.fill(self.trained(), several, top))
 
     def classify(
         self, given: Given | Sequence[Given], top: int = 1, output: str | None = None
@@ -280,14 +294,14 @@ class Run:
 
         Raises RunError where they cannot be read, or the model tells no classes apart.
         """
-        return _sound(classifying.classify(self.trained(), _listed(given), top, output))
+        return handed.sound(classifying.classify(self.trained(), handed.listed(given), top, output))
 
     def embed(self, given: Given | Sequence[Given], unit: bool = True, output: str | None = None) -> Embedded:
         """Return the vectors of texts, or of images (arrays, or their paths), of length 1 unless `unit` is False.
 
         Raises RunError where they cannot be read, or the model gives no vectors.
         """
-        return _sound(embedding.embed(self.trained(), _listed(given), unit=unit, output=output))
+        return handed.sound(embedding.embed(self.trained(), handed.listed(given), unit=unit, output=output))
 
     def score(
         self,
@@ -301,51 +315,15 @@ class Run:
         A model of masked words judges each token by all others, each masked in turn (`Scored.pseudo`). `weights` are
         what its linear maps are stored in. Raises RunError where texts cannot be read, or the model foretells none.
         """
-        several: Any = _listed(given)
-        return _sound(scoring.score(self.trained(weights), several, window=window, stride=stride))
+        several: Any = handed.listed(given)
+        return handed.sound(scoring.score(self.trained(weights), several, window=window, stride=stride))
 
     def held_out(self, weights: Weights = "float32") -> Measured:
         """Return what the model comes to on the examples that the run held out; raises RunError where it has none.
 
         `weights` are what its linear maps are stored in; products are of float32.
         """
-        return _sound(measuring.held_out(self.trained(weights), self.folder))
-
-
-def _wrong(message: str, help_: str) -> RunError:
-    return RunError([Diagnostic("R814", message, label="not a setting", help=help_)])
-
-
-def _prompts(given: Any) -> Sequence[Any]:
-    """Return what is asked as a list; raises RunError for what has no order, and for what is one thing and no text."""
-    if isinstance(given, str):
-        return [given]
-    if isinstance(given, bytes | Mapping | Set) or not isinstance(given, Iterable):
-        raise RunError(list(unreadable([given], ["the prompt"]).values()))
-    return list(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  (`begin` looks at each)
-
-
-def _each(processors: Any) -> Sequence[Any]:
-    """Return processors as a list, of which `begin` looks at each; raises RunError for what is none."""
-    if not isinstance(processors, Iterable):
-        raise RunError([Diagnostic("R814", "`processors` is a list of functions", label="no list", help=TAKES)])
-    return list(processors)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-
-
-def _listed(given: Any) -> list[Any]:
-    """Return what was given as a list: one of it where it is one, whatever it is."""
-    alone = isinstance(given, str | Path | tuple | np.ndarray | Example)
-    several: Iterable[Any] = [given] if alone or not isinstance(given, Iterable) else given
-    return list(several)
-
-
-def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
-    """Return an answer; raises RunError where something is wrong."""
-    found, said = answer
-    if any(each.severity == "error" for each in said):
-        raise RunError(said)
-    assert found is not None, "what is not there was said to be wrong"
-    return found
+        return handed.sound(measuring.held_out(self.trained(weights), self.folder))
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:

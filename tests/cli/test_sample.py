@@ -180,6 +180,12 @@ def test_a_token_is_said_by_its_number(capfd: pytest.CaptureFixture[str], folder
     (found,) = objects(say(capfd, folder, "--prompts", str(lines), "--json", "--logprobs", "0")[1])
     assert (found["text"], found["end"], found["tokens"]) == ("x", "stop", [120, 84])  # the one that ended it too
     assert [each["token"] for each in found["logprobs"]] == [120, 84]
+    model: Any = tfdsl.open_run(folder)
+    for chosen in ({"banned": "#97"}, {"logit_bias": {"#84": 1e9}}, {"forced": ["#84"]}, {"stop": "#84"}):
+        number = {name: {84: 1e9} if isinstance(each, dict) else int(each[-1][-2:]) for name, each in chosen.items()}
+        made = [model.generate("a", length=3, greedy=True, **each) for each in (chosen, number)]
+        assert made[0].texts() == made[1].texts() and made[0].chain == made[1].chain
+    assert model.generate("a", length=3, forced="##84").texts() == ["#84"]
     helped = cli.main(["sample", "--help"]), capfd.readouterr().out
     assert helped[0] == 0 and helped[1].count("#84") == 4
 
@@ -316,3 +322,34 @@ def test_an_interrupt_ends_the_text_and_a_closed_pipe_the_command(folder: Path) 
         closed.stdout.close()
         remarks = closed.stderr.read().decode()
     assert closed.returncode == 141 and "Traceback" not in remarks
+
+
+def test_a_setting_of_a_line_that_cannot_be_honoured_is_told_with_the_line(
+    capfd: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    lines = tmp_path / "lines.jsonl"
+    wrong = (
+        '{"prompt": "b", "temperature": "hot"}',
+        '{"prompt": "c", "draft": "nowhere"}',
+        '{"prompt": "c", "draft": "nowhere", "length": 3}',
+        '{"prompt": "d", "context": 999}',
+    )
+    for each, said in zip(
+        wrong, ("is the text `hot`", "no run folder", "no run folder", "and the model has"), strict=True
+    ):
+        lines.write_text(f'{{"prompt": "a", "length": 2, "forced": "xT"}}\n\n{each}\n')
+        code, text, remarks = say(capfd, folder, "--prompts", str(lines))
+        assert code == 1 and text == "[1] axT\n"
+        assert f"line 3 of `{lines}`" in remarks and said in remarks, remarks
+    lines.write_text("\n".join(wrong))
+    code, text, remarks = say(capfd, folder, "--prompts", str(lines))
+    assert code == 1 and text == "" and remarks.count("error[") == 4
+
+
+def test_what_is_said_nearer_turns_greedy_off(capfd: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"prompt": "a", "temperature": 1.5}\n{"prompt": "a"}\n')
+    found = objects(say(capfd, folder, "--prompts", str(lines), "--json", "--greedy", "--length", "2")[1])
+    assert [each["chain"] for each in found] == [["temperature 1.5", "draw"], ["greedy"]]
+    code, _, remarks = say(capfd, folder, "--prompt", "a", "--greedy", "--temperature", "0.9")
+    assert code == 2 and "`greedy: true` takes the likeliest" in remarks

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -194,6 +194,6 @@ def test_what_cannot_be_scored_is_told() -> None:
 @pytest.mark.parametrize("value", [0, -3, 2.5, "a", True])
 def test_windows_are_as_many_tokens_as_can_be_counted(name: str, value: Any) -> None:
     for trained, given in ((asked(GPT), TEXT), (asked(WORDS), TEXT), (asked(PAIRS), ("a", "b"))):
-        found, said = score(trained, [given], **{name: value})
+        found, said = score(trained, cast(Any, [given]), **{name: value})
         assert found == () and [each.code for each in said] == ["R840"]
         assert said[0].message == f"`{name}` is {value!r}, and is to be a whole number from 1 up"

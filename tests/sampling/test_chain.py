@@ -130,7 +130,7 @@ def test_the_chain_is_named_in_its_order() -> None:
         "min_p 0.1",
         "typical_p 0.9",
     ]
-    assert chain(Sample(greedy=True, top_k=3, top_p=0.9, min_p=0.1, top_n_sigma=1)) == ()
+    assert chain(Sample(greedy=True)) == () == chain(Sample(temperature=0))
     assert done(FLAT, own=[louder]) == (2 * FLAT).tolist()
 
 

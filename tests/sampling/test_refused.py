@@ -124,3 +124,36 @@ def test_what_no_command_could_say_is_refused_too(model: Run) -> None:
         with pytest.raises(tfdsl.RunError) as raised:
             call()
         assert said in raised.value.diagnostics[0].message and raised.value.diagnostics[0].help
+
+
+@pytest.mark.parametrize("way", [{}, {"greedy": True}, {"lookup": 2}, {"beams": 2}], ids=str)
+def test_a_function_may_write_into_its_tokens_and_may_not_run_out(model: Run, way: dict[str, Any]) -> None:
+    rest = iter(range(2))
+
+    def wiped(tokens_BT: Tensor, logits_BV: Tensor) -> Tensor:
+        tokens_BT.zero_()
+        return logits_BV
+
+    def counted(tokens_BT: Tensor, logits_BV: Tensor) -> Tensor:
+        next(rest)
+        return logits_BV
+
+    asked: dict[str, Any] = {"length": 4, "repetition_penalty": 1.5, **way}
+    wanted = model.generate("ab", **asked).texts()
+    assert model.generate("ab", processors=[wiped], **asked).texts() == wanted
+    with pytest.raises(tfdsl.RunError, match="`counted` raises StopIteration") as raised:
+        model.generate("ab", processors=[counted], **asked).texts()
+    assert [each.code for each in raised.value.diagnostics] == ["R817"]
+
+
+def test_a_prompt_that_is_cut_is_warned_of_and_what_else_is_said_is_in_the_notes(model: Run) -> None:
+    with pytest.warns(tfdsl.RunWarning, match="the prompt has 60 tokens: the newest 24 are read") as found:
+        made = model.generate("ab " * 20, length=3, greedy=True)
+    (each,) = found
+    assert isinstance(each.message, tfdsl.RunWarning) and each.message.diagnostic.code == "W603"
+    assert each.filename == __file__ and made.notes == ()
+    assert made.texts() == model.generate(("ab " * 20)[-24:], length=3, greedy=True).texts()
+    (note,) = model.generate("ab", length=30, greedy=True).notes
+    assert note.startswith("note[I671]: 2 tokens of prompt and 30 more do not fit the model's 24 positions\nhelp: each")
+    with pytest.warns(tfdsl.RunWarning, match="prompt 2 has 25 tokens, and 1 more are too long"):
+        model.generate(["a", "a" * 25, "b" * 30], length=3, greedy=True)

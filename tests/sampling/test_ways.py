@@ -105,6 +105,18 @@ def test_beams_are_those_of_whole_forwards(name: str) -> None:
         ({"beams": 2, "logprobs": 0}, "`logprobs` looks at a text while it is written"),
         ({"beams": 2, "stop": ["a"]}, "`stop` looks at a text while it is written"),
         ({"beams": 2, "n": 3}, "`n` asks for 3 texts, and 2 beams find 2"),
+        (
+            {"beams": 2, "overflow": "slide"},
+            "`overflow: slide` reads one text again, and `beams` has several beginnings",
+        ),
+        (
+            {"greedy": True, "temperature": 0.9},
+            "`temperature` is of tokens that are drawn, and `greedy: true` takes the",
+        ),
+        (
+            {"temperature": 0, "top_k": 5},
+            "`top_k` is of tokens that are drawn, and `temperature: 0` takes the likeliest",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused(chosen: dict[str, Any], message: str) -> None:
@@ -123,5 +135,28 @@ def test_a_way_that_is_asked_for_now_leaves_another_behind() -> None:
     assert found.given() == {"banned": ("a",), "draft": "small", "top_k": 4}
     searched = settings.Sample.model_validate({"beams": 3, "length_penalty": 1, "banned": ["a"]})
     assert settings.Sample.read(settings.anew(searched, {"seed": 0})).given() == {"banned": ("a",), "seed": 0}
+    sliding = settings.Sample.model_validate({"overflow": "slide"})
+    assert settings.anew(sliding, {"beams": 2}) == {"beams": 2}
     with pytest.raises(ValidationError, match="two ways"):
         settings.Sample.read(settings.anew(kept, {"beams": 3, "draft": "small"}))
+
+
+@pytest.mark.parametrize(
+    ("kept", "chosen", "left"),
+    [
+        ({"greedy": True}, {"temperature": 0.9}, {"temperature": 0.9}),
+        ({"greedy": True}, {"top_k": 5}, {"top_k": 5}),
+        ({"greedy": True}, {"seed": 5, "length": 3}, {"greedy": True, "seed": 5, "length": 3}),
+        ({"temperature": 0}, {"top_k": 5}, {"top_k": 5}),
+        ({"temperature": 0, "length": 3}, {"greedy": False}, {"length": 3, "greedy": False}),
+        ({"temperature": 0.5, "top_k": 5}, {"top_p": 0.5}, {"temperature": 0.5, "top_k": 5, "top_p": 0.5}),
+        ({"temperature": 0.5, "top_k": 5, "typical_p": 0.5, "n": 2}, {"greedy": True}, {"n": 2, "greedy": True}),
+        ({"greedy": False, "top_p": 0.5}, {"temperature": 0}, {"temperature": 0}),
+    ],
+    ids=str,
+)
+def test_the_likeliest_token_and_a_drawn_one_leave_each_other_behind(
+    kept: dict[str, Any], chosen: dict[str, Any], left: dict[str, Any]
+) -> None:
+    found = settings.anew(settings.Sample.model_validate(kept), chosen)
+    assert found == settings.Sample.read(found).given() == left

@@ -65,15 +65,13 @@ def with_data(data: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
 def sampled(function: Function) -> Function:
     """Add an option for each setting of the `sample` section; those that are not given are None, or empty."""
     from tfdsl.settings import Sample
-    from tfdsl.settings.sample import NUMBERED
 
     for name, field in reversed(Sample.model_fields.items()):
         if name == "prompt":
             continue
         kind, words = _kind(field.annotation)
         flag = f"--{name.replace('_', '-')}"
-        numbered = " `#84` is the token 84." if name in NUMBERED else ""
-        about: dict[str, Any] = {"help": f"{field.description}.{numbered}"}
+        about: dict[str, Any] = {"help": f"{field.description}."}
         if kind is bool:
             function = click.option(f"{flag}/--no-{name.replace('_', '-')}", name, default=None, **about)(function)
         elif words:
@@ -88,15 +86,11 @@ def sampled(function: Function) -> Function:
 
 
 def given(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that options gave, as a spec would have them: `#84` is the token 84."""
-    from tfdsl.settings.sample import NUMBERED, token
-
+    """Return the settings that options gave, as a spec would have them."""
     found: dict[str, Any] = {}
     for name, value in chosen.items():
         if name == "logit_bias" and value:
             found[name] = dict(_bias(each) for each in value)
-        elif name in NUMBERED and value:
-            found[name] = [token(each) for each in value]
         elif value is not None and value != ():
             found[name] = list(value) if isinstance(value, tuple) else value
     return found
@@ -115,13 +109,11 @@ def settled(given: Mapping[str, Any]) -> Any:
         raise click.UsageError(explain(error)) from None
 
 
-def _bias(text: str) -> tuple[str | int, float]:
-    from tfdsl.settings.sample import token
-
+def _bias(text: str) -> tuple[str, float]:
     word, equals, weight = text.rpartition("=")
     try:
         if equals and word:
-            return token(word), float(weight)
+            return word, float(weight)
     except ValueError:
         pass
     raise click.UsageError(f"`--logit-bias {text}` is not a text, `=` and a number, such as `--logit-bias the=-2`")

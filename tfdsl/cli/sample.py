@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def command(
 ) -> int:
     """Write text with the model in a RUN's folder, as `tfdsl train` leaves it.
 
-    What is not said here is as the spec's `sample` section says.
+    What is not said here is as the RUN's settings.json says: the spec's `sample` section, as it was in training.
     """
     asking = [name for name, given in (("--prompt", prompts), ("--prompts", file), ("--chat", chat)) if given]
     if len(asking) > 1:
@@ -63,7 +64,8 @@ def command(
     if chat:
         return _talk(run, settings, said)
     asked, whole = _asked(prompts, file, given, settings)
-    return _write(run, asked, whole, said)
+    left = _honoured(run, asked, settings)
+    return _write(run, left, whole and len(left) == len(asked), said)
 
 
 def _asked(prompts: tuple[str, ...], file: str | None, given: dict[str, Any], chosen: Any) -> tuple[list[Asked], bool]:
@@ -86,6 +88,23 @@ def _asked(prompts: tuple[str, ...], file: str | None, given: dict[str, Any], ch
     if not found:
         raise Stop(code=1)
     return found, whole
+
+
+def _honoured(run: Run, asked: list[Asked], usual: Any) -> list[Asked]:
+    """Return the prompts whose own settings the model can honour; say in which lines the others stand."""
+    from tfdsl.sampling.prompts import alike
+
+    found: list[Asked] = []
+    alone = {"prompt": ""}
+    for chosen, some in alike(asked):
+        own = chosen.model_copy(update=alone) != usual.model_copy(update=alone)
+        wrong = run.against(chosen) if own else []
+        more = f" and {len(some) - 1:,} more" if len(some) > 1 else ""
+        tell([replace(each, message=f"{some[0].line}{more}: {each.message}") for each in wrong])
+        found += [] if wrong else some
+    if not found:
+        raise Stop(code=1)
+    return found
 
 
 def _stdin() -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
 from tfdsl import settings, tokens
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.expressions import Expression
 from tfdsl.sampling import aside, ways
 from tfdsl.sampling.chain import Processor, chain, unfit
 from tfdsl.sampling.generate import Plan
 from tfdsl.sampling.generation import Generation
 from tfdsl.sampling.models import Hastened
-from tfdsl.sampling.prompts import unreadable
+from tfdsl.sampling.prompts import uncounted, unreadable
 from tfdsl.sampling.reader import Opener
 from tfdsl.sampling.speculative import Drafting
 from tfdsl.sampling.words import Words, resolve, start_of
@@ -63,7 +62,7 @@ def begin(
     settings are wrong. Notes beside them say what will happen that was not asked for. `own` are processors of the
     user's own, `numbers` what the prompts are called (from 1).
     """
-    if wrong := [*_unknown(chosen), *unfit(own)]:
+    if wrong := [*uncounted(chosen), *unfit(own)]:
         return None, wrong
     tokenizer = author.tokenizer
     if tokenizer is None:
@@ -93,8 +92,18 @@ def begin(
     joined = author.sources is None
     held = (chosen.n, chosen.seed, write, made.notes, joined, tuple(sorted(read)))
     found = Generation(made.open, plan, starts, pieces, words.stops, *held)
-    notes = [*_limits(longest, chosen, context), *_alike(plan, chosen), *_apart(author, starts)]
+    cut = _cut({called[place]: len(start) for place, start in read.items()}, chosen, context)
+    notes = [*(cut or _limits(longest, chosen, context)), *_alike(plan, chosen), *_apart(author, starts)]
     return found, [*made.said, *wrong, *notes]
+
+
+def unhonoured(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
+    """Return why a model cannot write as the settings say, whatever it is asked."""
+    wrong = uncounted(chosen)
+    if author.tokenizer is not None and not wrong:
+        wrong += [] if author.draft is None else _misfit(author, author.draft)
+        wrong += [*resolve(chosen, author.tokenizer, author.vocab)[1], *_context(author, chosen)[1]]
+    return [each for each in wrong if each.severity == "error"]
 
 
 def _plan(
@@ -151,15 +160,6 @@ def _rows(chosen: settings.Sample, starts: Sequence[Sequence[int]]) -> int:
     if chosen.draft is not None or chosen.lookup is not None:
         return 1
     return min(len(starts) * (chosen.beams or chosen.n), chosen.batch)
-
-
-def _unknown(chosen: settings.Sample) -> list[Diagnostic]:
-    """Refuse what a spec may write and nobody can count here: expressions of its dims."""
-    return [
-        Diagnostic("R814", f"`{name}` is the text `{value}`, and is to be a number", help="write the number itself")
-        for name, value in chosen.given().items()
-        if isinstance(value, Expression)
-    ]
 
 
 def _read(
@@ -250,21 +250,35 @@ def _overlong(name: str, longest: int, chosen: settings.Sample, context: int | N
     """Refuse a prompt that fills more than the context where nothing may slide."""
     if context is None or longest <= context or chosen.overflow == "slide":
         return None
-    message = f"{name} has {longest:,} tokens, and the model reads {context:,} positions"
-    help_ = f"shorten it, or write `overflow: slide`, which reads its newest {context:,}"
+    message = f"{name} has {_count(longest)}, and the model reads {context:,} positions"
+    help_ = "shorten it"
+    if chosen.beams is None:
+        help_ += f", or write `overflow: slide`, which reads its newest {context:,}"
     return Diagnostic("R815", message, label="too long", help=help_)
+
+
+def _cut(sizes: Mapping[str, int], chosen: settings.Sample, context: int | None) -> list[Diagnostic]:
+    """Say that prompts, given by their names, are longer than what is read."""
+    over = [] if context is None or chosen.overflow == "stop" else [name for name in sizes if sizes[name] > context]
+    if not over or context is None:
+        return []
+    what = f"{over[0]} has {_count(sizes[over[0]])}" + (
+        f", and {len(over) - 1:,} more are too long" if over[1:] else ""
+    )
+    message = f"{what}: the newest {context:,} are read, and the rest is left out"
+    help_ = f"each time they are full, the newest {max(1, context // 2):,} are read again; `overflow: stop` refuses it"
+    return [Diagnostic("W603", message, label="cut", help=help_)]
 
 
 def _limits(start: int, chosen: settings.Sample, context: int | None) -> list[Diagnostic]:
     if context is None or start + chosen.length <= context:
         return []
-    message = f"{start:,} tokens of prompt and {chosen.length:,} more do not fit the model's {context:,} positions"
+    message = f"{_count(start)} of prompt and {chosen.length:,} more do not fit the model's {context:,} positions"
     if chosen.overflow == "slide":
         help_ = f"each time they are full, the newest {max(1, context // 2):,} are read again and the rest is forgotten"
-        if start > context:
-            help_ = f"of the prompt the newest {context:,} tokens are read; {help_}"
     else:
-        help_ = f"the text ends when they are full, after {context - start + 1:,} tokens; `overflow: slide` goes on"
+        help_ = f"the text ends when they are full, after {_count(context - start + 1)}"
+        help_ += "" if chosen.beams is not None else "; `overflow: slide` goes on"
     return [Diagnostic("I671", message, help=help_)]
 
 
@@ -282,3 +296,7 @@ def _apart(author: Author, starts: Sequence[Sequence[int]]) -> list[Diagnostic]:
     message = f"prompts of {lengths} lengths are written one length after the other"
     help_ = "the model has a part that would see the padding before the shorter ones (T283, T284)"
     return [Diagnostic("I672", message, help=help_)]
+
+
+def _count(tokens: int) -> str:
+    return f"{tokens:,} token" if tokens == 1 else f"{tokens:,} tokens"

@@ -183,7 +183,11 @@ def _name(processor: Processor) -> str:
 
 def _bound(processor: Processor) -> Apply:
     def apply(seen: Seen, logits_BV: Tensor) -> Tensor:
-        found: Any = processor(seen.tokens_BT, logits_BV.clone())  # it may write into what it is given
+        try:
+            found: Any = processor(seen.tokens_BT.clone(), logits_BV.clone())  # it may write into what it is given
+        except StopIteration:  # it would end the texts, for they are drawn one by one
+            help_ = "`next` over what is used up raises it: catch it there, or give as many as there are tokens to draw"
+            raise Undrawable(f"`{_name(processor)}` raises StopIteration", help_) from None
         if not isinstance(found, Tensor) or found.shape != logits_BV.shape or not found.is_floating_point():
             what = f"numbers {list(found.shape)}" if isinstance(found, Tensor) else f"{found!r:.40}"
             raise Undrawable(f"`{_name(processor)}` gives {what}, and was given logits {list(logits_BV.shape)}", TAKES)

@@ -13,18 +13,19 @@ from pydantic import ValidationError
 from tfdsl import settings
 from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic, suggest
+from tfdsl.expressions import Expression
 from tfdsl.parts import one_of
 from tfdsl.sampling.aside import told
-from tfdsl.settings.sample import NUMBERED, token
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A prompt, its place among all, and how what follows it is to be drawn."""
+    """A prompt, its place among all, how what follows it is to be drawn, and the line that it stands in."""
 
     prompt: str
     chosen: settings.Sample
     place: int = 0
+    line: str = ""
 
 
 def read(
@@ -48,7 +49,7 @@ def read(
             help_ = 'a line is an object such as {"prompt": "Once", "temperature": 0.8}, or has `messages`'
             wrong[at] = Diagnostic("R816", f"line {number} of {place} {each}", label="not a prompt", help=help_)
         else:
-            found.append(replace(each, place=at))
+            found.append(replace(each, place=at, line=f"line {number} of {place}"))
     if not lines:
         wrong[0] = Diagnostic("R712", f"{place} holds no prompt", help="write a prompt a line")
     return found, told(wrong)
@@ -72,6 +73,15 @@ def explain(error: ValidationError) -> str:
     field = ".".join(str(each) for each in first["loc"])
     named = field and facts.get("at") != "key"
     return f"{f'`{field}`: ' if named else ''}{message}{f' ({wanted})' if wanted else ''}"
+
+
+def uncounted(chosen: settings.Sample) -> list[Diagnostic]:
+    """Refuse what a spec may write and nobody can count here: expressions of its dims."""
+    return [
+        Diagnostic("R814", f"`{name}` is the text `{value}`, and is to be a number", help="write the number itself")
+        for name, value in chosen.given().items()
+        if isinstance(value, Expression)
+    ]
 
 
 def unreadable(prompts: Sequence[Any], names: Sequence[str]) -> dict[int, Diagnostic]:
@@ -100,15 +110,6 @@ def _text(line: str, usual: settings.Sample) -> Asked | str:
     return Asked(line, usual)
 
 
-def _numbered(words: Any) -> Any:
-    """Return what a line says of tokens as an option would: `#84` is the token 84."""
-    if isinstance(words, dict):
-        held: dict[Any, Any] = words
-        return {token(word): weight for word, weight in held.items()}
-    several: list[Any] = words if isinstance(words, list) else [words]
-    return [token(word) if isinstance(word, str) else word for word in several]
-
-
 def _object(line: str, usual: settings.Sample) -> Asked | str:
     """Return the prompt in a line of JSON, or what is wrong with it."""
     try:
@@ -118,8 +119,6 @@ def _object(line: str, usual: settings.Sample) -> Asked | str:
     if not isinstance(held, dict):
         return "is no JSON object"
     own: dict[str, Any] = dict(held)
-    for name in NUMBERED:
-        own |= {name: _numbered(own[name])} if name in own else {}
     messages = own.pop("messages", None)
     if messages is not None:
         if wrong := chat.against(messages):
@@ -130,6 +129,9 @@ def _object(line: str, usual: settings.Sample) -> Asked | str:
     if not isinstance(own.get("prompt"), str):
         return "has no `prompt`"
     try:
-        return Asked(own["prompt"], settings.Sample.read(settings.anew(usual, own)))
+        chosen = settings.Sample.read(settings.anew(usual, own))
     except ValidationError as error:
         return f"has a wrong setting: {explain(error)}"
+    if wrong := uncounted(chosen):
+        return f"has a wrong setting: {wrong[0].message}"
+    return Asked(own["prompt"], chosen)

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from tfdsl import settings, tokens
 from tfdsl.data import chat
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.settings.sample import meant, token
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,10 @@ UNSAID = Words()
 
 def resolve(chosen: settings.Sample, tokenizer: Tokenizer, vocab: int) -> tuple[Words, list[Diagnostic]]:
     """Return what the settings say of words, in tokens below `vocab`, or what is wrong with one."""
-    wrong = [_no_such(name, token, vocab) for name, token in _numbers(chosen) if token >= vocab]
+    wrong = [_no_such(name, number, vocab) for name, number in _numbers(chosen) if number >= vocab]
     bias: list[tuple[int, float]] = []
-    for word, weight in chosen.logit_bias.items():
+    for said, weight in chosen.logit_bias.items():
+        word = token(said) if isinstance(said, str) else said
         found = [word] if isinstance(word, int) else encode(tokenizer, word)
         if len(found) != 1:
             what = "no token" if not found else f"{len(found)} tokens"
@@ -44,7 +46,7 @@ def resolve(chosen: settings.Sample, tokenizer: Tokenizer, vocab: int) -> tuple[
         else:
             bias.append((found[0], float(weight)))
     forced: list[int] = []
-    for word in chosen.forced:
+    for word in meant(chosen.forced):
         if isinstance(word, str) and (unknown := tokens.unknown(tokenizer, word)):
             message = f"`forced` holds characters that the model never saw: {', '.join(map(repr, unknown[:5]))}"
             wrong.append(Diagnostic("R711", message, help="write it in characters of the training text"))
@@ -54,15 +56,16 @@ def resolve(chosen: settings.Sample, tokenizer: Tokenizer, vocab: int) -> tuple[
         wrong.append(Diagnostic("R814", message, label="too long", help=f"write `length: {len(forced)}` or more"))
     if wrong:
         return UNSAID, wrong
-    runs = [_run(word) for word in chosen.banned if not isinstance(word, str)]
+    banned, stop = meant(chosen.banned), meant(chosen.stop)
+    runs = [_run(word) for word in banned if not isinstance(word, str)]
     return Words(
         bias=tuple(bias),
         banned=tuple(run[0] for run in runs if len(run) == 1),
         banned_runs=tuple(run for run in runs if len(run) > 1),
-        banned_texts=tuple(word for word in chosen.banned if isinstance(word, str)),
+        banned_texts=tuple(word for word in banned if isinstance(word, str)),
         forced=tuple(forced),
-        stop=frozenset(word for word in chosen.stop if isinstance(word, int)),
-        stops=tuple(word for word in chosen.stop if isinstance(word, str)),
+        stop=frozenset(word for word in stop if isinstance(word, int)),
+        stops=tuple(word for word in stop if isinstance(word, str)),
     ), []
 
 
@@ -88,9 +91,9 @@ def _run(word: int | str | tuple[int, ...]) -> tuple[int, ...]:
 
 def _numbers(chosen: settings.Sample) -> Iterable[tuple[str, int]]:
     """Yield every token that is written as a number, and the field that it stands in."""
-    yield from (("logit_bias", word) for word in chosen.logit_bias if isinstance(word, int))
-    for name, words in (("banned", chosen.banned), ("forced", chosen.forced), ("stop", chosen.stop)):
-        yield from ((name, token) for word in words if not isinstance(word, str) for token in _run(word))
+    held = {"logit_bias": chosen.logit_bias, "banned": chosen.banned, "forced": chosen.forced, "stop": chosen.stop}
+    for name, words in held.items():
+        yield from ((name, each) for word in meant(words) if not isinstance(word, str) for each in _run(word))
 
 
 def _no_such(name: str, token: int, vocab: int) -> Diagnostic:

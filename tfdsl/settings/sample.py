@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_serializer, model_validator
@@ -12,8 +12,10 @@ from tfdsl.parts import Natural, Number, Part, Positive, PositiveReal, Real, Tru
 from tfdsl.settings.ranges import NotBelow, Seed
 
 Token = Annotated[int, Number(integer=True, minimum=0, bare=True)]
-_NUMBERED = re.compile(r"#([0-9]{1,18})")
-NUMBERED = ("logit_bias", "banned", "forced", "stop")  # the fields that speak of tokens
+_NUMBERED = re.compile(r"#(#?)([0-9]{1,18})")
+
+
+Word = str | int | tuple[int, ...]
 
 
 def _listed(value: Any) -> Any:
@@ -43,9 +45,16 @@ def _single(value: Any) -> Any:
 
 
 def token(word: str) -> str | int:
-    """Return the token that `#84` is, where numbers cannot be told from texts; any other text as it is."""
+    """Return the token that `#84` is, for some who ask have texts alone, and the text `#84` for `##84`."""
     found = _NUMBERED.fullmatch(word)
-    return int(found[1]) if found else word
+    if found is None:
+        return word
+    return word[1:] if found[1] else int(found[2])
+
+
+def meant(words: Iterable[Word]) -> tuple[Word, ...]:
+    """Return texts, tokens and runs of tokens as they are meant: `#84` is the token 84."""
+    return tuple(token(word) if isinstance(word, str) else word for word in words)
 
 
 def _biases(value: Any) -> Any:
@@ -58,7 +67,6 @@ def _biases(value: Any) -> Any:
     return dict(pairs)
 
 
-Word = str | int | tuple[int, ...]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words)]
 
 SEARCHED = ("beams", "length_penalty", "early_stopping")
@@ -118,19 +126,23 @@ class Sample(Part):
         description="Taken from a token's score each time that it was written; the prompt does not count",
     )
     logit_bias: Annotated[dict[str | int, Real], BeforeValidator(_biases)] = Field(
-        default={}, description="Added to the scores of tokens: of a text that is one token, or of a token's number"
+        default={},
+        description="Added to the scores of tokens: of a text that is one token, or of a token's number. "
+        "`#84` is the token 84",
     )
     banned: Words = Field(
-        default=(), description="Never written: texts, tokens by number, and lists of tokens in a row"
+        default=(),
+        description="Never written: texts, tokens by number, and lists of tokens in a row. `#84` is the token 84",
     )
     no_repeat_ngram: Positive | None = Field(
         default=None, description="Never write so many tokens in a row that the prompt and the text hold already"
     )
     forced: Words = Field(
-        default=(), description="What the text begins with, as if it had been drawn: texts and tokens"
+        default=(),
+        description="What the text begins with, as if it had been drawn: texts and tokens. `#84` is the token 84",
     )
     stop: Annotated[tuple[str | int, ...], BeforeValidator(_single)] = Field(
-        default=(), description="What the text ends before: texts, and tokens by number"
+        default=(), description="What the text ends before: texts, and tokens by number. `#84` is the token 84"
     )
     seed: Seed = Field(default=0, description="The same seed gives the same text; the n-th sample has seed + n - 1")
     n: Positive = Field(default=1, description="Texts to write for each prompt")
@@ -201,7 +213,18 @@ class Sample(Part):
                 raise problem("D129", f"`{name}` belongs to {wanted}, and nothing is {way} here")
         if self.beams is not None:
             self._searched(self.beams)
+        elif drawn := self._undrawn():
+            name = "greedy: true" if self.greedy else "temperature: 0"
+            message = f"`{drawn}` is of tokens that are drawn, and `{name}` takes the likeliest"
+            raise problem("D129", message, help=f"leave `{drawn}` or `{name.partition(':')[0]}` out")
         return self
+
+    def _undrawn(self) -> str | None:
+        """Return what was said of drawing beside taking the likeliest; `typical_p` may rule that out, as may others."""
+        if self.typical_p is not None or not (self.greedy or self.temperature == 0):
+            return None
+        said = [name for name in FILTERS if name != "greedy" and self.said(name)]
+        return next((name for name in said if name != "temperature" or self.temperature != 0), None)
 
     def _searched(self, beams: Any) -> None:
         """Refuse what a search does not do."""
@@ -209,7 +232,10 @@ class Sample(Part):
         if drawn:
             message = f"`{drawn[0]}` is of tokens that are drawn, and `beams` draws none"
             raise problem("D129", message, help=f"leave `{drawn[0]}` or `beams` out")
-        if self.logprobs is not None or any(isinstance(word, str) for word in self.stop):
+        if self.said("overflow") and self.overflow == "slide":
+            message = "`overflow: slide` reads one text again, and `beams` has several beginnings"
+            raise problem("D129", message, help="leave it or `beams` out: a text ends where the context is full")
+        if self.logprobs is not None or any(isinstance(word, str) for word in meant(self.stop)):
             name = "logprobs" if self.logprobs is not None else "stop"
             message = f"`{name}` looks at a text while it is written, and `beams` writes it when it is found"
             raise problem("D129", message, help=f"leave `{name}` out; a text may stop at a token's number")
@@ -227,11 +253,21 @@ def anew(kept: Sample, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
     Who asks for one way to write a text now need not take back what was said of another.
     """
-    left = set[str]()
+    left = _turned(kept, chosen)
     if chosen.get("beams") is not None:
         left |= {*FILTERS, "seed", "draft", "lookup", "ahead", "logprobs"}
+        left |= {"overflow"} if kept.overflow == "slide" else set[str]()
     elif chosen.get("draft") is not None or chosen.get("lookup") is not None:
         left |= {*SEARCHED, "draft", "lookup"}
     elif any(chosen.get(name) is not None for name in (*FILTERS, "seed", "logprobs")):
         left |= {*SEARCHED}  # it draws
     return {**{name: value for name, value in kept.given().items() if name not in left}, **chosen}
+
+
+def _turned(kept: Sample, chosen: Mapping[str, Any]) -> set[str]:
+    """Return what was said of drawing that ends where the likeliest is asked for now, or the other way round."""
+    likeliest = chosen.get("greedy") is True or chosen.get("temperature") == 0
+    if likeliest:
+        return {*FILTERS}
+    draws = chosen.get("greedy") is False or any(chosen.get(name) is not None for name in FILTERS)
+    return ({"greedy"} | ({"temperature"} if kept.temperature == 0 else set[str]())) if draws else set[str]()

@@ -101,7 +101,7 @@ class Vectors(Task):
         return F.normalize(found, dim=-1).unflatten(0, (parts, -1)).transpose(0, 1)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
-        """Return the loss within batches, and how well queries find positives among all that is held out, negatives too."""
+        """Return the loss within batches, and how well queries find positives among all held out, negatives too."""
         vectors: list[Tensor] = []
         keys: list[Tensor] = []
         total = torch.zeros(1, dtype=torch.float64)
