@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,7 @@ def kept(folder: Path, spec: str, marks: Sequence[str] = MARKS, pad: int | None 
     said = json.loads((folder / "settings.json").read_text())
     said["model"] |= about
     (folder / "settings.json").write_text(json.dumps(said))
+    shutil.rmtree(folder / "checkpoints")
     state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0, sums.KEY: sums.of(folder)}
     checkpoint.save(folder / "checkpoints", 0, checkpoint.tensors(trained.model), {}, state)
     return tfdsl.open_run(folder)
