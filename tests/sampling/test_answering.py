@@ -200,3 +200,9 @@ def test_a_sound_is_read_from_its_file(tmp_path: Path) -> None:
     named = [str(tmp_path / name) for name in ("none.npy", "0.npy", "text.npy", "other.npy")]
     found, faults = writes.sources(named, named)
     assert list(found) == [1] and {at: each.code for at, each in faults.items()} == dict.fromkeys((0, 2, 3), "R846")
+
+
+def test_a_source_that_is_longer_than_those_of_training_is_told() -> None:
+    said = [begin(author(), settings.Sample(length=2), ["a" * size])[1] for size in (29, 40)]
+    assert [[each.code for each in some] for some in said] == [[], ["I673"]]
+    assert said[1][0].message == "a source has 41 tokens with its mark, and the model was trained on 30"
