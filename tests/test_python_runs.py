@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import tfdsl
 from tests.cli.test_train import SPEC
 from tfdsl import RunError, SpecError
+from tfdsl.reading.embed import Embedded
 from tfdsl.run import Run
 from tfdsl.training import loop
 
@@ -87,3 +91,85 @@ def test_names_are_completed_before_anything_is_imported() -> None:
     assert set(tfdsl.__all__) <= set(dir(tfdsl))
     assert all(getattr(tfdsl, name) is not None for name in dir(tfdsl))
     assert not {"Any", "HOMES", "TYPE_CHECKING", "importlib"} & set(dir(tfdsl))
+
+
+def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[1] / "docs/python.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        exec(block, names)
+    assert capsys.readouterr().out.splitlines() == [
+        "64",
+        "13472",
+        '"""small.',
+        "13472",
+        "T211 33 features do not divide among 2 heads: 1 are left over",
+        "small 12 13472 True",
+        "4 True",
+        "10",
+    ]
+    for name in (each for each in tfdsl.__all__ if each not in ("Checked", "Block", "Init", "Input", "Spec")):
+        assert f"`{name}(" in page or f"`tfdsl.{name}`" in page, f"the page leaves {name} out"
+
+
+def test_objects_say_what_they_are_on_a_line(trained: Run) -> None:
+    generation = trained.generate(["the ", "a "], length=2, n=2, greedy=False)
+    checked, where = tfdsl.check(trained.spec), str(trained.folder)
+    (scored,) = trained.score("the cat")
+    loss = trained.loss
+    assert loss is not None
+    assert repr(trained) == (
+        f"Run({where!r}, small: 13,472 parameters, step 12, held out {loss:.3f} nats, context 32, vocabulary 257)"
+    )
+    assert repr(generation) == "Generation(2 prompts, 2 texts each, at most 2 tokens: temperature 1, draw)"
+    assert repr(checked) == str(checked) == "Checked(small, '<text>': 0 errors, 0 warnings)"
+    assert str(tfdsl.check("absent.yaml")).startswith("error[Y001]: cannot read `absent.yaml`")
+    assert repr(tfdsl.cost(checked)).startswith("Cost(small at B = 1, T = 32: 13,472 parameters, ")
+    assert repr(scored).startswith("Scored('the cat': ") and repr(scored).endswith(" bits a byte, 6 tokens)")
+    vectors = Embedded(("a", "b", "c", "d"), np.zeros((4, 8), np.float32))
+    assert repr(vectors) == "Embedded(4 vectors of 8: 'a', 'b', 'c', …)"
+
+
+def test_what_was_checked_takes_settings_from_outside() -> None:
+    checked = tfdsl.check(SPEC)
+    assert tfdsl.check(checked) is checked
+    assert tfdsl.check(checked, ["dims.d_model=64"]).dims["d_model"] == 64
+    assert tfdsl.check(checked, "dims.d_model=64").dims["d_model"] == 64
+    with pytest.raises(
+        TypeError, match="a spec is a path, YAML text, a Spec, or what `check` returned, and not a dict"
+    ):
+        tfdsl.check({})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"window": 0}, "R840 `window` is a whole number of tokens from 1 up, and not 0"),
+        ({"stride": -1}, "R840 `stride` is a whole number of tokens from 1 up, and not -1"),
+        ({"weights": "int3"}, "R814 `weights` is one of float32, bfloat16, int8, and not 'int3'"),
+    ],
+)
+def test_a_score_that_cannot_be(trained: Run, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(RunError) as error:
+        trained.score("the cat", **asked)
+    assert [f"{each.code} {each.message}" for each in error.value.diagnostics] == [said]
+
+
+def test_a_sweep_that_cannot_be(tmp_path: Path) -> None:
+    rates: Any = 1e-3
+    with pytest.raises(RunError) as error:
+        tfdsl.sweep(SPEC, tmp_path, {"train.optimizer.lr": rates}, seeds=0, jobs=0)
+    assert [each.message for each in error.value.diagnostics] == [
+        "the values of `train.optimizer.lr` are a list, and not 0.001",
+        "`seeds` is a whole number from 1 up, and not 0",
+        "`jobs` is a whole number from 1 up, and not 0",
+    ]
+
+
+def test_a_figure_is_text_that_saves_itself(tmp_path: Path) -> None:
+    figure = tfdsl.draw(SPEC)
+    figure.save(tmp_path / "small.dot")
+    assert (tmp_path / "small.dot").read_text(encoding="utf-8") == figure
+    with pytest.raises(tfdsl.DrawError, match="name it .svg, .png, .pdf or .dot"):
+        figure.save(tmp_path / "small.gif")

@@ -29,10 +29,15 @@ Source = str | Path | Spec | Checked
 def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
     """Check a spec and return what it means and what is wrong with it; never raises for what stands in a spec.
 
-    `overrides` are settings from outside: `["dims.d_model=64"]`.
+    `overrides` are settings from outside: `["dims.d_model=64"]`. Raises TypeError for what is no source.
     """
+    if isinstance(overrides, str):
+        overrides = (overrides,)
     if isinstance(source, Checked):
-        return source
+        return check(source.spec, overrides) if overrides and source.spec is not None else source
+    if not isinstance(source, Spec | str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]  (of who does not check)
+        kind = type(source).__name__
+        raise TypeError(f"a spec is a path, YAML text, a Spec, or what `check` returned, and not a {kind}")
     if isinstance(source, Spec):
         return checking.run(document.gather_text(source.to_yaml(), f"<{source.name}>", Path(), overrides))
     if isinstance(source, str) and "\n" in source:
@@ -168,10 +173,13 @@ def sweep(
 
     `vary` gives the values of sizes and settings: `{"dims.n_layers": [2, 4], "train.optimizer.lr": [1e-3, 3e-4]}`;
     those in `zipped` change in step. `jobs` runs go at a time, each a process of its own. Called again, it goes on
-    where it was. Raises SpecError for the spec, RunError where any combination is wrong: none is trained then.
+    where it was; a run that fails is a row that says why. Raises SpecError for the spec, RunError where any combination
+    is wrong (none is trained then), where `start` is no run, or where the folder cannot be written.
     """
     from tfdsl.sweeping import grid, run, work
 
+    if problems := grid.refused({**(vary or {}), **(zipped or {})}, seeds=seeds, jobs=jobs):
+        raise RunError(problems)
     plain = sound(source, overrides).spec
     assert plain is not None, "a spec without errors is there"
     base = plain if isinstance(source, Checked) else source
@@ -179,12 +187,15 @@ def sweep(
     def checked(others: Sequence[str]) -> Checked:
         return check(base, (*overrides, *others))
 
+    if start is not None:
+        open_run(start)
     place = Path(folder)
     begun = None if start is None else str(start)
     plan = run.planned(checked, grid.written(vary or {}), grid.written(zipped or {}), seeds, place, begun)
     if plan.problems:
         raise RunError(plan.problems)
-    return run.run(plan, place, jobs, begun, work.Silent())
+    with _written(place):
+        return run.run(plan, place, jobs, begun, work.Silent())
 
 
 def open_run(folder: str | Path) -> Run:

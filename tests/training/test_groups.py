@@ -79,7 +79,7 @@ def test_the_table_says_it_all() -> None:
 
 
 def test_a_pattern_that_matches_nothing_is_said() -> None:
-    optimizer = {"groups": [{"match": "tok.*"}, {"match": "encoder.*", "lr": 2}]}
+    optimizer = {"groups": [{"match": "tok.*", "lr": 3}, {"match": "encoder.*", "lr": 2}]}
     found = groups.against(groups.of_model(GPT(11)), Train.read({"optimizer": optimizer}).optimizer)
     assert [(path, each.code, each.message) for path, each in found] == [
         ("train.optimizer.groups.1.match", "R771", "no weight is called `encoder.*`")
@@ -89,3 +89,15 @@ def test_a_pattern_that_matches_nothing_is_said() -> None:
 def test_nothing_left_to_train_is_said() -> None:
     chosen = Train.read({"optimizer": {"groups": [{"match": "*", "freeze": True}]}}).optimizer
     assert [each.code for _, each in groups.against(groups.of_model(GPT(11)), chosen)] == ["R772"]
+
+
+def test_a_pattern_that_matches_nothing_is_told_what_is_near() -> None:
+    names = ["encoder.tok.weight", "encoder.encoder_layers.0.norm_1.weight"]
+    names += [
+        f"{side}.{side}_layers.{layer}.attention.qkv.weight" for side in ("encoder", "decoder") for layer in (0, 1)
+    ]
+    near = groups.nearest
+    assert near("encoder.layers.0.attention.*", names)[0] == "encoder.encoder_layers.0.attention.qkv.weight"
+    assert near("decoder.layers.1.attention.*", names)[0] == "decoder.decoder_layers.1.attention.qkv.weight"
+    assert near("*.norm.*", names)[0] == "encoder.encoder_layers.0.norm_1.weight"
+    assert near("zzz", names) == []

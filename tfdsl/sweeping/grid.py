@@ -98,6 +98,18 @@ def written(vary: Mapping[str, Sequence[Any]]) -> list[str]:
     return [f"{name}={','.join(_text(value) for value in values)}" for name, values in vary.items()]
 
 
+def refused(values: Mapping[str, Any], **counts: int) -> list[Diagnostic]:
+    """Say which Python values are no lists, and which `counts` no whole numbers from 1 up."""
+    found: list[Diagnostic] = []
+    for name, each in values.items():
+        if isinstance(each, str) or not isinstance(each, Sequence):
+            found.append(Diagnostic("R777", f"the values of `{name}` are a list, and not {each!r}"))
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  (of who does not check)
+            found.append(Diagnostic("R777", f"`{name}` is a whole number from 1 up, and not {count!r}"))
+    return found
+
+
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 

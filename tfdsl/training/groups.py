@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -17,6 +18,7 @@ from tfdsl.settings.optimizer import Muon
 
 By = Literal["adamw", "muon", "adafactor", "sgd", "frozen"]
 OUTER = frozenset({"embed", "unembed", "position", "parameter", "patch"})  # kinds whose matrices are no maps
+NEAR = 0.6  # parts of names that are less alike in their letters are others
 NARROW = 8  # a matrix with a shorter side is a row of vectors: taps, gates of a few streams
 
 
@@ -147,13 +149,36 @@ def against(weights: Sequence[Known], chosen: settings.Optimizer) -> list[tuple[
     for index, each in enumerate(chosen.groups):
         if not any(_matches(each, weight) for weight in weights):
             names = [name for weight in weights for name in weight.names]
-            help_ = f"weights are called like `{names[0]}` and `{names[-1]}`; `tfdsl weights` lists them"
+            near = nearest(each.match, names) or [names[0], names[-1]]
+            help_ = f"weights are called like {' and '.join(f'`{name}`' for name in near)}; `tfdsl weights` lists them"
             problem = Diagnostic("R771", f"no weight is called `{each.match}`", label="matches nothing", help=help_)
             found.append((f"train.optimizer.groups.{index}.match", problem))
     if not found and all(group.by == "frozen" for group in part(weights, chosen)):
         problem = Diagnostic("R772", "every weight is frozen: there is nothing to train", label="of these")
         found.append(("train.optimizer.groups", problem))
     return found
+
+
+def nearest(match: str, names: Sequence[str], most: int = 2) -> list[str]:
+    """Return the names that are nearest to what a pattern says, by the parts between their dots."""
+    ranked = sorted(dict.fromkeys(names), key=lambda name: -_alike(match, name))
+    found: list[str] = []
+    for name in ranked:
+        if len(found) < most and _alike(match, name) > 0.5 * _alike(match, ranked[0]) > 0:
+            found.append(name)
+    return found
+
+
+def _alike(match: str, name: str) -> float:
+    """Return how much of a pattern's parts a name has, in order; a part that is alike in letters counts by these."""
+    wanted, parts = [each for each in match.split(".") if each.strip("*")], name.split(".")
+    score = [[0.0] * (len(parts) + 1) for _ in range(len(wanted) + 1)]
+    for row, want in enumerate(wanted):
+        for column, part in enumerate(parts):
+            letters = 1.0 if fnmatchcase(part, want) else 0.9 * SequenceMatcher(None, want, part, False).ratio()
+            same = score[row][column] + (letters if letters > NEAR else 0.0)
+            score[row + 1][column + 1] = max(same, score[row][column + 1], score[row + 1][column])
+    return score[-1][-1]
 
 
 def table(groups: Sequence[Group]) -> str:

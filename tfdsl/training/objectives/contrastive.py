@@ -132,7 +132,7 @@ def alone(table: Table, rows: int, names: Sequence[str]) -> Problems:
         column = table.columns[name]
         if all(np.array_equal(column[0], column[place]) for place in range(len(table))):
             message = f"the `{name}` of all {len(table):,} examples is the same, so each belongs to every other"
-            return [("train.data", Diagnostic("R758", message, label="nothing to tell apart"))]
+            return [("train.data.source", Diagnostic("R758", message, label="nothing to tell apart"))]
     return []
 
 
