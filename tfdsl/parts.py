@@ -94,10 +94,10 @@ class Number:
         """Say in words what is wanted: `a whole number from 1 up`."""
         what = "a whole number" if self.integer else "a number"
         limits = [
-            f"from {self.minimum:g}" if self.minimum is not None else "",
-            f"above {self.above:g}" if self.above is not None else "",
-            f"to {self.maximum:g}" if self.maximum is not None else "",
-            f"below {self.below:g}" if self.below is not None else "",
+            f"from {self.minimum:.15g}" if self.minimum is not None else "",
+            f"above {self.above:.15g}" if self.above is not None else "",
+            f"to {self.maximum:.15g}" if self.maximum is not None else "",
+            f"below {self.below:.15g}" if self.below is not None else "",
         ]
         bounds = " ".join(limit for limit in limits if limit)
         words = "".join(f", or `{word}`" for word in self.words)
@@ -120,7 +120,7 @@ class Number:
             or (self.below is not None and number >= self.below)
         )
         if outside or number != number:
-            raise problem("E405", f"{number:g} is out of range", expected=self.wanted())
+            raise problem("E405", f"{number:.15g} is out of range", expected=self.wanted())
         return number
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

@@ -202,7 +202,7 @@ def sweep(
 def open_run(folder: str | Path) -> Run:
     """Open a run folder; raises RunError where there is none, or none that is whole.
 
-    Warns (RunWarning) of a damaged checkpoint, which is left aside.
+    Warns (RunWarning) of a damaged checkpoint, which is left aside, and of files that were changed.
     """
     from tfdsl import run as runs
 

@@ -190,3 +190,14 @@ def test_no_answer_at_all_is_not_asked_for(runs: dict[str, Run]) -> None:
             runs["classify"].classify("a", top=top)
     assert len(runs["fill"].fill(("a [MASK]", "[MASK] b"))) == 2
     assert len(runs["classify"].classify(each for each in "ab")) == 2  # type: ignore[arg-type]
+
+
+def test_what_is_empty_is_not_read_and_vectors_are_written_to_an_array(
+    runs: dict[str, Run], capfd: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("classify", "embed"):
+        code, remarks = said(capfd, runs[command], command, "")
+        assert code == 1 and "the text is empty" in remarks
+    code, remarks = said(capfd, runs["embed"], "embed", "a", "-o", "v.txt")
+    assert code == 2 and "end the name in .npy" in remarks and not Path("v.txt").exists()
+    assert said(capfd, runs["embed"], "embed", "a", "-o", "v.npy")[0] == 0

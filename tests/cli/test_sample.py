@@ -276,6 +276,8 @@ def test_an_error_behind_text_begins_a_line(capfd: pytest.CaptureFixture[str], f
         (["--context", "65"], 1, "error[R813]"),
         (["--beams", "2", "--seed", "3"], 2, "`seed` is of tokens that are drawn, and `beams` draws none"),
         (["--weights", "int4"], 2, "int4"),
+        (["--prompt", "-", "--prompt", "-"], 2, "standard input is read once"),
+        (["--seed", "2147483648"], 2, "2147483648 is out of range (a whole number from 0 below 2147483648)"),
         (["--banned", "#257"], 1, "error[R811]: `banned` names the token 257"),
     ],
     ids=str,

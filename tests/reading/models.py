@@ -13,7 +13,7 @@ import tfdsl
 from tfdsl import settings, tokens
 from tfdsl.reading.trained import Trained
 from tfdsl.run import Run
-from tfdsl.training import subject
+from tfdsl.training import checkpoint, subject, sums
 from tfdsl.training.fill import fill
 
 WORDS = """
@@ -126,4 +126,6 @@ def kept(folder: Path, spec: str, marks: Sequence[str] = MARKS, pad: int | None 
     said = json.loads((folder / "settings.json").read_text())
     said["model"] |= about
     (folder / "settings.json").write_text(json.dumps(said))
+    state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0, sums.KEY: sums.of(folder)}
+    checkpoint.save(folder / "checkpoints", 0, checkpoint.tensors(trained.model), {}, state)
     return tfdsl.open_run(folder)

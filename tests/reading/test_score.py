@@ -197,3 +197,8 @@ def test_windows_are_as_many_tokens_as_can_be_counted(name: str, value: Any) -> 
         found, said = score(trained, cast(Any, [given]), **{name: value})
         assert found == () and [each.code for each in said] == ["R840"]
         assert said[0].message == f"`{name}` is {value!r}, and is to be a whole number from 1 up"
+
+
+def test_a_target_of_no_bytes_has_no_bits_a_byte() -> None:
+    (found,), said = score(asked(PAIRS, pad=256), [("abc", "")])
+    assert said == [] and (found.count, found.bytes) == (1, 0) and math.isnan(found.bits_a_byte)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -53,6 +54,7 @@ def command(
         refuse("--against names what is compared, --search a file of it: give one of them")
     if top is not None and search is None:
         refuse("--top is how many are shown of what is searched: it belongs to --search")
+    _called(save)
     run = opened(folder, last)
     trained = pictured(run.trained(), mean, deviation, size)
     from tfdsl.reading import embed
@@ -82,6 +84,12 @@ def command(
     elif save is None:
         _table(found)
     return 0 if whole else 1
+
+
+def _called(save: str | None) -> None:
+    """Refuse a name that is not that of an array."""
+    if save not in (None, "-") and Path(save).suffix != ".npy":
+        refuse(f"-o writes a NumPy array, and `{save}` is not called so: end the name in .npy, or take --json")
 
 
 def _near(found: Embedded, others: Embedded, top: int, as_json: bool) -> None:

@@ -53,6 +53,8 @@ def command(
     What is not said here is as the RUN's settings.json says: the spec's `sample` section, as it was in training.
     """
     asking = [name for name, given in (("--prompt", prompts), ("--prompts", file), ("--chat", chat)) if given]
+    if prompts.count("-") > 1:
+        refuse("`--prompt -` is given twice, and standard input is read once: leave one of them out")
     if len(asking) > 1:
         refuse(f"`{asking[0]}` and `{asking[1]}` both say what to ask: give one of them")
     from tfdsl.settings import anew

@@ -123,7 +123,7 @@ def _line(each: Scored) -> str:
     if not each.count:
         why = "its first token is its only one" if each.tokens else "it has no token"
         return f"nothing to score: {why}  {name}"
-    bits = "" if each.pseudo else f"{each.bits_a_byte:7.4f} bits a byte  "
+    bits = "" if each.pseudo or not each.bytes else f"{each.bits_a_byte:7.4f} bits a byte  "
     figure = f"{'pseudo-' if each.pseudo else ''}perplexity {each.perplexity:10,.3f}"
     many = "token" if each.count == 1 else "tokens"
     return f"{each.loss:8.4f} nats a token  {bits}{figure}  {each.count:8,} {many}  {name}"
@@ -152,7 +152,7 @@ def _json(trained: Trained, each: Scored, tokens: bool, weights: str) -> str:
     if each.pseudo:
         told["pseudo_perplexity"] = each.perplexity if each.count else None
     else:
-        told["bits_a_byte"] = each.bits_a_byte if each.count else None
+        told["bits_a_byte"] = each.bits_a_byte if each.count and each.bytes else None
         told["perplexity"] = each.perplexity if each.count else None
     told |= {"nats": each.nats, "tokens": each.count, "bytes": each.bytes, "weights": weights}
     if tokens:

@@ -52,7 +52,8 @@ def author(
     ragged = heard is not None or pair.source.words.pad is not None or bool(pair.source.masks)
     last = tuple(dict.fromkeys((ends.end, *end)))
     tokenizer, vocab = trained.tokenizer, target.vocab
-    return Author(opener, tokenizer, vocab, limit=limit, end=last, ragged=ragged, sources=sources.read), []
+    known = trained.train.context if heard is None else None
+    return Author(opener, tokenizer, vocab, known, limit, end=last, ragged=ragged, sources=sources.read), []
 
 
 def _ends(trained: Trained, end: Sequence[int], config: Mapping[str, Any]) -> tuple[Ends | None, list[Diagnostic]]:

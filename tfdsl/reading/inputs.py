@@ -52,6 +52,9 @@ def _texts(trained: Trained, reader: Texts, asked: Sequence[Example]) -> tuple[B
     names = aside.names(len(asked))
     faults = trained.unread([each.text for each in asked], names)
     faults |= trained.unread([each.second or "" for each in asked], [f"the second of {name}" for name in names])
+    for at, each in enumerate(asked):
+        if not each.text and not each.second:
+            faults[at] = Diagnostic("R836", f"{names[at]} is empty", label="nothing", help="give one that is not")
     sound = [at for at in range(len(asked)) if at not in faults]
     rows = trained.tokens([asked[at].text for at in sound])
     seconds = [each for at in sound if (each := asked[at].second) is not None]

@@ -72,8 +72,8 @@ class Scored:
 
     @property
     def bits_a_byte(self) -> float:
-        """Return the nats of all tokens as bits, over the bytes of the text."""
-        return self.nats / math.log(2) / max(1, self.bytes)
+        """Return the nats of all tokens as bits, over the bytes of the text; of a text without any, no number (NaN)."""
+        return self.nats / math.log(2) / self.bytes if self.bytes else math.nan
 
 
 def total(scored: Iterable[Scored], name: str = "all") -> Scored:

@@ -94,7 +94,7 @@ def begin(
     found = Generation(made.open, plan, starts, pieces, words.stops, *held)
     cut = _cut({called[place]: len(start) for place, start in read.items()}, chosen, context)
     notes = [*(cut or _limits(longest, chosen, context)), *_alike(plan, chosen), *_apart(author, starts)]
-    return found, [*made.said, *wrong, *notes]
+    return found, [*made.said, *wrong, *_unseen(author, longest), *notes]
 
 
 def unhonoured(author: Author, chosen: settings.Sample) -> list[Diagnostic]:
@@ -280,6 +280,14 @@ def _limits(start: int, chosen: settings.Sample, context: int | None) -> list[Di
         help_ = f"the text ends when they are full, after {_count(context - start + 1)}"
         help_ += "" if chosen.beams is not None else "; `overflow: slide` goes on"
     return [Diagnostic("I671", message, help=help_)]
+
+
+def _unseen(author: Author, longest: int) -> list[Diagnostic]:
+    """Say that a source is longer than those of training; prompts that are gone on from are cut to that."""
+    if author.sources is None or author.trained is None or longest <= author.trained:
+        return []
+    message = f"a source has {_count(longest)} with its mark, and the model was trained on {author.trained:,}"
+    return [Diagnostic("I673", message, help="what stands beyond them it never saw")]
 
 
 def _alike(plan: Plan, chosen: settings.Sample) -> list[Diagnostic]:
