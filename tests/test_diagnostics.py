@@ -81,7 +81,7 @@ error[D102]: tall
 14 | |   - f
    | |_____^
 
-2 errors, 1 warning, 1 note in t.yaml
+2 errors, 1 warning, 1 note
 """
     )
 

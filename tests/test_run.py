@@ -1,14 +1,31 @@
 """A run folder, opened."""
 
 from pathlib import Path
+from typing import Any
 
+from torch import Tensor
+
+from tests.training.gpt import GPT
 from tests.training.runs import chosen, subject
 from tfdsl.run import open_run
 from tfdsl.training import checkpoint, train
 
 
+class Worse(GPT):
+    """A model that learns for 16 steps, and from then on says the opposite when it is measured."""
+
+    def __init__(self, vocab: int, **fields: Any) -> None:
+        super().__init__(vocab, **fields)
+        self.passes = 0
+
+    def forward(self, *given: Any) -> Tensor:
+        self.passes += self.training
+        scores = super().forward(*given)
+        return scores if self.training or self.passes <= 16 else -100 * scores
+
+
 def test_the_best_checkpoint_is_opened_and_a_damaged_one_named(tmp_path: Path) -> None:
-    train(subject(), chosen(tmp_path, optimizer={"lr": 3.0}, schedule={"type": "constant"}), tmp_path / "run")
+    train(subject(wrap=Worse), chosen(tmp_path), tmp_path / "run")
     steps = {point.step: point for point in checkpoint.found(tmp_path / "run" / "checkpoints")[0]}
     run, _ = open_run(tmp_path / "run")
     last, _ = open_run(tmp_path / "run", best=False)

@@ -52,9 +52,15 @@ def test_sections_of_the_specs_are_taken(section: dict[str, Any]) -> None:
         ({"steps": 0}, ("steps",)),
         ({"label_smoothing": 1.0}, ("label_smoothing",)),
         ({"tokenizer": {"type": "bytes", "vocab_size": 9}}, ("tokenizer",)),
-        ({"parallel": "fsdp", "optimizer": "adafactor"}, ()),
-        ({"objective": "replaced_token", "z_loss": 1e-4}, ()),
-        ({"objective": "preference", "label_smoothing": 0.1}, ()),
+        ({"parallel": "fsdp", "optimizer": "adafactor"}, ("parallel",)),
+        ({"objective": "replaced_token", "z_loss": 1e-4}, ("z_loss",)),
+        ({"objective": "classify", "z_loss": 1e-4}, ("z_loss",)),
+        ({"objective": "contrastive", "z_loss": 1e-4}, ("z_loss",)),
+        ({"evaluate": {"min_delta": 0.1}}, ("evaluate", "min_delta")),
+        ({"evaluate": {"generate": 9}}, ("evaluate", "generate")),
+        ({"schedule": {"type": "linear", "minimum": 0.1}}, ("schedule", "minimum")),
+        ({"optimizer": {"groups": [{"match": "a", "lr": 2}, {"match": "b"}]}}, ("optimizer", "groups", 1)),
+        ({"objective": "preference", "label_smoothing": 0.1}, ("label_smoothing",)),
         ({"schedule": {"type": "constant", "minimum": 0}}, ("schedule", "minimum")),
         ({"schedule": {"warmup": 2.5}}, ("schedule",)),
         ({"optimizer": {"type": "sgd", "momentum": 0, "nesterov": True}}, ("optimizer",)),
@@ -151,3 +157,21 @@ def test_sample_survives_a_run_folder() -> None:
 def test_a_range_that_does_not_rise_is_refused(highest: float) -> None:
     with pytest.raises(ValidationError, match="which is no rise"):
         Train.model_validate({"find_lr": {"lowest": 1e-3, "highest": highest}})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("train.find_lr.lowest=4*d_model", [("D129", "give a `lowest` below `highest`")]),
+        ("train.find_lr.lowest=d_model/1e6", []),
+        ("train.objective={type: masked_token, masked: d_model/4, random: d_model/8}", [("R794", "")]),
+        ("train.schedule.minimum=d_model/1000", [("D129", "give a `minimum` of at most `optimizer.lr`")]),
+        ("train.schedule.minimum=d_model/1e5", []),
+    ],
+)
+def test_settings_that_hang_on_each_other_may_be_formulas(change: str, said: list[tuple[str, str]]) -> None:
+    text = "tfdsl: 1\nname: m\ndims: {d_model: 4}\ninputs: {x: {shape: [B, 4], dtype: float}}\n"
+    text += "model: [linear: {from: x, width: d_model}]\ntrain: {objective: masked_token}\n"
+    found = tfdsl.check(text, [change])
+    assert [(each.code, each.help) for each in found.diagnostics] == said
+    assert all(each.label == "" for each in found.diagnostics)

@@ -170,8 +170,8 @@ def _write(
 ) -> None:
     """Write the run folder."""
     with disk.folder(output) as folder:
-        fill(folder, subject.of(checked), checked.train, checked.sample, tokenizer, model, kept.get("positions"))
         disk.put(folder / FOREIGN, json.dumps(kept, indent=1) + "\n")
+        fill(folder, subject.of(checked), checked.train, checked.sample, tokenizer, model, kept.get("positions"))
 
 
 def send(

@@ -33,11 +33,17 @@ def render(diagnostics: Iterable[Diagnostic], texts: Mapping[str, str], color: b
 
 
 def summary(diagnostics: Sequence[Diagnostic]) -> str:
-    """Return how many diagnostics of each severity there are, and in which file: `2 errors, 1 warning in tiny.yaml`."""
+    """Return how many diagnostics of each severity there are: `2 errors, 1 warning in tiny.yaml`.
+
+    The file is named where all of them are in it; several are counted where each of them is in one.
+    """
     counts = {level: sum(each.severity == level for each in diagnostics) for level in LEVELS}
     said = [f"{count} {level}{'s' if count != 1 else ''}" for level, count in counts.items() if count]
-    files = sorted({each.span.file for each in diagnostics if each.span})
-    where = f" in {_safe(files[0])}" if len(files) == 1 else f" in {len(files)} files" if files else ""
+    files = sorted({each.span.file if each.span else "" for each in diagnostics})
+    if len(files) == 1:
+        where = f" in {_safe(files[0])}" if files[0] else ""
+    else:
+        where = "" if any(not file or file.startswith("--set ") for file in files) else f" in {len(files)} files"
     return ", ".join(said) + where
 
 

@@ -39,7 +39,7 @@ from tfdsl.sampling.models import Hastened, Models
 from tfdsl.sampling.prompts import explain, unreadable
 from tfdsl.sampling.quick import Tell, silent
 from tfdsl.sampling.small import Weights
-from tfdsl.training import checkpoint
+from tfdsl.training import checkpoint, sums
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.folder import FOREIGN, Unfit, kept_in
 from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
@@ -189,6 +189,10 @@ class Run:
         """Return what guesses for this run; raises RunError where it cannot be opened."""
         if draft is None:
             return None
+        given: Any = draft
+        if not isinstance(given, Run | Path | str):
+            message = f"`draft` is a run or its folder, and is {given!r:.40}"
+            raise RunError([Diagnostic("R851", message, label="no run", help="`tfdsl.open_run` opens one")])
         if isinstance(draft, Run):
             small = draft
         else:
@@ -217,7 +221,7 @@ class Run:
         out of its range, for a prompt that the tokenizer cannot read, and for a model that does not go on from a text.
         """
         if draft is not None:
-            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)
+            chosen["draft"] = str(draft.folder if isinstance(draft, Run) else draft)  # what is neither is told below
         if "prompt" in chosen and prompts is not _USUAL:
             raise _wrong("`prompt` is given beside prompts", "leave one of them out")
         try:
@@ -248,8 +252,8 @@ class Run:
 
         Raises RunError where the folder holds what does not belong together.
         """
-        if weights not in get_args(Weights):
-            raise _wrong(f"`weights` is one of {', '.join(get_args(Weights))}, and not {weights!r}", "")
+        if weights not in (usual := get_args(Weights)):
+            raise _wrong(f"`weights` is {weights!r:.40}", f"it is one of {', '.join(f'`{each}`' for each in usual)}")
         if "trained" not in self._made:
             train = self.train.model_copy(update={"context": self.context})
             made = self.train.tokenizer.file is None and self.foreign is None
@@ -345,7 +349,10 @@ def _sound(answer: tuple[Result | None, list[Diagnostic]]) -> Result:
 
 
 def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagnostic]]:
-    """Open a run folder at its best checkpoint (by held-out loss), or at its last; a damaged one is named, not used."""
+    """Open a run folder at its best checkpoint (by held-out loss), or at its last; a damaged one is named, not used.
+
+    Files that are not as the run left them are named; with another tokenizer it is not opened.
+    """
     try:
         kept = kept_in(folder)
     except Unfit as fault:
@@ -357,6 +364,9 @@ def open_run(folder: Path, *, best: bool = True) -> tuple[Run | None, list[Diagn
     last = whole[-1]
     wanted = last.state["best_step"] if best and last.state["best"] is not None else last.step
     chosen = next((point for point in whole if point.step == wanted), whole[-1])
+    said += sums.opened(folder, chosen.state)
+    if any(each.severity == "error" for each in said):
+        return None, said
     model = kept.model
     context = kept.train.context or model["context"]
     known = (kept.spec, kept.source, kept.train, kept.sample, kept.tokenizer)
@@ -400,5 +410,5 @@ def fill(
     disk.put(folder / SETTINGS, json.dumps(describe(subject, train, sample, context), indent=1) + "\n")
     if tokenizer is not None:
         disk.put(folder / TOKENIZER, tokenizer.to_str(pretty=True))
-    state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0}
+    state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0, sums.KEY: sums.of(folder)}
     checkpoint.save(folder / "checkpoints", 0, checkpoint.tensors(model), {}, state)

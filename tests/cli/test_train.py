@@ -55,6 +55,8 @@ def test_a_run_leaves_all_that_is_needed_and_is_sampled(folder: Path, capfd: pyt
     out = capfd.readouterr().out
     assert "trained after 12 steps in 0:0" in out
     assert out.endswith("next: tfdsl sample runs/small\n")
+    assert main(["train", "runs/small", "--resume"]) == 0
+    assert capfd.readouterr().out == out.replace("trained after", "the run had ended: it was trained after")
     assert {path.name for path in (folder / "runs/small").iterdir()} >= {
         "spec.yaml",
         "model.py",
@@ -87,7 +89,7 @@ def test_a_folder_with_a_run_is_not_written_over(folder: Path, capfd: pytest.Cap
     assert (folder / "runs/small/log.jsonl").read_bytes() == before
 
 
-def test_a_run_that_was_stopped_goes_on(folder: Path) -> None:
+def test_a_run_that_was_stopped_goes_on(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     command = [sys.executable, "-m", "tfdsl", "train", "small.yaml", "-o", "run", "--set", "train.steps=100000"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
@@ -102,6 +104,7 @@ def test_a_run_that_was_stopped_goes_on(folder: Path) -> None:
     assert (running.returncode, "Traceback" in err) == (130, False)
     assert "stopped after" in out and out.endswith("go on: tfdsl train run --resume\n")
     assert main(["train", "run", "--resume", "--set", "train.steps=3"]) == 2
+    assert "tfdsl train run/spec.yaml --from run -o OTHER --set train.steps=3\n" in capfd.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_said(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,14 @@
 """embed: vectors of length 1, texts as each alone, both sides of a model that scores, and what gives no vectors."""
 
 import io
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 
 from tests.reading.models import CLASSES, GPT, MATCHED, PICTURES, asked
+from tfdsl.faults import RunError
 from tfdsl.reading.embed import Embedded, embed
 
 VECTORS = CLASSES.replace("scores", "vector").replace("classify, context: 12", "contrastive, context: 20")
@@ -59,3 +61,16 @@ def test_what_gives_no_vectors_is_told() -> None:
     ):
         found, said = embed(trained, [given])
         assert (found, [each.code for each in said]) == (None, [code])
+
+
+def test_vectors_of_two_models_have_no_angle() -> None:
+    one, other = (Embedded(("a",), np.ones((1, size), np.float32)) for size in (2, 3))
+    with pytest.raises(RunError, match="of 2 numbers are compared with such, and the others are of 3"):
+        one.nearest(other)
+    for others, top, said in (
+        ([1, 2], 1, r"the others are \[1, 2\]"),
+        (one, "a", "`top` is 'a'"),
+        (one, 0, "`top` is 0"),
+    ):
+        with pytest.raises(RunError, match=said):
+            one.nearest(cast(Any, others), cast(Any, top))

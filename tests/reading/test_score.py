@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,7 +165,7 @@ def test_what_cannot_be_read_is_left_aside() -> None:
 
 
 def test_small_weights_are_those_of_the_sampler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(small_, "PACKED", {})  # as if small matrices paid too
+    monkeypatch.setattr(small_, "LEAST", 1)  # no matrix of it is rounded else
     spec = GPT.replace("width: 16", "width: 64")
     run = kept(tmp_path / "run", spec)
     wide, small = run.score(TEXT)[0], run.score(TEXT, weights="int8")[0]
@@ -187,3 +188,12 @@ def test_what_cannot_be_scored_is_told() -> None:
     ):
         found, said = score(asked(spec), [given], **settings)  # type: ignore[arg-type]
         assert (found, [each.code for each in said]) == ((), [code])
+
+
+@pytest.mark.parametrize("name", ["window", "stride"])
+@pytest.mark.parametrize("value", [0, -3, 2.5, "a", True])
+def test_windows_are_as_many_tokens_as_can_be_counted(name: str, value: Any) -> None:
+    for trained, given in ((asked(GPT), TEXT), (asked(WORDS), TEXT), (asked(PAIRS), ("a", "b"))):
+        found, said = score(trained, [given], **{name: value})
+        assert found == () and [each.code for each in said] == ["R840"]
+        assert said[0].message == f"`{name}` is {value!r}, and is to be a whole number from 1 up"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -108,3 +109,18 @@ def test_a_function_may_write_into_its_scores(model: Run) -> None:
     pieces = list(model.generate("ab", processors=[shout], length=3, logprobs=1))
     assert [piece.text for piece in pieces] == ["!", "!", "!"]
     assert all(piece.logprob is not None and piece.logprob < -1 for piece in pieces)
+
+
+def test_what_no_command_could_say_is_refused_too(model: Run) -> None:
+    """The command line bounds its options; from Python anything may come."""
+    anything: Any = model
+    asked: list[tuple[Callable[[], Any], str]] = [
+        (lambda: anything.generate("ab", draft=5), "`draft` is a run or its folder, and is 5"),
+        (lambda: anything.score("ab", stride=0), "`stride` is 0"),
+        (lambda: anything.score("ab", weights="int4"), "`weights` is 'int4'"),
+        (lambda: anything.held_out(weights=["int8"]), "`weights` is ['int8']"),
+    ]
+    for call, said in asked:
+        with pytest.raises(tfdsl.RunError) as raised:
+            call()
+        assert said in raised.value.diagnostics[0].message and raised.value.diagnostics[0].help

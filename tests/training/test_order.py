@@ -62,8 +62,7 @@ def test_first_weights_and_what_steps_draw_are_functions_of_the_seed(tmp_path: P
 
 
 def test_the_first_step_takes_the_first_rate_of_the_schedule(tmp_path: Path) -> None:
-    """Of a warm-up over 3 steps to 0.01: a quarter, a half, three quarters, all of it, and then less."""
+    """Of a warm-up over 3 steps to 0.01: a third, two thirds, all of it, and then less, to a tenth at the last."""
     train(subject(), chosen(tmp_path, steps=6, evaluate={"every": 100, "final": False}), tmp_path / "run")
     rates = [entry["lr"] for entry in read(tmp_path / "run" / "log.jsonl") if "lr" in entry]
-    assert rates[:4] == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
-    assert rates[3] > rates[4] > rates[5]
+    assert rates == pytest.approx([0.01 / 3, 0.02 / 3, 0.01, 0.00775, 0.00325, 0.001])

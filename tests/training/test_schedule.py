@@ -11,26 +11,27 @@ from tfdsl.settings import Schedule, Train
 from tfdsl.training.schedule import rate
 
 STEPS, WARMUP = 50, 8
+FALLS = ("linear", "cosine", "sqrt")
 
 
 def schedule(**fields: Any) -> Schedule:
     return Train.read({"schedule": fields}).schedule
 
 
-def rates(chosen: Schedule, peak: float) -> list[float]:
-    """Return the rates of a training of STEPS, as the loop asks for them."""
-    passed = (max(0.0, (step - chosen.warmup) / (STEPS - chosen.warmup)) for step in range(STEPS))
-    return [rate(chosen, peak, step, progress) for step, progress in enumerate(passed)]
+def rates(chosen: Schedule, peak: float, steps: int = STEPS) -> list[float]:
+    """Return the rates of the steps 1 to `steps`."""
+    return [rate(chosen, peak, step, steps) for step in range(1, steps + 1)]
 
 
 def theirs(name: str, peak: float, **specific: Any) -> list[float]:
+    """Return the rates of a second step on, and the one behind the last: their first step has a rate of 0."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
     made = transformers.get_scheduler(name, optimizer, WARMUP, STEPS, scheduler_specific_kwargs=specific)
     found: list[float] = []
     for _ in range(STEPS):
-        found.append(made.get_last_lr()[0])
         optimizer.step()
         made.step()
+        found.append(made.get_last_lr()[0])
     return found
 
 
@@ -41,6 +42,7 @@ FALL = round(0.5 * (STEPS - WARMUP))
     ("fields", "name", "specific"),
     [
         ({"type": "constant"}, "constant_with_warmup", {}),
+        ({"type": "inverse_sqrt"}, "inverse_sqrt", {}),
         ({"type": "linear", "minimum": 0}, "linear", {}),
         ({"type": "cosine", "minimum": 0}, "cosine", {}),
         ({"type": "cosine", "minimum": 0.03}, "cosine_with_min_lr", {"min_lr": 0.03}),
@@ -50,24 +52,18 @@ FALL = round(0.5 * (STEPS - WARMUP))
             {"num_decay_steps": FALL, "decay_type": "linear"},
         ),
         (
-            {"type": "wsd", "minimum": 0.03, "decay": 0.5, "fall": "cosine"},
+            {"type": "wsd", "minimum": 0.0, "decay": 0.5, "fall": "cosine"},
             "warmup_stable_decay",
-            {"num_decay_steps": FALL, "min_lr_ratio": 0.1, "decay_type": "cosine"},
+            {"num_decay_steps": FALL, "decay_type": "cosine"},
         ),
     ],
 )
-def test_after_the_warm_up_they_are_those_of_transformers(
+def test_they_are_those_of_transformers_a_step_later(
     fields: dict[str, Any], name: str, specific: dict[str, Any]
 ) -> None:
-    """In the warm-up theirs starts at 0, with a step that moves nothing; ours does not."""
-    own, other = rates(schedule(warmup=WARMUP, **fields), 0.3), theirs(name, 0.3, **specific)
-    assert own[WARMUP:] == pytest.approx(other[WARMUP:], rel=1e-12, abs=1e-12)
-    assert all(ours > its for ours, its in zip(own[:WARMUP], other[:WARMUP], strict=True))
-
-
-def test_inverse_sqrt_is_that_of_transformers_a_step_later() -> None:
-    own, other = rates(schedule(type="inverse_sqrt", warmup=WARMUP), 0.3), theirs("inverse_sqrt", 0.3)
-    assert own[:-1] == pytest.approx(other[1:], rel=1e-12)
+    """Theirs count steps from 0: a first step that moves nothing, and a last one that is not at the minimum."""
+    own = rates(schedule(warmup=WARMUP, **fields), 0.3)
+    assert own == pytest.approx(theirs(name, 0.3, **specific), rel=1e-12, abs=1e-15)
 
 
 @pytest.mark.parametrize("kind", ["noam", "inverse_sqrt"])
@@ -76,38 +72,73 @@ def test_noam_is_the_papers(kind: str) -> None:
     chosen, peak = schedule(type=kind, warmup=4000), (512 * 4000) ** -0.5
     for step in (1, 100, 3999, 4000, 4001, 100_000):
         paper = 512**-0.5 * min(step**-0.5, step * 4000**-1.5)
-        assert rate(chosen, peak, step - 1, 0.0) == pytest.approx(paper, rel=1e-12)
+        assert rate(chosen, peak, step, 200_000) == pytest.approx(paper, rel=1e-12)
 
 
-def test_the_others_rise_in_a_line_that_starts_above_zero() -> None:
-    for kind in ("cosine", "linear", "constant", "wsd"):
-        chosen = schedule(type=kind, warmup=9)
-        assert [rate(chosen, 1.0, step, 0.0) for step in (0, 4, 8, 9)] == pytest.approx([0.1, 0.5, 0.9, 1.0])
+KINDS = ("constant", "linear", "cosine", "inverse_sqrt", "noam", "wsd")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_rise_to_lr_at_the_last_step_of_the_warm_up(kind: str) -> None:
+    own = rates(schedule(type=kind, warmup=10), 1e-2)
+    assert own[:10] == pytest.approx([1e-3 * step for step in range(1, 11)], rel=1e-12)
+    assert own[9] == max(own) == 1e-2
+    assert rates(schedule(type=kind, warmup=0), 1e-2)[0] == 1e-2
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 10, STEPS - 2, STEPS - 1])
 @pytest.mark.parametrize(
-    ("kind", "expected"),
-    [
-        ("cosine", [1.0, 0.2 + 0.8 * (1 + math.sqrt(0.5)) / 2, 0.6, 0.2]),
-        ("linear", [1.0, 0.8, 0.6, 0.2]),
-        ("wsd", [1.0, 1.0, 1.0, 0.2]),
-    ],
+    "fields", [{"type": "linear"}, {"type": "cosine"}, *({"type": "wsd", "fall": fall} for fall in FALLS)]
 )
-def test_the_fall(kind: str, expected: list[float]) -> None:
-    chosen = schedule(type=kind, warmup=0, minimum=0.2)
-    assert [rate(chosen, 1.0, 10, progress) for progress in (0, 0.25, 0.5, 1)] == pytest.approx(expected)
+def test_the_last_step_has_the_minimum(fields: dict[str, Any], warmup: int) -> None:
+    for minimum in (0.0, 2e-3):
+        assert rates(schedule(warmup=warmup, minimum=minimum, **fields), 1e-2)[-1] == minimum
+    assert rates(schedule(warmup=warmup, **fields), 1e-2)[-1] == 1e-3  # a tenth of `lr`, if nothing is said
+
+
+def test_a_warm_up_as_long_as_the_run_ends_at_lr() -> None:
+    assert rates(schedule(warmup=STEPS, minimum=0), 1e-2)[-1] == 1e-2
+    assert rates(schedule(warmup=2 * STEPS), 1e-2)[-1] == pytest.approx(5e-3)
+    assert rates(schedule(warmup=0), 1e-2, steps=1) == [1e-2]
+
+
+def left(kind: str, way: float) -> float:
+    """Return what docs/training.md says is left of the fall when the share `way` of it is gone."""
+    return {"linear": 1 - way, "cosine": (1 + math.cos(math.pi * way)) / 2, "sqrt": 1 - math.sqrt(way)}[kind]
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 10])
+def test_the_fall_is_that_of_the_page(warmup: int) -> None:
+    """p = (t - W) / (N - W), or 1 for W where the warm-up is 0."""
+    peak, low, first = 1e-2, 2e-3, max(1, warmup)
+    for step in range(first, STEPS + 1):
+        way = (step - first) / (STEPS - first)
+        for kind in ("linear", "cosine"):
+            own = rate(schedule(type=kind, warmup=warmup, minimum=low), peak, step, STEPS)
+            assert own == pytest.approx(low + (peak - low) * left(kind, way), rel=1e-12)
+        for kind in FALLS:
+            own = rate(schedule(type="wsd", warmup=warmup, minimum=low, decay=0.3, fall=kind), peak, step, STEPS)
+            fallen = max(0.0, 1 - (1 - way) / 0.3)
+            assert own == pytest.approx(low + (peak - low) * left(kind, fallen), rel=1e-12)
 
 
 def test_one_minus_the_root() -> None:
     """Hägele et al., 2024: 1 - √((n - N + D) / D) over the last D of N steps."""
-    chosen = schedule(type="wsd", warmup=0, minimum=0, decay=0.4, fall="sqrt")
-    for step in (59, 60, 61, 80, 99):
+    chosen = schedule(type="wsd", warmup=20, minimum=0, decay=0.5, fall="sqrt")
+    for step in (59, 60, 61, 80, 100):
         expected = 1 - math.sqrt(max(0, step - 60) / 40)
-        assert rate(chosen, 1.0, step, step / 100) == pytest.approx(expected, abs=1e-9)
+        assert rate(chosen, 1.0, step, 100) == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_falls_falls_by_the_clock_where_it_is_further_along() -> None:
+    chosen = schedule(type="linear", warmup=10, minimum=0)
+    assert [rate(chosen, 1.0, 30, STEPS, clock) for clock in (0, 0.5, 0.75, 1)] == pytest.approx([0.5, 0.5, 0.25, 0])
+    assert rate(chosen, 1.0, 5, STEPS, 0.9) == 0.5  # the warm-up is one of steps
+    assert rate(schedule(type="inverse_sqrt", warmup=10), 1.0, 40, STEPS, 0.9) == 0.5
 
 
 def test_the_least_is_a_tenth_if_not_said() -> None:
-    assert rate(schedule(warmup=0), 3.0, 10, 1.0) == pytest.approx(0.3)
+    assert rate(schedule(warmup=0), 3.0, 10, 10) == pytest.approx(0.3)
 
 
 def test_a_warm_up_may_be_a_share() -> None:

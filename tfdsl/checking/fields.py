@@ -38,7 +38,8 @@ class Fields:
             self.report.expression(mistake.error, (*path, *mistake.loc))
         except ValidationError as error:
             for code, loc, context in lines(error):
-                self.report.add(code, context["message"], (*path, *loc), label=f"expected {context.get('expected')}")
+                label = f"expected {context['expected']}" if context.get("expected") else ""
+                self.report.add(code, context["message"], (*path, *loc), label=label, help=context.get("help", ""))
         return part
 
     def resolved(self, written: Node, path: Path, scope: Scope) -> Node:

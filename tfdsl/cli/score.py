@@ -33,7 +33,7 @@ Asked = tuple[str, str | tuple[str, str]]
     type=click.Choice(("float32", "bfloat16", "int8")),
     default="float32",
     show_default=True,
-    help="What linear maps store their weights in, as `tfdsl sample --weights` does.",
+    help="What linear maps round their weights to, as `tfdsl sample --weights` does.",
 )
 @click.option("--tokens", is_flag=True, help="Show each token with how unlikely it was.")
 @options.as_json

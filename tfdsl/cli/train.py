@@ -7,6 +7,7 @@ import gc
 import io
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Generator
@@ -94,13 +95,18 @@ def command(
 
 
 def _resume(spec: str, output: str | None, overrides: tuple[str, ...]) -> int:
-    if overrides:
-        refuse("a run that is taken up again keeps its settings: leave --set and --data out, or begin another run")
     folder = Path(output or spec)
     if folder.suffix in (".yaml", ".yml") and not folder.is_dir():
         result = checked(spec)
         assert result.spec is not None, "a spec without errors is there"
         folder = Path(f"runs/{result.spec.name}")
+    if overrides:
+        refuse(
+            "a run that is taken up again keeps its settings, of which its steps and its learning rates are made: "
+            "leave --set and --data out. To train on with others, begin another run with its weights: "
+            f"tfdsl train {folder / 'spec.yaml'} --from {folder} -o OTHER "
+            + " ".join(f"--set {shlex.quote(each)}" for each in overrides)
+        )
     if not (folder / "spec.yaml").is_file():
         refuse(f"`{folder}` holds no run to take up: name the folder of one, as `tfdsl train {folder} --resume`")
     return _run(checked(str(folder / "spec.yaml")), folder, True)
@@ -215,6 +221,7 @@ def _tell(outcome: Outcome, folder: Path, question: str) -> None:
     measured = ""
     if outcome.held_out is not None:
         measured = f"; held out: {outcome.held_out.loss:.3f} nats{figures(outcome.held_out)}"
+    ended = "the run had ended: it was trained" if outcome.before else ended
     say(f"{ended} after {outcome.step:,} steps in {clock(outcome.seconds)}{measured}")
     if entries and "peak_memory" in entries[-1]:
         say(_used(entries[-1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tfdsl.diagnostics import Diagnostic
+from tfdsl.faults import RunError
 from tfdsl.reading import examples, sides
 from tfdsl.reading.examples import Example, Given
 from tfdsl.reading.inputs import inputs, opened
@@ -50,7 +52,17 @@ class Embedded:
         return f"Embedded({count:,} vector{'s' * (count != 1)} of {size:,}: {names})"
 
     def against(self, others: Embedded) -> Vectors:
-        """Return the cosine of the angle between each vector and each of the others, [N, M]."""
+        """Return the cosine of the angle between each vector and each of the others, [N, M].
+
+        Raises RunError where the others are no vectors, or of another size.
+        """
+        found: Any = others
+        if not isinstance(found, Embedded) or found.vectors.shape[1:] != self.vectors.shape[1:]:
+            theirs = f"of {found.vectors.shape[1]:,}" if isinstance(found, Embedded) else f"{found!r:.40}"
+            message = (
+                f"vectors of {self.vectors.shape[1]:,} numbers are compared with such, and the others are {theirs}"
+            )
+            raise RunError([Diagnostic("R836", message, label="not alike", help="let one run `embed` both")])
         return _unit(self.vectors) @ _unit(others.vectors).T
 
     def array(self) -> bytes:
@@ -60,7 +72,12 @@ class Embedded:
         return content.getvalue()
 
     def nearest(self, others: Embedded, top: int = 5) -> tuple[tuple[Near, ...], ...]:
-        """Return for each vector the `top` nearest of the others, the nearest first."""
+        """Return for each vector the `top` nearest of the others, the nearest first.
+
+        Raises RunError where the others are no vectors, or of another size, or `top` is no number of them.
+        """
+        if problems := examples.counted("top", top):
+            raise RunError(problems)
         cosines_NM = self.against(others)
         best_NK = np.argsort(-cosines_NM, axis=1, kind="stable")[:, :top]
         return tuple(

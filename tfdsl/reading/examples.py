@@ -48,9 +48,15 @@ def few(given: Sequence[Any], top: int = 1) -> list[Diagnostic]:
     """Say where there is nothing to read, or where fewer answers than one are asked for."""
     if not given:
         return [Diagnostic("R836", "there is nothing to read: no text and no image was given", label="nothing")]
-    if top < 1:
-        return [Diagnostic("R836", f"`top` is {top}, and there is no answer in so few", label="too few")]
-    return []
+    return counted("top", top)
+
+
+def counted(name: str, value: Any, code: str = "R836") -> list[Diagnostic]:
+    """Say where so many of something are no whole number from 1 up: from Python, anything may be given."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return []
+    message = f"`{name}` is {value!r:.40}, and is to be a whole number from 1 up"
+    return [Diagnostic(code, message, label="no such number", help=f"`{name}=1` is the least")]
 
 
 def texts_alone(given: Sequence[Any]) -> list[Diagnostic]:

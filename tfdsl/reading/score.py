@@ -16,7 +16,7 @@ from tfdsl.diagnostics import Diagnostic
 from tfdsl.heads import Unscored
 from tfdsl.reading import fill, masked
 from tfdsl.reading.batches import batches
-from tfdsl.reading.examples import few, is_pair, texts_alone
+from tfdsl.reading.examples import counted, few, is_pair, texts_alone
 from tfdsl.reading.questions import instead
 from tfdsl.reading.trained import Row, Trained
 from tfdsl.sampling import aside
@@ -104,7 +104,8 @@ def score(
     the trainer's measurements. A model of masked words judges each token, the first too, by all else in the window.
     `names` are what the texts are called in the answer, if they are not called by themselves.
     """
-    if problems := few(given):
+    said = (("window", window), ("stride", stride))
+    if problems := few(given) or [fault for each in said if each[1] is not None for fault in counted(*each, "R840")]:
         return (), problems
     if len(trained.signature.texts()) > 1:
         return _answers(trained, given, window or stride, names)
@@ -164,10 +165,7 @@ def _window(most: int, window: int | None, stride: int | None) -> tuple[int, int
 
 
 def _against(most: int | None, size: int, step: int, window: int | None) -> list[Diagnostic]:
-    """Say where windows are none, do not fit the positions that a model has for a text, or leave tokens out."""
-    for name, count in (("window", size), ("stride", step)):
-        if not isinstance(count, int) or count < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  (Python does not check)
-            return [Diagnostic("R840", f"`{name}` is a whole number of tokens from 1 up, and not {count!r}")]
+    """Say where windows do not fit the positions that a model has for a text, or leave tokens out."""
     if window is not None and most is not None and size > most:
         message = f"windows of {size:,} tokens do not fit the model's {most:,} positions for a text"
         return [Diagnostic("R840", message, label="too long", help=f"{most:,} are the most")]

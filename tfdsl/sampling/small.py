@@ -1,4 +1,4 @@
-"""small: the weights of linear maps in bfloat16 or int8, which are read in a half or a quarter of the time."""
+"""small: linear maps whose weights are rounded to bfloat16 or int8: the same numbers in all forms that read them."""
 
 from __future__ import annotations
 
@@ -12,105 +12,111 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfdsl.heads import Leaving
-from tfdsl.sampling import rows
 
 Weights = Literal["float32", "bfloat16", "int8"]
-LEAST = 1 << 12  # numbers in a matrix below which it stays as it is, where a step is compiled
-PACKED = {"bfloat16": 1 << 18, "int8": 3 << 17}  # and where none is: below, calling a packed product takes longer
+LEAST = 1 << 12  # numbers in a matrix below which it is not rounded, whatever reads it
+PACKED = 1 << 18  # and below which it is not packed: one vector times a packed matrix takes some 10 µs more to call
+PART = 1 << 22  # numbers of a matrix that are widened at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    """What became of a model's weights: the bytes of those that are small now, before and after, and of the others."""
+    """What became of a model's weights: how many matrices are rounded, and bytes.
+
+    `before` and `after` are those of matrices that are held in less; those of matrices that are rounded and held in
+    float32 are `wide`; the `others` are as they were.
+    """
 
     weights: str
+    matrices: int
     before: int
     after: int
+    wide: int
     others: int
 
     def __str__(self) -> str:
         """Return it in words."""
-        if self.before == 0:
-            return f"weights in {self.weights}: no matrix is large enough to be read faster; all stay in float32"
-        before, after, others = (f"{size / 1e6:,.1f} MB" for size in (self.before, self.after, self.others))
-        return f"weights in {self.weights}: {before} became {after}; {others} stay in float32"
+        if self.matrices == 0:
+            return f"weights in {self.weights}: the model has no matrix that is rounded; all stay as they are"
+        before, after, wide, others = (
+            f"{size / 1e6:,.1f} MB" for size in (self.before, self.after, self.wide, self.others)
+        )
+        held = [
+            *([f"{before} of them are held in {after}"] if self.before else []),
+            *([f"{wide} in float32, which is read as fast"] if self.wide else []),
+        ]
+        said = f"weights in {self.weights}: {self.matrices:,} matrices are rounded, {' and '.join(held)}"
+        return f"{said}; {others} of others stay as they are"
 
 
-class Bfloat16(nn.Module):
-    """A linear map whose weights are bfloat16. They are packed for many rows, or `plain` for a compiled step of one."""
+@dataclass(frozen=True, slots=True)
+class Rounded:
+    """A matrix that is rounded: its `numbers`, and what one of them is worth in each row (None: as much as it says)."""
 
-    weight: Tensor
-    bias: Tensor | None
+    numbers_NK: Tensor
+    scale_N: Tensor | None = None
 
-    def __init__(self, linear: nn.Linear, plain: bool) -> None:
-        super().__init__()
-        self.plain = plain
-        weight = linear.weight.detach().bfloat16().contiguous()
-        self.register_buffer("weight", weight if plain else torch.ops.mkldnn._reorder_linear_weight(weight, 1))
-        self.register_buffer("bias", _bias(linear))
-
-    def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_exporting() and rows.single(x):
-            return rows.linear(x, self.weight, self.bias)
-        if self.plain:
-            y = F.linear(x.bfloat16(), self.weight)
-        else:
-            y = torch.ops.mkldnn._linear_pointwise(x.bfloat16(), self.weight, None, "none", [], "")
-        return y.to(x.dtype) if self.bias is None else self.bias + y
+    def wide(self) -> Tensor:
+        """Return the weights that it stands for, in float32."""
+        numbers_NK = self.numbers_NK.float()
+        return numbers_NK if self.scale_N is None else numbers_NK * self.scale_N.unsqueeze(1)
 
 
-class Int8(nn.Module):
-    """A linear map whose weights are whole numbers to ±127, each row times a scale of its own.
+def rounded(weight_NK: Tensor, weights: Weights) -> Rounded:
+    """Return a matrix in bfloat16, or in int8: whole numbers to ±127, each row with a scale of its own."""
+    if weights == "bfloat16":
+        return Rounded(weight_NK.bfloat16().contiguous())
+    scale_N = weight_NK.abs().amax(1).clamp_min(1e-30) / 127
+    return Rounded((weight_NK / scale_N.unsqueeze(1)).round().to(torch.int8).contiguous(), scale_N)
 
-    So are the vectors that it is given, each with its own scale: what becomes of one depends on no other. A compiled
-    step of one row leaves the vector as it is.
+
+class Plain(nn.Module):
+    """A linear map whose weights lie as they are rounded, and are widened as they are read.
+
+    A compiled step does that number by number; without one it takes as long as to read them in float32.
     """
 
     weight: Tensor
+    scale_N: Tensor | None
     bias: Tensor | None
-    scale_N: Tensor
-    zero: Tensor
 
-    def __init__(self, linear: nn.Linear, plain: bool) -> None:
+    def __init__(self, small: Rounded, bias: Tensor | None) -> None:
         super().__init__()
-        self.plain = plain
-        weight_NK, scale_N = rounded(linear.weight.detach().float())
-        self.register_buffer("scale_N", scale_N)
-        self.register_buffer("zero_N", torch.zeros(len(scale_N), dtype=torch.long))
-        self.register_buffer("zero", torch.tensor(128.5))  # 128 is zero, and a half rounds
-        self.register_buffer("weight", weight_NK if plain else torch.ops.onednn.qlinear_prepack(weight_NK, None))
-        self.register_buffer("bias", _bias(linear))
+        self.register_buffer("weight", small.numbers_NK)
+        self.register_buffer("scale_N", small.scale_N)
+        self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_exporting() and rows.single(x):
-            return rows.linear(x, self.weight, self.bias, self.scale_N)
-        x_RK = x.reshape(-1, x.size(-1))
-        most_R1 = torch.linalg.vector_norm(x_RK, torch.inf, 1, keepdim=True).clamp_min_(1e-30)
-        if self.plain:
-            whole_RK = (x_RK * (127 / most_R1)).round().to(torch.int8)
-            y_RN = torch.ops.aten._int_mm(whole_RK, self.weight.t()) * (self.scale_N * (most_R1 / 127))
-        else:
-            whole_RK = torch.addcdiv(self.zero, x_RK, most_R1, value=127).to(torch.uint8)
-            y_RN = torch.ops.onednn.qlinear_pointwise(
-                whole_RK,
-                1 / 127,
-                128,
-                self.weight,
-                self.scale_N,
-                self.zero_N,
-                None,
-                1.0,
-                0,
-                torch.float32,
-                "none",
-                [],
-                "",
-            )
-            if self.bias is not None:
-                return torch.addcmul(self.bias, y_RN, most_R1).view(*x.shape[:-1], -1)
-            y_RN = y_RN.mul_(most_R1)
-        y = y_RN.view(*x.shape[:-1], -1)
-        return y if self.bias is None else self.bias + y
+        if torch.compiler.is_exporting() or self.weight.numel() <= PART:
+            y = F.linear(x, self.weight.to(x.dtype))
+        else:  # all at once would take four times the memory of the matrix
+            parts = self.weight.split(max(1, PART // self.weight.size(1)))
+            y = torch.cat([F.linear(x, part.to(x.dtype)) for part in parts], -1)
+        if self.scale_N is not None:
+            y = y * self.scale_N
+        return y if self.bias is None else y + self.bias
+
+
+class Packed(nn.Module):
+    """A linear map whose rounded numbers are packed in float16, which holds them; vectors and sums are float32.
+
+    torch's products with int8 and bfloat16 round the vectors too: a text would depend on what reads it.
+    """
+
+    scale_N: Tensor | None
+    bias: Tensor | None
+
+    def __init__(self, small: Rounded, bias: Tensor | None) -> None:
+        super().__init__()
+        self.numbers = torch.ops.quantized.linear_prepack_fp16(small.numbers_NK.float(), None)
+        self.register_buffer("scale_N", small.scale_N)
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.ops.quantized.linear_dynamic_fp16(x, self.numbers)
+        if self.scale_N is None:
+            return y if self.bias is None else y.add_(self.bias)
+        return y.mul_(self.scale_N) if self.bias is None else torch.addcmul(self.bias, y, self.scale_N)
 
 
 class Narrowed(nn.Module):
@@ -131,41 +137,43 @@ def _bias(linear: nn.Linear) -> Tensor | None:
     return None if bias is None else bias.detach()
 
 
-def rounded(weight_NK: Tensor) -> tuple[Tensor, Tensor]:
-    """Return whole numbers to ±127, and for each row what one of them is worth."""
-    scale_N = weight_NK.abs().amax(1).clamp_min(1e-30) / 127
-    return (weight_NK / scale_N.unsqueeze(1)).round().to(torch.int8).contiguous(), scale_N
-
-
 def shrink(model: nn.Module, weights: Weights, plain: bool = False) -> Shrunk:
-    """Give a model's linear maps small weights, `plain` ones where its step of one row is compiled.
+    """Round the weights of a model's linear maps, and hold them in less, `plain` where its step is compiled.
 
-    Left as they are: embeddings, norms, experts, matrices too small to gain by it, and those that a layer reads by
-    itself.
+    Which are rounded depends on the model alone. Left as they are: embeddings, norms, experts, matrices below LEAST,
+    and those that a layer reads by itself. What is not read faster for it is rounded and held in float32.
     """
-    before = after = 0
-    least = LEAST if plain else PACKED.get(weights, 0)
-    plain = plain or not _packs(weights)
-    kind = {"bfloat16": Bfloat16, "int8": Int8}.get(weights)
+    matrices = before = after = wide = 0
     for parent in list(model.modules()):
         text = _text(parent)
         for name, child in list(parent.named_children()):
-            if kind is None or not isinstance(child, nn.Linear) or f".{name}.weight" in text:
+            if weights == "float32" or not isinstance(child, nn.Linear) or f".{name}.weight" in text:
                 continue
-            if child.weight.numel() < least:
+            count = child.weight.numel()
+            if count < LEAST:
                 continue
-            small = kind(child, plain)
-            before += child.weight.numel() * child.weight.element_size()
-            after += child.weight.numel() * (1 if weights == "int8" else 2)
-            setattr(parent, name, Narrowed(child, small) if isinstance(child, Leaving) else small)
+            matrices += 1
+            small = rounded(child.weight.detach().float(), weights)
+            held = Plain(small, _bias(child)) if plain else Packed(small, _bias(child)) if _packs(small) else None
+            if held is None:
+                wide += count * 4
+                like = torch.empty_like(child.weight).copy_(small.wide())  # it lies in memory as before
+                child.weight = nn.Parameter(like, requires_grad=False)
+                continue
+            before += count * 4
+            after += count * (small.numbers_NK.element_size() if plain else 2)
+            setattr(parent, name, Narrowed(child, held) if isinstance(child, Leaving) else held)
     kept = {id(weight): weight.numel() * weight.element_size() for weight in model.parameters()}
-    return Shrunk(weights, before, after, sum(kept.values()))
+    return Shrunk(weights, matrices, before, after, wide, sum(kept.values()) - wide)
 
 
-def _packs(weights: Weights) -> bool:
-    """Return whether this processor has a use for weights that are packed."""
-    mkldnn = torch.backends.mkldnn.is_available()
-    return mkldnn and (weights == "int8" or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+def _packs(small: Rounded) -> bool:
+    """Return whether a matrix is read faster where it is packed in float16, and loses nothing there."""
+    numbers_NK = small.numbers_NK
+    if numbers_NK.numel() < PACKED or "fbgemm" not in torch.backends.quantized.supported_engines:
+        return False
+    lost_NK = numbers_NK.half().float() - numbers_NK.float()  # of what is below 2e-5, or beyond 65,504
+    return float(lost_NK.norm()) <= 1e-6 * float(numbers_NK.float().norm())
 
 
 def _text(module: nn.Module) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from tfdsl.parts import Choice, Natural, Number, Positive, PositiveReal, Truth, problem
-from tfdsl.settings.ranges import NotBelow
+from tfdsl.settings.ranges import NotBelow, known
 
 Part = Annotated[float, Number(above=0, below=1)]
 Whole = Annotated[float, Number(minimum=0, maximum=1)]
@@ -39,7 +39,7 @@ class MaskedToken(Objective, type="masked_token"):
 
     @model_validator(mode="after")
     def _rest_is_left(self) -> MaskedToken:
-        if self.masked + self.random > 1:
+        if known(self.masked, self.random) and self.masked + self.random > 1:
             raise problem("R794", f"{self.masked:g} become the mask and {self.random:g} a random token: more than all")
         return self
 

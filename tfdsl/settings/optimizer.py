@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tfdsl.parts import Choice, Number, Part, Positive, PositiveReal, Truth, problem
-from tfdsl.settings.ranges import NotBelow, Share
+from tfdsl.settings.ranges import NotBelow, Share, known
 
 Betas = tuple[Share, Share]
 MOMENTS = "Decay of the first and of the second moment, a step"
@@ -133,7 +133,7 @@ class Find(Part):
 
     @model_validator(mode="after")
     def _rises(self) -> Find:
-        if self.lowest >= self.highest:
+        if known(self.lowest, self.highest) and self.lowest >= self.highest:
             message = f"the rate rises from `lowest`, {self.lowest:g}, to `highest`, {self.highest:g}, which is no rise"
             raise problem("D129", message, help="give a `lowest` below `highest`")
         return self

@@ -146,7 +146,7 @@ class Sample(Part):
     prefill: Positive = Field(default=2048, description="Positions of a prompt that are read at once")
     weights: Literal["float32", "bfloat16", "int8"] = Field(
         default="float32",
-        description="What linear maps store their weights in: less is read faster, and rounds more",
+        description="What linear maps round their weights to: less is read faster where it pays, and loses more",
     )
     compile: Truth | None = Field(
         default=None,

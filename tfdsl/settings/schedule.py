@@ -13,14 +13,19 @@ End = Annotated[float, Number(above=0, maximum=1)]
 
 
 class Schedule(Choice):
-    """How the learning rate moves: it rises over the warm-up to `optimizer.lr`, then follows the `type`."""
+    """How the learning rate moves: it rises over the warm-up to `optimizer.lr`, then follows the `type`.
+
+    Steps count from 1. What falls does so from `lr` at the warm-up's last step W (1 where there is none) to `minimum`
+    at the last step N: after the share p = (t - W) / (N - W) of the way it is `minimum` + (`lr` - `minimum`) · left(p).
+    """
 
     default_type = "cosine"
 
     warmup: Annotated[Any, Number(minimum=0, words=("auto",))] = Field(
         default="auto",
-        description="Steps of the rise from zero; a number below 1 is a share of `steps`; `auto` is 100, or a tenth of "
-        "`steps` where that is less",
+        description="Steps of the rise: step t of them has t / warmup of `lr`, so that the last one has all of it (and "
+        "step 1, where this is 0); a number below 1 is a share of `steps`; `auto` is 100, or a tenth of `steps` where "
+        "that is less",
     )
 
     @model_validator(mode="after")
@@ -46,15 +51,18 @@ class Constant(Schedule, type="constant"):
 class Falling(Schedule):
     """A schedule with an end to fall to."""
 
-    minimum: NotBelow | None = Field(default=None, description="Learning rate at the end; a tenth of `lr` if left out")
+    minimum: NotBelow | None = Field(
+        default=None,
+        description="Learning rate of the last step; a tenth of `lr` if left out. At 0, that step moves nothing",
+    )
 
 
 class Linear(Falling, type="linear"):
-    """It falls in a line."""
+    """It falls in a line: left(p) = 1 - p."""
 
 
 class Cosine(Falling, type="cosine"):
-    """It falls as half a cosine wave does (Loshchilov and Hutter, 2017)."""
+    """It falls as half a cosine wave does (Loshchilov and Hutter, 2017): left(p) = (1 + cos πp) / 2."""
 
 
 class InverseSqrt(Schedule, type="inverse_sqrt"):
@@ -69,7 +77,10 @@ class Noam(InverseSqrt, type="noam"):
 
 
 class Stable(Falling, type="wsd"):
-    """It stays, and falls at the end: warm-up, stable, decay (Hu et al., 2024)."""
+    """It stays, and falls at the end: warm-up, stable, decay (Hu et al., 2024).
+
+    In the last `decay` of the way, left is that of the `fall` at the share (p - 1 + decay) / decay.
+    """
 
     decay: End = Field(default=0.2, description="Share of the steps after the warm-up over which it falls")
     fall: Literal["linear", "cosine", "sqrt"] = Field(

@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tfdsl.parts import Number, Part, Positive, PositiveReal, Truth, problem
+from tfdsl.parts import Number, Part, Positive, PositiveReal, Truth, located, problem
 from tfdsl.settings.data import Data, Tokenizer
+from tfdsl.settings.idle import idle
 from tfdsl.settings.objective import NextToken, Objective
 from tfdsl.settings.optimizer import AdamW, Average, Find, Optimizer
 from tfdsl.settings.ranges import NotBelow, Seed, Share
 from tfdsl.settings.schedule import Cosine, Schedule
-
-WORDLESS = frozenset({"replaced_token", "preference"})  # objectives without a softmax that a penalty could be of
 
 Feed = Literal["text", "segments", "places", "keep", "source", "target"]
 Reports = Annotated[
@@ -115,20 +114,7 @@ class Train(Part):
     )
 
     @model_validator(mode="after")
-    def _objective_reads_them(self) -> Train:
-        word = self.objective.type_name
-        for name, share in (("z_loss", self.z_loss), ("label_smoothing", self.label_smoothing)):
-            if word in WORDLESS and share:
-                message = f"`{name}` is of a softmax over words or classes, and `{word}` has none"
-                raise problem("D129", message, help=f"leave `{name}` out")
-        if self.evaluate.generate is not None and word != "seq2seq":
-            message = f"`generate` is of `seq2seq`: `{word}` writes nothing for a measurement"
-            raise problem("D129", message, help="leave `evaluate.generate` out")
-        return self
-
-    @model_validator(mode="after")
-    def _moved_in_parts(self) -> Train:
-        if self.parallel == "fsdp" and self.optimizer.type_name == "adafactor":
-            message = "PyTorch's `adafactor` does not run on weights that are parted over processes"
-            raise problem("D129", message, help="choose another optimiser, or `parallel: ddp`")
+    def _all_is_honoured(self) -> Train:
+        for each in idle(self):
+            raise located(problem("D129", each.message, help=each.help), each.path, None)
         return self

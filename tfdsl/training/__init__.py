@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tfdsl import settings
@@ -52,7 +53,9 @@ def train(
 def resume(subject: Subject, folder: Path, *, report: Report | None = None) -> tuple[Outcome | None, list[Diagnostic]]:
     """Take up the run in `folder` at its last whole checkpoint; it ends as it would have, to the bit.
 
-    Returns the outcome, or what is wrong. A damaged checkpoint is named, and the last whole one before it is used.
+    Returns the outcome, or what is wrong. A damaged checkpoint is named, and the last whole one is used; a run
+    that had ended is left as it is.
+    A run that was stopped before it saved any begins; one whose spec, settings or tokenizer were changed is refused.
     Another number of processes may take it up; its numbers are then the same to rounding.
     """
     job, problems = reopen(subject, folder)
@@ -63,10 +66,14 @@ def resume(subject: Subject, folder: Path, *, report: Report | None = None) -> t
         job, problems = opening.agreed(job, problems, processes)
         if job is None:
             return None, problems
-        start, said = opening.last(folder, processes)
-        if start is None:
-            missing = Diagnostic("R706", f"`{folder}` holds no whole checkpoint to take up")
-            return None, [*said, missing] if processes.first else []
+        sound, start, said = opening.last(folder, processes)
+        if not sound:
+            return None, said if processes.first else []
+        if (before := opening.ended(folder, start, processes)) is not None:
+            return before, said if processes.first else []
+        if processes.first:
+            tight = needs.first(job.subject, job.task, job.settings, job.data.train, processes, False)
+            job = replace(job, remarks=tuple(tight))
         return _run(job, report or Quiet(), start, said, processes)
 
 
@@ -76,12 +83,8 @@ def _run(
     path = job.folder / "log.jsonl"
     step = start.step if start else 0
     if processes.first:
-        again = (
-            [] if start is None else needs.first(job.subject, job.task, job.settings, job.data.train, processes, False)
-        )
-        tight = [*again, *job.remarks]
-        report.warned(tight)
-        said = [*said, *tight]
+        report.warned([*said, *job.remarks])
+        said = [*said, *job.remarks]
     with process(job.settings.threads):
         with _log(job, step) if processes.first else log.Mute() as lines:
             try:

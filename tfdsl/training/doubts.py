@@ -26,7 +26,8 @@ def _meant(train: settings.Train) -> list[tuple[str, Diagnostic]]:
     found: list[tuple[str, Diagnostic]] = []
     rise = train.schedule.settled(train.steps).warmup
     if rise >= train.steps and "warmup" in train.schedule.model_fields_set:
-        message = f"the learning rate rises for {rise:,} steps, and the run has {train.steps:,}: it never reaches `lr`"
+        never = "it never reaches `lr`" if rise > train.steps else "it reaches `lr` at the last one"
+        message = f"the learning rate rises for {rise:,} steps, and the run has {train.steps:,}: {never}"
         help_ = "a number below 1 is a share of the steps: `warmup: 0.1`"
         found.append(("train.schedule.warmup", Diagnostic("W625", message, label="too long", help=help_)))
     source, apart = train.data and train.data.source, train.data and train.data.held_out

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tfdsl import disk, heads
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import blame, checkpoint, groups, order, parallel, peak, shards, signals
+from tfdsl.training import blame, checkpoint, groups, order, parallel, peak, shards, signals, sums
 from tfdsl.training.average import Average
 from tfdsl.training.compiling import Compiled, pays
 from tfdsl.training.guards import first
@@ -81,6 +81,7 @@ class Loop:
         self.ahead = Ahead(self._passes, self.set.steps)
         self.pace = Pace(torch.get_num_threads(), torch.set_num_threads) if self.set.threads == "auto" else None
         root, split = job.folder / "checkpoints", self.spread.way == "fsdp"
+        self.sums = sums.of(job.folder) if processes.first else {}
         self.saver = Saver(root, processes, split, start.step if start else -1, report.saved)
 
     def _spread(self) -> parallel.Spread:
@@ -138,12 +139,14 @@ class Loop:
             finally:
                 self.saver.close()
         seconds = time.monotonic() - self.started
-        self.said += early(self.set, end, self.step, self.job.subject.where("train.schedule.warmup"))
-        return Outcome(end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems), stopped.number)
+        self.said += early(self.set, end, self.step, self.job.subject.where)
+        return Outcome(
+            end, self.step, self.loss, self.held_out, seconds, (*self.said, *problems), signal=stopped.number
+        )
 
     def _steps(self, stopped: Event) -> End:
         """Take steps to the end, and say what it was."""
-        while self.step < self.set.steps and self._share() < 1 and not self.best.over:
+        while self.step < self.set.steps and self._passed() < 1 and not self.best.over:
             began = time.monotonic()
             self.advance()
             if self.pace is not None:
@@ -213,7 +216,7 @@ class Loop:
 
     def _rate(self) -> float:
         """Return the learning rate of the step that comes."""
-        return rate(self.set.schedule, self.set.optimizer.lr, self.step, self._share())
+        return rate(self.set.schedule, self.set.optimizer.lr, self.step + 1, self.set.steps, self._passed())
 
     def _own(self, part: Tensor) -> Tensor:
         """Return what the model's layers add to the loss of the last forward pass (experts' balance), or 0."""
@@ -315,6 +318,7 @@ class Loop:
             **self.meter.state(),
             "seconds": time.monotonic() - self.started,
             "judged": self.judged,
+            sums.KEY: self.sums,
         }
         try:
             self.log.flush(sync=True)
@@ -332,6 +336,21 @@ class Loop:
 
     def _restore(self, start: checkpoint.Checkpoint) -> None:
         own = checkpoint.tensors(self.model)
+        try:
+            self._refill(start, own)
+        except ValueError as error:  # of an older run, whose spec no sum tells from another
+            message = (
+                f"the weights in `{start.folder}` are not those of the run's spec: {str(error).partition(': ')[2]}"
+            )
+            raise Unfit(Diagnostic("R706", message, help="put the spec back as it was; nothing was changed")) from None
+        self.step = start.step
+        self.seconds = start.state["seconds"]
+        self.best.restore(start.state)
+        self.judged = start.state.get("judged", -1)
+        self.meter.restore(start.state)
+
+    def _refill(self, start: checkpoint.Checkpoint, own: dict[str, Tensor]) -> None:
+        """Fill the model and what the optimiser remembers; raises ValueError where the weights are not the model's."""
         if start.parted and self.processes.count > 1:
             shards.fill(start.folder, own, self.processes.aside())
             moments = shards.moments(start.folder, own, self.processes.aside())
@@ -346,20 +365,13 @@ class Loop:
             if self.masters is not None:
                 self.masters.give()
         self.optimizer.restore(moments)
-        self.step = start.step
-        self.seconds = start.state["seconds"]
-        self.best.restore(start.state)
-        self.judged = start.state.get("judged", -1)
-        self.meter.restore(start.state)
 
-    def _share(self) -> float:
-        """Return how much of the training lies behind, from 0 at the end of the warm-up to 1."""
-        warmup = self.set.schedule.warmup
-        share = (self.step - warmup) / max(1, self.set.steps - warmup)
-        if self.set.minutes is not None:
-            passed = time.monotonic() - self.started if self.processes.count == 1 else self.clock
-            share = max(share, passed / (self.set.minutes * 60))
-        return min(1.0, share)
+    def _passed(self) -> float:
+        """Return how much of `minutes` is gone, from 0 to 1; 0 where the time is not limited."""
+        if self.set.minutes is None:
+            return 0.0
+        passed = time.monotonic() - self.started if self.processes.count == 1 else self.clock
+        return min(1.0, passed / (self.set.minutes * 60))
 
     def _averaged(self) -> AbstractContextManager[object]:
         give = self.masters.give if self.masters else lambda: None

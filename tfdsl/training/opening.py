@@ -10,13 +10,15 @@ import torch
 
 from tfdsl import settings
 from tfdsl.diagnostics import Diagnostic
-from tfdsl.training import checkpoint
-from tfdsl.training.prepare import Job, reopen
+from tfdsl.training import checkpoint, log, outcome, sums
+from tfdsl.training.outcome import Outcome
+from tfdsl.training.prepare import DATA, SPEC, Job, drawn, reopen
 from tfdsl.training.processes import Processes
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import HELD_OUT
 
 Opened = tuple[Job | None, list[Diagnostic]]
+Last = tuple[bool, checkpoint.Checkpoint | None, list[Diagnostic]]
 
 
 def device(chosen: settings.Train, subject: Subject) -> list[Diagnostic]:
@@ -87,11 +89,37 @@ def agreed(job: Job | None, found: list[Diagnostic], processes: Processes) -> Op
     return None, said if processes.first else []
 
 
-def last(folder: Path, processes: Processes) -> tuple[checkpoint.Checkpoint | None, list[Diagnostic]]:
-    """Return the last whole checkpoint of a run, as the first process finds it, and what it says of damaged ones."""
-    whole: list[checkpoint.Checkpoint] = []
-    damaged: list[str] = []
-    if processes.first:
-        whole, damaged = checkpoint.found(folder / "checkpoints")
-    point = processes.told(whole[-1] if whole else None)[0]
-    return point, [Diagnostic("W571", fault, label="left aside") for fault in damaged]
+def last(folder: Path, processes: Processes) -> Last:
+    """Return whether a run can be taken up, its last whole checkpoint, and what is said, as the first process finds it.
+
+    A run that was stopped before it saved anything has no checkpoint, and begins.
+    """
+    return processes.told(_last(folder) if processes.first else (False, None, []))[0]
+
+
+def ended(folder: Path, point: checkpoint.Checkpoint | None, processes: Processes) -> Outcome | None:
+    """Return the outcome of a run that had ended at this checkpoint, as the first process reads its log."""
+    path, found = folder / "log.jsonl", None
+    if processes.first and point is not None and path.is_file():
+        found = outcome.ended(log.read(path), point.step)
+    return processes.told(found)[0]
+
+
+def _last(folder: Path) -> Last:
+    whole, damaged = checkpoint.found(folder / "checkpoints")
+    said = [Diagnostic("W571", fault, label="left aside") for fault in damaged]
+    if whole:
+        wrong = sums.taken_up(folder, whole[-1].state)
+        return not wrong, whole[-1], [*said, *wrong]
+    anew = f"tfdsl train {folder / SPEC} --data {folder / DATA} -o OTHER"
+    steps = [entry["step"] for entry in log.read(folder / "log.jsonl")] if (folder / "log.jsonl").exists() else []
+    if damaged or steps:
+        message = f"`{folder}` holds no whole checkpoint to take up"
+        message += "" if damaged else f", and its log goes to step {max(steps):,}"
+        help_ = f"nothing was changed; put one back, or begin another run with its spec and its data: {anew}"
+        return False, None, [*said, Diagnostic("R706", message, help=help_)]
+    if not drawn(folder):
+        message = f"`{folder}` was stopped before it saved the weights that it started from"
+        return False, None, [Diagnostic("R706", message, help=f"begin it anew: {anew} --from RUN")]
+    message = f"`{folder}` was stopped before it saved anything: it begins at its first step"
+    return True, None, [Diagnostic("W634", message, label="begun")]

@@ -24,6 +24,7 @@ from tfdsl.training.task import Task
 
 SPEC, SOURCE, SETTINGS, TOKENIZER, DATA = "spec.yaml", "model.py", "settings.json", "tokenizer.json", "data"
 GROUPS = "groups.txt"
+START, DRAWN = "start", "drawn"  # what a run's settings say of its first weights
 UNBOUNDED_CONTEXT = 256  # tokens a sequence where neither the settings nor the model say
 
 
@@ -115,7 +116,8 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
     needed = [folder / SETTINGS, folder / DATA / data.MANIFEST]
     missing = [path for path in needed if not path.is_file()]
     if missing:
-        return None, [Diagnostic("R706", f"`{folder}` is no run folder: `{missing[0].relative_to(folder)}` is missing")]
+        message = f"`{folder}` is no run folder: `{missing[0].relative_to(folder)}` is missing"
+        return None, [Diagnostic("R706", message, help=_begun(folder))]
     try:
         kept = settings.Train.model_validate(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["train"])
         if kept.context is None or not isinstance(kept.steps, int):  # pyright: ignore[reportUnnecessaryIsInstance]  (a text may be a formula)
@@ -134,6 +136,23 @@ def reopen(subject: Subject, folder: Path) -> tuple[Job | None, list[Diagnostic]
         return None, [damage.diagnostic]
     task.open(made)
     return Job(subject, task, kept, folder, made), []
+
+
+def _begun(folder: Path) -> str:
+    """Return how a run begins whose folder is not filled yet, or is not filled any more."""
+    log = folder / "log.jsonl"
+    if _free(folder) or (log.is_file() and log.stat().st_size):
+        return "nothing was changed; put back the file as it was, or begin another run"
+    spec = folder / SPEC if (folder / SPEC).is_file() else "SPEC"
+    return f"nothing was trained yet, so begin it: tfdsl train {spec} -o {folder}"
+
+
+def drawn(folder: Path) -> bool:
+    """Return whether a run began with weights that its seed draws, so that it can begin again without others."""
+    try:
+        return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))[START]["weights"] == DRAWN
+    except (ValueError, KeyError, TypeError):  # of an older run, which did not say so
+        return False
 
 
 def _unsound(folder: Path, what: str) -> Diagnostic:
@@ -238,10 +257,12 @@ def _fill(job: Job, sample: settings.Sample) -> None:
     disk.write(folder / SPEC, subject.spec)
     disk.write(folder / SOURCE, subject.source)
     disk.write(folder / GROUPS, groups.table(groups.part(subject.known(), job.settings.optimizer)) + "\n")
-    resolved = describe(subject, job.settings, sample, subject.context, job.data.labels, job.task.about())
-    disk.write(folder / SETTINGS, json.dumps(resolved, indent=1) + "\n")
     if job.data.tokenizer is not None:
         disk.write(folder / TOKENIZER, job.data.tokenizer.to_str(pretty=True))
     for name, kept in subject.keeps.items():
         disk.write(folder / name, kept)
+    # The settings come last: where they are, all is there that the run needs to begin.
+    resolved = describe(subject, job.settings, sample, subject.context, job.data.labels, job.task.about())
+    start = {START: {"weights": "given" if subject.trained else DRAWN}}
+    disk.write(folder / SETTINGS, json.dumps(resolved | start, indent=1) + "\n")
     disk.hold(folder)  # the data too: no checkpoint is of use without them

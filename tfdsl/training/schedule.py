@@ -8,26 +8,23 @@ from tfdsl import settings
 from tfdsl.settings import schedule as kinds
 
 
-def rate(schedule: settings.Schedule, peak: float, step: int, progress: float) -> float:
-    """Return the learning rate of a step (from 0), when `progress` (0 to 1) of what follows the warm-up lies behind it.
+def rate(schedule: settings.Schedule, peak: float, step: int, steps: int, clock: float = 0.0) -> float:
+    """Return the learning rate of a step (from 1) of `steps`, when the share `clock` (0 to 1) of the time is gone.
 
-    Over a warm-up of W steps the rate is `peak` · (step + 1) / (W + 1), and (step + 1) / W for `inverse_sqrt`, as
-    Vaswani et al. (2017, equation 3) have it.
+    Over a warm-up of W steps it is `peak` · step / W, so that step W has `peak`, and so has step 1 where W is 0. What
+    falls does so from there to the last step, which has `minimum`, or by the clock where that is further along.
+    `inverse_sqrt` is Vaswani et al. (2017, equation 3).
     """
+    risen = max(1, schedule.warmup)
+    if step <= risen:
+        return peak * (step / risen)
     if isinstance(schedule, kinds.InverseSqrt):
-        risen, now = max(1, schedule.warmup), step + 1
-        return peak * min(now / risen, math.sqrt(risen / now))
-    if step < schedule.warmup:
-        return peak * (step + 1) / (schedule.warmup + 1)
+        return peak * math.sqrt(risen / step)
     if not isinstance(schedule, kinds.Falling):
         return peak
     low = peak / 10 if schedule.minimum is None else schedule.minimum
-    return low + (peak - low) * _left(schedule, progress)
-
-
-def highest(schedule: settings.Schedule, peak: float, steps: int) -> float:
-    """Return the highest rate of the first `steps`, all of them in the warm-up or before the rate falls."""
-    return max((rate(schedule, peak, step, 0.0) for step in range(steps)), default=0.0)
+    left = _left(schedule, min(1.0, max((step - risen) / (steps - risen), clock)))
+    return peak * left + low * (1 - left)  # both ends to the bit
 
 
 def _left(schedule: kinds.Falling, progress: float) -> float:
