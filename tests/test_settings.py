@@ -175,3 +175,18 @@ def test_settings_that_hang_on_each_other_may_be_formulas(change: str, said: lis
     found = tfdsl.check(text, [change])
     assert [(each.code, each.help) for each in found.diagnostics] == said
     assert all(each.label == "" for each in found.diagnostics)
+
+
+@pytest.mark.parametrize("change", [None, "train.data.fields=null"])
+def test_null_takes_an_inherited_setting_away(change: str | None, tmp_path: Path) -> None:
+    """Of whatever type it is: as if nobody had said it."""
+    shape = "inputs: {x: {shape: [B, T], vocab: 9}}\nmodel: [{embed: {from: x, width: 8}}]\n"
+    said = "train: {minutes: 3, steps: 7, data: {source: a.jsonl, fields: {source: in, target: out}}}\n"
+    (tmp_path / "base.yaml").write_text(f"tfdsl: 1\nname: a\n{shape}{said}")
+    gone = "" if change else "data: {fields: null}, "
+    (tmp_path / "own.yaml").write_text(f"extends: base.yaml\nname: b\ntrain: {{{gone}minutes: null, steps: null}}\n")
+    gathered = document.gather(tmp_path / "own.yaml", [change] if change else [])
+    train = checking.run(gathered).train
+    assert (train.data, train.minutes, train.steps) == (Data.read({"source": "a.jsonl"}), None, 2000)
+    alone = f"tfdsl: 1\nname: a\n{shape}train: {{steps: null}}\n"
+    assert [each.code for each in tfdsl.check(alone).diagnostics] != []  # null is of no use where nothing is inherited

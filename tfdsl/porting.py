@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from tfdsl import building, checking, declared, disk, document
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic, Span
-from tfdsl.run import FOREIGN, Run, fill
+from tfdsl.run import FOREIGN, Run
 from tfdsl.training import subject
+from tfdsl.training.fill import fill
 from tfdsl.training.prepare import TOKENIZER
 from tfdsl.weights import files, recognise
 from tfdsl.weights.files import CONFIG, Tensors

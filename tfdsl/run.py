@@ -1,4 +1,4 @@
-"""A run folder: filled with a model's spec, settings, tokenizer and weights, and opened, ready to sample from."""
+"""A run folder, opened: a model with its weights and tokenizer, ready to be asked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 from torch import nn
 
-from tfdsl import building, checking, declared, disk, document, roles, sampling, settings
+from tfdsl import building, checking, declared, document, roles, sampling, settings
 from tfdsl.checking import Checked
 from tfdsl.diagnostics import Diagnostic
 from tfdsl.faults import RunError
@@ -42,7 +42,7 @@ from tfdsl.sampling.small import Weights
 from tfdsl.training import checkpoint, sums
 from tfdsl.training.checkpoint import Checkpoint
 from tfdsl.training.folder import FOREIGN, Unfit, kept_in
-from tfdsl.training.prepare import SETTINGS, SOURCE, SPEC, TOKENIZER, UNBOUNDED_CONTEXT, describe
+from tfdsl.training.prepare import SPEC
 from tfdsl.training.subject import Subject
 from tfdsl.training.task import Measured
 
@@ -391,24 +391,3 @@ def onward(subject: Subject, run: Run) -> tuple[Subject | None, list[Diagnostic]
     keeps = {FOREIGN: json.dumps(run.foreign, indent=1) + "\n"} if run.foreign else {}
     known = {"tokenizer": run.tokenizer, "setting": run.train.tokenizer, "end": run.end, "keeps": keeps}
     return replace(subject, build=build, trained=True, **known), []
-
-
-def fill(
-    folder: Path,
-    subject: Subject,
-    train: settings.Train,
-    sample: settings.Sample,
-    tokenizer: Tokenizer | None,
-    model: nn.Module,
-    positions: Any = None,
-) -> None:
-    """Fill a run folder with a model as it is: a run of no steps. `positions` are the most that it was made for."""
-    disk.put(folder / SPEC, subject.spec)
-    disk.put(folder / SOURCE, subject.source)
-    known = positions if isinstance(positions, int) and positions > 0 else UNBOUNDED_CONTEXT
-    context = subject.context or known
-    disk.put(folder / SETTINGS, json.dumps(describe(subject, train, sample, context), indent=1) + "\n")
-    if tokenizer is not None:
-        disk.put(folder / TOKENIZER, tokenizer.to_str(pretty=True))
-    state = {"held_out": None, "best": None, "best_step": 0, "seconds": 0.0, sums.KEY: sums.of(folder)}
-    checkpoint.save(folder / "checkpoints", 0, checkpoint.tensors(model), {}, state)

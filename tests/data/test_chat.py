@@ -27,6 +27,9 @@ TALK = [
 def test_the_answer_is_what_the_assistant_said_last() -> None:
     assert chat.told(TALK) == ("system: Be brief.\nuser: Hello?\nassistant: ", "Hi.", ())
     assert chat.told(TALK[:2]) == "ends with a message of `user`: the last one must be the `assistant`'s"
+    empty = [*TALK[:2], {"role": "assistant", "content": " "}, *TALK[1:]]
+    assert chat.told(empty) == "has nothing in message 3, which is the `assistant`'s: there is no answer to learn"
+    assert chat.told([TALK[0], TALK[2]]) == "has no message that the `assistant` answers, such as the `user`'s"
     assert chat.told([]) == "is no list of messages"
     assert chat.told([{"role": "user"}]) == "has a message that is not `{role: text, content: text}`"
 
@@ -58,7 +61,7 @@ def test_a_broken_conversation_is_told(tmp_path: Path) -> None:
 LONG = [
     *TALK,
     {"role": "user", "content": "And\nthen?\nassistant: no"},
-    {"role": "assistant", "content": ""},
+    {"role": "assistant", "content": "user: "},
     {"role": "user", "content": "Bye."},
     {"role": "assistant", "content": "Ça va.\n"},
 ]

@@ -92,7 +92,7 @@ def test_a_column_that_is_missing_is_named_with_those_there(tmp_path: Path) -> N
     path = written(tmp_path / "x.tsv", [("sentence", "", "label"), ("a", "b", "1")], delimiter="\t")
     assert Delimited(path).columns == ("sentence", "column 2", "label")
     data = {"source": str(path), "fields": {"source": "sentences"}}
-    assert wrong(tmp_path, PAIRS, data) == [("train.data.fields", "R741", "`x.tsv` has no column `sentences`")]
+    assert wrong(tmp_path, PAIRS, data) == [("train.data.fields.source", "R741", "`x.tsv` has no column `sentences`")]
 
 
 def test_what_is_around_a_broken_record_is_read(tmp_path: Path) -> None:

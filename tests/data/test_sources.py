@@ -246,10 +246,10 @@ def test_columns_that_are_not_there_are_listed(tmp_path: Path) -> None:
         ("train.data.source", "R741", "the objective reads `source` and `target`, which `x.jsonl` does not have")
     ]
     assert wrong(tmp_path, PAIRS, {"source": str(path), "fields": {"source": "questoin", "target": "answer"}}) == [
-        ("train.data.fields", "R741", "`x.jsonl` has no column `questoin`")
+        ("train.data.fields.source", "R741", "`x.jsonl` has no column `questoin`")
     ]
     assert wrong(tmp_path, PAIRS, {"source": str(path), "fields": {"sauce": "question"}}) == [
-        ("train.data.fields", "R741", "the objective reads no field `sauce`")
+        ("train.data.fields.sauce", "R741", "the objective reads no field `sauce`")
     ]
 
 

@@ -12,8 +12,9 @@ import torch
 import tfdsl
 from tfdsl import settings, tokens
 from tfdsl.reading.trained import Trained
-from tfdsl.run import Run, fill
+from tfdsl.run import Run
 from tfdsl.training import subject
+from tfdsl.training.fill import fill
 
 WORDS = """
 tfdsl: 1

@@ -96,6 +96,11 @@ def test_files_hold_texts_pairs_and_labels(tmp_path: Path) -> None:
     assert [each.code for each in said] == ["R743"]
     found, said = examples.file(str(tmp_path / "none.jsonl"), examples.TEXTS, trained)
     assert [each.code for each in said] == ["R702"]
+    (tmp_path / "mixed").mkdir()
+    (tmp_path / "mixed" / "a.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "mixed" / "notes.txt").write_text("left out")
+    found, said = examples.file(str(tmp_path / "mixed"), examples.TEXTS, trained)
+    assert ([each.text for each in found], [each.code for each in said]) == (["a"], ["W628"])
 
 
 def test_the_names_of_an_imported_model_are_its_own() -> None:

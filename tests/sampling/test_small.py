@@ -74,6 +74,15 @@ def test_steps_of_any_number_of_rows_read_the_weights_that_the_score_reads() -> 
             torch.testing.assert_close(given, packed(tokens)[:, -last:], rtol=1e-5, atol=1e-5)
 
 
+def test_a_vector_of_three_digits_loses_nothing_that_float32_holds() -> None:
+    x, weight = torch.randn(5, 96) * torch.logspace(-30, 30, 5)[:, None], torch.randint(-127, 128, (40, 96)).char()
+    x[2, 0] = 1e4  # one that is far larger than the others
+    wanted = x.double() @ weight.double().T
+    given = small.by_digits(x, weight).double()
+    assert ((given - wanted).norm(dim=1) < 6e-7 * wanted.norm(dim=1)).all()
+    assert (small.by_digits(torch.zeros(1, 96), weight) == 0).all()
+
+
 def test_what_float16_does_not_hold_is_not_packed() -> None:
     for factor, kind in ((1.0, small.Packed), (1e-7, nn.Linear), (1e6, nn.Linear)):
         model: Any = nn.Sequential(nn.Linear(8, 8))

@@ -9,9 +9,10 @@ from torch import nn
 import tfdsl
 from tests.six import spread
 from tfdsl import tokens
-from tfdsl.run import Run, fill
+from tfdsl.run import Run
 from tfdsl.settings import Sample, Tokenizer, Train
 from tfdsl.training import subject
+from tfdsl.training.fill import fill
 
 SPEC = """
 tfdsl: 1

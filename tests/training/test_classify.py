@@ -208,7 +208,17 @@ def test_classes_that_are_held_out_alone_are_told() -> None:
 def test_one_class_alone_and_classes_that_are_too_many_or_alike_are_told() -> None:
     task = bound(BERT, objective="classify", output="scores")
     one = prepared(("a", "b", "c"), text=texts("x", "y"), label=numbers([1, 1]))
-    assert [said.code for _, said in task.against(one)] == ["R758"]
+    ((where, said),) = task.against(one)
+    assert (where, said.code, said.help) == ("train.data.source", "R758", "give examples of another class too")
+    apart = replace(one, held_out=prepared(text=texts("x"), label=numbers([0])).train)
+    assert task.against(apart)[0][1].help == (
+        "another class is among the held-out examples alone: hold less out, or give more examples of it"
+    )
+    counted = prepared(tuple("01234567"), text=texts("x", "y"), label=numbers([5, 7]))
+    ((_, said),) = task.against(counted)
+    assert said.notes[0].message == (
+        "labels that are whole numbers are taken as the numbers of classes, from 0: `5`, `7`"
+    )
     two = prepared(("Dog ", "dog"), text=texts("x", "y"), label=numbers([0, 1]))
     assert task.against(two) == []
     assert [said.code for _, said in task.remarks(two)] == ["W630", "W631"]

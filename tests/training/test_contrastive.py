@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from tests.training.records import BERT, END, START, bound, model, numbers, prepared, summed, texts, told
 from tfdsl import settings, tokens
 from tfdsl.training import order
-from tfdsl.training.objectives.contrastive import pairs
+from tfdsl.training.objectives.contrastive import choices, pairs
 from tfdsl.training.processes import Processes
 from tfdsl.training.task import HELD_OUT, Place
 
@@ -128,6 +128,24 @@ def test_recall_is_over_all_that_is_held_out() -> None:
     assert found.figures["recall at 5"] == pytest.approx((ranks <= 5).double().mean().item())
     assert found.figures["recall at 10"] == 1
     assert found.figures["mean reciprocal rank"] == pytest.approx((1 / ranks.double()).mean().item())
+
+
+def test_recall_counts_each_negative_once_among_the_candidates() -> None:
+    """`B` is a positive of another query, and so no further candidate; `x` and `y` are."""
+    task, net = bound(BERT, objective="contrastive", output="pooled"), model(BERT)
+    task.open(HARD)
+    with torch.no_grad():
+        found = task.measure(net, [task.batch(HARD.held_out, each) for each in order.held_out(3, 2)], Processes())
+        one = task.batch(HARD.held_out, [Place(HELD_OUT, index) for index in range(3)])
+        vectors = F.normalize(net(*one.inputs.values())["pooled"], dim=-1).view(3, 3, 8)
+    all_ = torch.cat([vectors[1], vectors[2, 1:]])  # A, B, C; x, y
+    scores = vectors[0] @ all_.T
+    ranks = 1 + (scores > scores.diagonal().unsqueeze(1) + 1e-12).sum(1)
+    assert found.figures["recall at 1"] == pytest.approx((ranks == 1).double().mean().item())
+    assert found.figures["mean reciprocal rank"] == pytest.approx((1 / ranks.double()).mean().item())
+    keys = torch.tensor([[0, 10, 20], [1, 11, 10], [2, 12, 20]])
+    candidates, more = choices(torch.arange(6.0).view(3, 2, 1), keys)
+    assert (candidates.flatten().tolist(), more) == ([0, 2, 4, 1], 1)
 
 
 def test_scores_are_the_models_own() -> None:

@@ -79,7 +79,7 @@ def test_the_table_says_it_all() -> None:
 
 
 def test_a_pattern_that_matches_nothing_is_said() -> None:
-    optimizer = {"groups": [{"match": "tok.*"}, {"match": "encoder.*", "lr": 2}]}
+    optimizer = {"groups": [{"match": "tok.*", "lr": 3}, {"match": "encoder.*", "lr": 2}]}
     found = groups.against(groups.of_model(GPT(11)), Train.read({"optimizer": optimizer}).optimizer)
     assert [(path, each.code, each.message) for path, each in found] == [
         ("train.optimizer.groups.1.match", "R771", "no weight is called `encoder.*`")

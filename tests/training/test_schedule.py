@@ -15,7 +15,7 @@ FALLS = ("linear", "cosine", "sqrt")
 
 
 def schedule(**fields: Any) -> Schedule:
-    return Train.read({"schedule": fields}).schedule
+    return Train.read({"schedule": fields, "optimizer": {"lr": 1.0}}).schedule
 
 
 def rates(chosen: Schedule, peak: float, steps: int = STEPS) -> list[float]:

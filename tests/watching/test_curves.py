@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,21 @@ def test_averages_are_even_where_the_curve_is() -> None:
     assert [y for _, y in curves.averaged(flat)] == pytest.approx([2.0] * 500)
     assert len(curves.thinned(flat, 100)) == 100
     assert curves.thinned(flat, 100)[-1] == flat[-1]
+
+
+def test_averages_do_not_lag_behind_a_loss_that_falls() -> None:
+    """Above as many points as below, over each fifth of a short run and of a long one; a line stays what it is."""
+    for count in (30, 300, 3000):
+        noise = random.Random(0)
+        points = [(float(x), 5 * math.exp(-5 * x / count) + noise.gauss(0, 0.2)) for x in range(count)]
+        smooth = curves.averaged(points)
+        for first in range(0, count, count // 5):
+            part = slice(first, first + count // 5)
+            above = [one > other for (_, one), (_, other) in zip(smooth[part], points[part], strict=True)]
+            assert 0.2 < sum(above) / len(above) < 0.8
+    line = [(float(x), 7 - x / 40) for x in range(100)]
+    assert [y for _, y in curves.averaged(line)] == pytest.approx([y for _, y in line], rel=1e-9)
+    assert [curves.averaged(line[:count]) for count in (0, 1, 3)] == [line[:count] for count in (0, 1, 3)]
 
 
 def test_runs_are_named_by_as_much_as_tells_them_apart(runs: Path) -> None:

@@ -16,7 +16,7 @@ from tfdsl.data.source import Record, Source
 from tfdsl.diagnostics import Diagnostic
 
 Stretches = tuple[tuple[int, int], ...]  # of characters: the first, and the one behind the last
-MESSAGES, ANSWERER = "messages", "assistant"
+MESSAGES, ANSWERER, SYSTEM = "messages", "assistant", "system"
 EARLIER = "earlier_answers"
 MADE = ("prompt", "answer", EARLIER)
 
@@ -91,6 +91,13 @@ def told(messages: Any) -> tuple[str, str, Stretches] | str:
         return wrong
     if said[-1]["role"] != ANSWERER:
         return f"ends with a message of `{said[-1]['role']}`: the last one must be the `{ANSWERER}`'s"
+    empty = next(
+        (at for at, each in enumerate(said, 1) if each["role"] == ANSWERER and not each["content"].strip()), None
+    )
+    if empty is not None:
+        return f"has nothing in message {empty}, which is the `{ANSWERER}`'s: there is no answer to learn"
+    if all(each["role"] in (ANSWERER, SYSTEM) for each in said):
+        return f"has no message that the `{ANSWERER}` answers, such as the `user`'s"
     prompt = asked(said[:-1])
     return str(prompt), str(said[-1]["content"]), prompt.answers
 

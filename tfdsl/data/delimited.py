@@ -19,6 +19,7 @@ TABS = frozenset({".tsv", ".tab"})
 SUFFIXES = TABS | {".csv"}
 STRIDE = 256  # records between two places that are remembered
 MOST = 1 << 30  # letters of a cell: long texts are cells too
+RENAME = "give each column a name of its own in the first line, or take one of them out"
 QUOTING = 'a cell with a quote, a separator or a line break in it stands in quotes, its own doubled: `"say ""hi"""`'
 Cells = list[str]
 
@@ -94,7 +95,7 @@ class Delimited(Source):
         return Record(unit, f"line {line + 1:,} of `{self._path}`", dict(zip(self.columns, cells, strict=True)))
 
     def _broken(self, line: int, what: str) -> Diagnostic:
-        help_ = remedy(self._path) if what.endswith("UTF-8") else QUOTING
+        help_ = remedy(self._path) if what.endswith("UTF-8") else RENAME if what.endswith("twice") else QUOTING
         message = f"line {line + 1:,} of `{self._path}` {what}"
         return Diagnostic("R742", message, label="a broken line", help=help_)
 

@@ -33,14 +33,15 @@ class Chosen:
 
 def choose(wanted: Wanted, source: Source, data: settings.Data) -> tuple[Chosen | None, Problems]:
     """Return the first way of the objective that the columns of a source allow, or what is missing."""
-    unknown = [each for each in data.fields.values() if each not in source.columns]
-    if unknown:
-        return None, [("train.data.fields", _no_column(name, data.source, source.columns)) for name in unknown]
+    unknown = {field: each for field, each in data.fields.items() if each not in source.columns}
+    if unknown:  # each in the file that wrote it, which may be one that the spec extends
+        told = {field: _no_column(name, data.source, source.columns) for field, name in unknown.items()}
+        return None, [(f"train.data.fields.{field}", each) for field, each in told.items()]
     names = {field.name for way in wanted.ways for field in way}
     mapped = {field.name for way in wanted.ways for field in way if field.kind != "turns"}
     strange = [name for name in data.fields if name not in mapped]
     if strange:
-        return None, [("train.data.fields", _no_field(name, mapped)) for name in strange]
+        return None, [(f"train.data.fields.{name}", _no_field(name, mapped)) for name in strange]
     columns = {name: data.fields.get(name, name) for name in names}
     columns = _lone(wanted, source, columns, data)
     for way in wanted.ways:

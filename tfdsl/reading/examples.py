@@ -152,6 +152,7 @@ def table(name: str, fields: Sequence[Field], data: settings.Data) -> Read:
         return [], [each for _, each in problems]
     examples: list[Example] = []
     said: list[Diagnostic] = []
+    told = list(found.remarks)  # what of a folder is left out
     for part in (source, found.held_out):
         for record in part.read(0, part.count) if part is not None else ():
             if isinstance(record, Diagnostic):
@@ -161,7 +162,7 @@ def table(name: str, fields: Sequence[Field], data: settings.Data) -> Read:
                 examples.append(_example(record, chosen, source))
             except values.Unfit as fault:
                 said.append(fault.diagnostic(record, chosen.columns[fields[0].name]))
-    return examples, [each for _, each in gathered(said)]
+    return examples, [*told, *(each for _, each in gathered(said))]
 
 
 def _without(data: settings.Data, source: Source) -> settings.Data:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfdsl.heads import Leaving
+from tfdsl.sampling import rows
 
 Weights = Literal["float32", "bfloat16", "int8"]
 LEAST = 1 << 12  # numbers in a matrix below which it is not rounded, whatever reads it
@@ -87,7 +88,9 @@ class Plain(nn.Module):
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_exporting() or self.weight.numel() <= PART:
+        if self.scale_N is not None and torch.compiler.is_exporting() and not rows.single(x):
+            y = by_digits(x, self.weight)
+        elif torch.compiler.is_exporting() or self.weight.numel() <= PART:
             y = F.linear(x, self.weight.to(x.dtype))
         else:  # all at once would take four times the memory of the matrix
             parts = self.weight.split(max(1, PART // self.weight.size(1)))
@@ -95,6 +98,24 @@ class Plain(nn.Module):
         if self.scale_N is not None:
             y = y * self.scale_N
         return y if self.bias is None else y + self.bias
+
+
+def by_digits(x: Tensor, weight_NK: Tensor) -> Tensor:
+    """Return x [..., K] times the rows of an int8 matrix, as exact as in float32, by products of whole numbers.
+
+    A vector is written in three digits of base 254, of which the first reaches ±127: of its largest number's 24 bits
+    none is lost. Those of all vectors go through one product, a fourth of the time of one in float32.
+    """
+    x_RK = x.reshape(-1, x.size(-1))
+    most_R1 = x_RK.abs().amax(1, keepdim=True).clamp_min(1e-30)
+    left_RK, digits = x_RK * (127 / most_R1), list[Tensor]()
+    for _ in range(3):
+        whole_RK = left_RK.round()
+        digits.append(whole_RK.to(torch.int8))
+        left_RK = (left_RK - whole_RK) * 254
+    first, second, third = torch.ops.aten._int_mm(torch.cat(digits), weight_NK.t()).float().chunk(3)
+    y_RN = ((third / 254 + second) / 254 + first) * (most_R1 / 127)
+    return y_RN.view(*x.shape[:-1], -1)
 
 
 class Packed(nn.Module):

@@ -99,7 +99,10 @@ def scalars(value: Value, path: Path = ()) -> Iterator[tuple[Path, Scalar]]:
 
 
 def merge(base: Value, over: Value) -> Value:
-    """Return `base` with `over` laid on it: mappings merge by key, everything else is replaced; every span is kept."""
+    """Return `base` with `over` laid on it: mappings merge by key, everything else is replaced; every span is kept.
+
+    A key of `base` for which `over` says null goes, as if nobody had said it.
+    """
     if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
         return over
     mine = {key.text: (key, value) for key, value in over.entries}
@@ -107,7 +110,8 @@ def merge(base: Value, over: Value) -> Value:
     for key, value in base.entries:
         if key.text in mine:
             own, replacement = mine.pop(key.text)
-            entries.append((own, merge(value, replacement)))
+            if not (isinstance(replacement, Scalar) and replacement.value is None):
+                entries.append((own, merge(value, replacement)))
         else:
             entries.append((key, value))
     return Mapping((*entries, *mine.values()), over.span)

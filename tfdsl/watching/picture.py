@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; then the same with another line.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444", "#b3a600")
+MARKS, FEW = ("o", "s", "D", "^", "v"), 6  # of points; and the most lines that may be of as many widths
 LINES = ("-", "--", ":", "-.")
 THIN, STEPS, AVERAGED, HELD = 0.6, "#9db8d9", "#2f6db5", "#c4572b"
 WORDS = {
@@ -88,9 +89,11 @@ def of_many(title: str, lines: Sequence[Line], across: str, up: str, log: bool =
     for index, line in enumerate(lines):
         colour, style = COLOURS[index % len(COLOURS)], LINES[index // len(COLOURS) % len(LINES)]
         xs, ys = _sides(line.points)
-        axes.plot(
-            xs, ys, style, color=colour, linewidth=1.4, label=line.name, marker="o" if marked else "", markersize=3.5
-        )
+        # What lies under another line, and a point under another's, is wider than it: none hides one that is the same.
+        under = len(lines) - 1 - index if len(lines) <= FEW else 0
+        mark = MARKS[index % len(MARKS)] if marked else ""
+        wide, size = 1.4 + (1.6 * under if marked else 0.0), 4 + 2.5 * under
+        axes.plot(xs, ys, style, color=colour, linewidth=wide, label=line.name, marker=mark, markersize=size)
         if any(line.widths):
             low = [y - width for y, width in zip(ys, line.widths, strict=True)]
             high = [y + width for y, width in zip(ys, line.widths, strict=True)]
@@ -102,7 +105,7 @@ def of_many(title: str, lines: Sequence[Line], across: str, up: str, log: bool =
 
 
 def _legend(figure: Figure, axes: Axes, lines: Sequence[Line]) -> None:
-    if len(lines) <= 6 and max(len(line.name) for line in lines) < 40:
+    if len(lines) <= FEW and max(len(line.name) for line in lines) < 40:
         axes.legend(frameon=False, fontsize=8)
     else:
         figure.legend(loc="outside right upper", frameon=False, fontsize=7)

@@ -49,12 +49,15 @@ class Classify(Task):
         problems = self.reader.against(data)
         if len(data.labels) > self.classes:
             message = f"the data has {len(data.labels):,} classes, the model tells {self.classes:,} apart"
+            note = (Note(f"the classes are {shown(data.labels, MOST)}"),)
             same = alike(data.labels)
             help_ = f"make the last dimension of `{self.output}` {len(data.labels)}"
             help_ = f"did you mean {same} to be one class? Else {help_}" if same else help_
-            if data.labels[0] == "0" and not (_labels(data.train) == 0).any():
-                help_ = f"no example is of class `0`, from which numbers count: {help_}, or write other names"
-            note = (Note(f"the classes are {shown(data.labels, MOST)}"),)
+            met = np.union1d(_labels(data.train), _labels(data.held_out))
+            if data.labels == tuple(map(str, range(len(data.labels)))) and len(met) < len(data.labels):
+                told = shown([data.labels[each] for each in met], MOST)
+                note = (Note(f"labels that are whole numbers are taken as the numbers of classes, from 0: {told}"),)
+                help_ = f"{help_}; or write names in place of numbers, and those that there are count alone"
             said = Diagnostic("R804", message, label="too few", notes=note, help=help_)
             problems.append((f"outputs.{self.output}", said))
         met = np.unique(_labels(data.train))
@@ -64,7 +67,11 @@ class Classify(Task):
                 f"{what} to train on {'is' if len(data.train) == 1 else 'are'} of one class, `{data.labels[met[0]]}`"
             )
             help_ = "give examples of another class too"
-            problems.append(("train.data", Diagnostic("R758", message, label="nothing to tell apart", help=help_)))
+            if len(np.setdiff1d(_labels(data.held_out), met)):
+                help_ = "another class is among the held-out examples alone: hold less out, or give more examples of it"
+            problems.append(
+                ("train.data.source", Diagnostic("R758", message, label="nothing to tell apart", help=help_))
+            )
         return problems
 
     def remarks(self, data: Prepared) -> Problems:

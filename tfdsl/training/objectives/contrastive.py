@@ -101,22 +101,24 @@ class Vectors(Task):
         return F.normalize(found, dim=-1).unflatten(0, (parts, -1)).transpose(0, 1)
 
     def measure(self, model: Model, batches: Iterable[Batch], processes: Processes) -> Measured:
-        """Return the loss within batches, and how well queries find their positives among all that are held out."""
+        """Return the loss within batches, and how well queries find positives among all that is held out, negatives too."""
         vectors: list[Tensor] = []
         keys: list[Tensor] = []
         total = torch.zeros(1, dtype=torch.float64)
         for batch in batches:
             own_BCD = self._vectors(model, batch)
             total += self._loss(own_BCD, batch.targets["keys"]).double().cpu()
-            vectors.append(own_BCD[:, :2])
-            keys.append(batch.targets["keys"][:, :2])
+            vectors.append(own_BCD)
+            keys.append(batch.targets["keys"])
         own, own_keys = torch.cat(vectors), torch.cat(keys)
-        candidates, keys_A = processes.gathered(own[:, 1].contiguous()), processes.gathered(own_keys)
+        keys_A = processes.gathered(own_keys)
+        candidates, others = choices(processes.gathered(own[:, 1:].contiguous()), keys_A)
         sums = torch.zeros(len(scores.RECALLS) + 1, dtype=torch.float64)
         for start in range(0, len(own), BLOCK):
             part = slice(start, start + BLOCK)
             found_QA = own[part, 0] @ candidates.T
-            sums += scores.retrieval(scores.ranks(found_QA, same(own_keys[part], keys_A))).cpu()
+            right_QA = F.pad(same(own_keys[part], keys_A), (0, others))
+            sums += scores.retrieval(scores.ranks(found_QA, right_QA)).cpu()
         return _measured(total, sums, len(keys_A), processes)
 
 
@@ -130,8 +132,20 @@ def alone(table: Table, rows: int, names: Sequence[str]) -> Problems:
         column = table.columns[name]
         if all(np.array_equal(column[0], column[place]) for place in range(len(table))):
             message = f"the `{name}` of all {len(table):,} examples is the same, so each belongs to every other"
-            return [("train.data", Diagnostic("R758", message, label="nothing to tell apart"))]
+            return [("train.data.source", Diagnostic("R758", message, label="nothing to tell apart"))]
     return []
+
+
+def choices(vectors_ACD: Tensor, keys_AC: Tensor) -> tuple[Tensor, int]:
+    """Return what queries choose from, all positives and behind them the negatives; and how many of these there are.
+
+    A negative is there once, and not at all where its text is a positive. `vectors_ACD` has no queries, `keys_AC` has.
+    """
+    if vectors_ACD.shape[1] < 2:
+        return vectors_ACD[:, 0], 0
+    texts, first = np.unique(keys_AC[:, 2].cpu().numpy(), return_index=True)
+    new = torch.from_numpy(np.sort(first[~np.isin(texts, keys_AC[:, 1].cpu().numpy())])).to(vectors_ACD.device)
+    return torch.cat([vectors_ACD[:, 0], vectors_ACD[new, 1]]), len(new)
 
 
 def pairs(vectors_ACD: Tensor, keys_AC: Tensor, temperature: float, smoothing: float = 0.0) -> Tensor:
