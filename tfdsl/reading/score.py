@@ -165,10 +165,7 @@ def _window(most: int, window: int | None, stride: int | None) -> tuple[int, int
 
 
 def _against(most: int | None, size: int, step: int, window: int | None) -> list[Diagnostic]:
-    """Say where windows are none, do not fit the positions that a model has for a text, or leave tokens out."""
-    for name, count in (("window", size), ("stride", step)):
-        if not isinstance(count, int) or count < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  (Python does not check)
-            return [Diagnostic("R840", f"`{name}` is a whole number of tokens from 1 up, and not {count!r}")]
+    """Say where windows do not fit the positions that a model has for a text, or leave tokens out."""
     if window is not None and most is not None and size > most:
         message = f"windows of {size:,} tokens do not fit the model's {most:,} positions for a text"
         return [Diagnostic("R840", message, label="too long", help=f"{most:,} are the most")]
