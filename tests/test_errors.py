@@ -11,12 +11,14 @@ import tfdsl
 from tests import beside
 from tfdsl import checking, document, errors
 from tfdsl.report import render
+from tfdsl.training import sums
 
 ROOT = Path(tfdsl.__file__).parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LITERAL = re.compile(r"\"([YDTNEWIR][0-9]{3})\"")
 SAID = re.compile(r"^(error|warning|note)\[(\w+)\]", re.MULTILINE)
 Example = tuple[str, str]  # its language and its text
+EARLIER = ("R837", "R844")  # of runs that hold no sums of their files, as those of earlier versions: one is changed
 
 
 def sections(code: str) -> tuple[Example, str, Example]:
@@ -43,6 +45,13 @@ def answer(language: str, example: str, folder: Path) -> tuple[list[str], str]:
     checked = checking.run(document.gather(path))
     page = render(checked.diagnostics, checked.document.texts)
     return [each.code for each in checked.diagnostics], page.replace(f"{folder}/", "")
+
+
+@pytest.fixture(autouse=True)
+def earlier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    code: str | None = getattr(request.node, "callspec", None) and request.node.callspec.params["code"]
+    if code in EARLIER:
+        monkeypatch.setattr(sums, "opened", lambda *_: [])
 
 
 @pytest.mark.parametrize("code", errors.codes())

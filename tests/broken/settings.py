@@ -36,7 +36,7 @@ BREAKS = [
     Break(CHAR, "length: 500", "lenght: 500", "D102", "did you mean `length`?"),
     Break(CHAR, "temperature: 0.8", "temperature: -1", "E405", "`temperature`: -1"),
     Break(CHAR, "temperature: 0.8", "temprature: 0.8", "D102", "did you mean `temperature`?"),
-    Break(CHAR, "temperature: 0.8", "temperature: 0.8, greedy: yes", "D103", "did you mean `true`?"),
+    Break(CHAR, "temperature: 0.8", "greedy: yes", "D103", "did you mean `true`?"),
     Break(CHAR, "temperature: 0.8", "temperature: 0.8, top_p: 2", "E405", "`top_p`: 2"),
     Break(CHAR, "sample: {", "smaple: {", "D102", "did you mean `sample`?"),
     Break(LIB, 'prompt: "def "', "prompt: 3", "D103", "`prompt`: `3` is not a text"),
